@@ -1,0 +1,127 @@
+"""Errors as small letters: what is wrong, what was expected, what came, where, and what to do.
+
+Every error that Headwater raises on purpose is a :class:`HeadwaterError` that carries one or more
+:class:`Problem` facts. The edges (command line, HTTP) turn the class into an exit code or a status;
+nothing here knows of either. Read ``core.schema`` next to see the facts being collected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One fact about what went wrong.
+
+    Example:
+        >>> print(Problem("the amount is not a number", expected="Float64", got="'abc'",
+        ...               where="$.events[3].amount", do="send a number"))
+        the amount is not a number
+          expected: Float64
+          got:      'abc'
+          where:    $.events[3].amount
+          do:       send a number
+    """
+
+    what: str
+    expected: str | None = None
+    got: str | None = None
+    where: str | None = None
+    do: str | None = None
+
+    def __str__(self) -> str:
+        facts = [("expected:", self.expected), ("got:", self.got), ("where:", self.where), ("do:", self.do)]
+        return "\n".join([self.what, *(f"  {name:<9} {text}" for name, text in facts if text is not None)])
+
+
+class HeadwaterError(Exception):
+    """Base of every deliberate error. ``problems`` holds all facts found, not only the first.
+
+    Example:
+        >>> error = HeadwaterError(Problem("one"), Problem("two", do="mend it"))
+        >>> len(error.problems)
+        2
+    """
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, *problems: Problem) -> None:
+        self.problems: tuple[Problem, ...] = problems
+        super().__init__("\n".join(str(problem) for problem in problems))
+
+    @classmethod
+    def of(
+        cls,
+        what: str,
+        *,
+        expected: str | None = None,
+        got: str | None = None,
+        where: str | None = None,
+        do: str | None = None,
+    ) -> HeadwaterError:
+        """An error of this class with a single problem."""
+        return cls(Problem(what, expected, got, where, do))
+
+    @classmethod
+    def raise_if(cls, problems: Iterable[Problem]) -> None:
+        """Raise one error that names every problem, or return if there is none."""
+        found = tuple(problems)
+        if found:
+            raise cls(*found)
+
+
+class DefinitionError(HeadwaterError):
+    """A project file declares something that cannot hold."""
+
+    code = "definition"
+
+
+class DataError(HeadwaterError):
+    """Input rows (events, spine, files) are not what was declared."""
+
+    code = "data"
+
+
+class ConflictError(HeadwaterError):
+    """The same event id came again with other content."""
+
+    code = "conflict"
+
+
+class LogError(HeadwaterError):
+    """The event log cannot be opened, written or trusted."""
+
+    code = "log"
+
+
+class StoreError(HeadwaterError):
+    """A snapshot or decision record cannot be written or trusted."""
+
+    code = "store"
+
+
+class ModelError(HeadwaterError):
+    """A model cannot be fitted, converted, loaded or used."""
+
+    code = "model"
+
+
+class TrainingError(HeadwaterError):
+    """A training set or an evaluation cannot be made from what is there."""
+
+    code = "training"
+
+
+class ReplayError(HeadwaterError):
+    """A past decision was not reproduced bit for bit."""
+
+    code = "replay"
+
+
+class MissingExtraError(HeadwaterError):
+    """An optional library is not installed."""
+
+    code = "missing-extra"
