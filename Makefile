@@ -1,0 +1,125 @@
+# Headwater. One virtual environment in .venv, everything in it pinned by hash; `make help` lists the rest.
+# Works with GNU make 3.81 or newer and any Python from 3.11: `make test PYTHON=python3.13`.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+BUILD := build
+
+# DATA is the folder with the public data sets (berka/, fraud_handbook/); tests that need it skip without it.
+DATA ?=
+ifneq ($(DATA),)
+export HEADWATER_DATA := $(abspath $(DATA))
+endif
+
+# Compiled kernels are kept between runs; an environment that forbids bytecode makes every import slower.
+NUMBA_CACHE_DIR ?= $(CURDIR)/$(BUILD)/numba
+export NUMBA_CACHE_DIR
+unexport PYTHONDONTWRITEBYTECODE
+
+CODE := src tests tools $(sort $(dir $(wildcard benchmarks/*.py examples/*/*.py)))
+EXAMPLES := $(sort $(wildcard examples/*/run.py))
+UV := $(BIN)/uv pip
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+# --- Environment ---------------------------------------------------------------------------------
+
+.PHONY: setup
+setup: $(VENV)/.installed ## Make .venv with everything pinned; needs only Python 3.11+
+
+$(VENV)/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Headwater needs Python 3.11 or newer; name one: make setup PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# uv is quick; where it cannot be had, pip installs the same lock.
+$(VENV)/.synced: $(VENV)/.created requirements/dev.lock requirements/uv.lock
+	@if $(BIN)/python -m pip install --quiet --require-hashes -r requirements/uv.lock \
+	  && $(UV) sync --quiet --python $(BIN)/python --require-hashes requirements/dev.lock; then :; \
+	else echo "uv could not install the lock; pip does it instead (slower)"; \
+	  $(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.lock; fi
+	@touch $@
+
+# Editable, without its dependencies and without a build environment of its own: the lock has both.
+$(VENV)/.installed: $(VENV)/.synced pyproject.toml
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: lock
+lock: ## Make the lock files anew from pyproject.toml (UPGRADE=1 takes newer versions)
+	@test -x $(BIN)/uv || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv; }
+	$(UV) compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+	  --all-extras --group dev $(if $(UPGRADE),--upgrade) pyproject.toml --output-file requirements/dev.lock
+	echo uv | $(UV) compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+	  --no-annotate $(if $(UPGRADE),--upgrade) - --output-file requirements/uv.lock
+
+.PHONY: services
+services: ## Start what the tests need beside Python: nothing, so far
+	@echo "Nothing is needed: log, store and registry are embedded."
+
+# --- Use -----------------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: $(VENV)/.installed ## A simulated lender, live: from raw events to explained decisions
+	@$(BIN)/headwater demo
+
+.PHONY: examples
+examples: $(VENV)/.installed ## Run the examples on real data: make examples DATA=path
+	@test -n "$$HEADWATER_DATA" || { echo "Say where the data is: make examples DATA=path"; exit 1; }
+	@test -n "$(EXAMPLES)" || echo "There is no example to run yet."
+	@set -e; for example in $(EXAMPLES); do echo "== $$example"; $(BIN)/python $$example "$$HEADWATER_DATA"; done
+
+.PHONY: bench
+bench: $(VENV)/.installed ## Measure against other engines; writes build/bench
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+# --- Prove ---------------------------------------------------------------------------------------
+
+.PHONY: test
+test: $(VENV)/.installed ## Run the tests: make test DATA=path ARGS="tests/engine -x"
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: coverage
+coverage: $(VENV)/.installed ## Run the tests with kernels interpreted and show what no test reaches
+	@NUMBA_DISABLE_JIT=1 $(BIN)/python -m coverage run -m pytest -m "not data and not slow" $(ARGS)
+	@$(BIN)/python -m coverage report
+
+.PHONY: check
+check: lint types layers doctest docs ## Everything else that must hold: style, types, layers, doctests, docs
+
+.PHONY: lint
+lint: $(VENV)/.installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+.PHONY: types
+types: $(VENV)/.installed
+	$(BIN)/mypy $(CODE)
+
+.PHONY: layers
+layers: $(VENV)/.installed
+	$(BIN)/lint-imports --no-logo
+
+.PHONY: doctest
+doctest: $(VENV)/.installed
+	$(BIN)/python -m pytest --quiet --durations=0 --doctest-modules --pyargs headwater
+
+.PHONY: docs
+docs: $(VENV)/.installed ## Build the documentation strictly into build/site
+	$(BIN)/python -m tools.docs
+
+.PHONY: format
+format: $(VENV)/.installed ## Put the code in form
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+.PHONY: clean
+clean: ## Remove everything that was built, .venv included
+	rm -rf $(VENV) $(BUILD) dist .coverage .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,1 @@
+"""Tools of the build: nothing here is shipped, nothing in ``headwater`` may import it."""
