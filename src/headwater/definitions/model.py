@@ -1,0 +1,105 @@
+"""A model: features in, a label to foresee, when to look, and an estimator.
+
+Written by the user; trained by ``training``, scored by ``serving``. The order of ``inputs`` is the order
+of the feature vector everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import polars as pl
+
+from headwater.core.errors import DefinitionError
+from headwater.definitions.definition import Definition, frozen, name_problems, path
+from headwater.definitions.label import Label
+from headwater.definitions.model_checks import column_types, kind_problems, link_problems
+from headwater.definitions.observe import Observe, Rolling
+from headwater.definitions.spans import under
+from headwater.definitions.view import FeatureView
+
+
+@dataclass(frozen=True, init=False, eq=False)
+class Model(Definition):
+    """What is foreseen, from which features, learned how.
+
+    Args:
+        name: an identifier, unique in the project.
+        features: the views. The first one's key is the entity that the model is about.
+        label: ``hw.happens(...)`` or ``hw.outcome(...)``.
+        observe: ``hw.every(...)`` or ``hw.each(...)``.
+        estimator: any scikit-learn-compatible classifier with ``fit`` and ``predict_proba``.
+        derived: name to a row-level expression over the features and request columns.
+        request: columns of the observed event (``hw.each``) or of the decision request (``hw.every``).
+        retrain: ``hw.rolling(...)``.
+
+    Attributes:
+        columns: everything that ``derived`` gives or may read, name to type: the views' outputs, the request
+            columns, the derived ones.
+        inputs: the feature vector: the columns without dates and times, which are for ``derived`` alone.
+
+    Raises:
+        DefinitionError: with all problems at once.
+    """
+
+    hidden: ClassVar[frozenset[str]] = frozenset({"columns"})
+    also: ClassVar[tuple[str, ...]] = ("inputs",)
+
+    name: str
+    features: tuple[FeatureView, ...]
+    label: Label
+    observe: Observe
+    estimator: Any
+    derived: Mapping[str, pl.Expr]
+    request: tuple[str, ...]
+    retrain: Rolling | None
+    columns: Mapping[str, pl.DataType] = field(init=False, repr=False)
+
+    def __init__(
+        self,
+        name: str,
+        features: Sequence[FeatureView],
+        label: Label,
+        observe: Observe,
+        estimator: Any,
+        derived: Mapping[str, pl.Expr] | None = None,
+        request: Sequence[str] = (),
+        retrain: Rolling | None = None,
+    ) -> None:
+        where = path(name, Model)
+        problems = name_problems(name, f"{where}.name", "model")
+        problems += under(where, kind_problems(features, label, observe, estimator, retrain))
+        DefinitionError.raise_if(problems)
+        self._set(
+            name=name,
+            features=tuple(features),
+            label=label,
+            observe=observe,
+            estimator=estimator,
+            derived=frozen(derived or {}),
+            request=(request,) if isinstance(request, str) else tuple(request),
+            retrain=retrain,
+        )
+        types, found = column_types(self.features, self.request, self.observe, self.derived)
+        problems += under(
+            where, [*link_problems(self.features, label, observe, self.request, retrain), *found]
+        )
+        DefinitionError.raise_if(problems)
+        self._set(columns=frozen(types))
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The distinct keys of the views, in order."""
+        return tuple(dict.fromkeys(view.key for view in self.features))
+
+    @property
+    def entity(self) -> str:
+        """The key that the model is about: that of its first view."""
+        return self.features[0].key
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of the feature vector, in its order: views, request columns, derived."""
+        return tuple(name for name, dtype in self.columns.items() if not dtype.is_temporal())
