@@ -19,7 +19,7 @@ FADED = 64  # half-lives after which a decayed event weighs nothing
 
 
 class Event(NamedTuple):
-    """An event of one key: when it happened, its place in the log, the aggregated value, what ``where`` says."""
+    """An event of one key: when, its place in the log, what is aggregated, what ``where`` says."""
 
     time: int
     offset: int
