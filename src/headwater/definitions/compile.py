@@ -85,8 +85,8 @@ def difference(old: Mapping[str, Json], new: Mapping[str, Json]) -> list[Change]
 
 def _definition(value: Any, by_name: bool) -> dict[str, Json]:
     form: dict[str, Json] = {"kind": _snake(type(value).__name__)}
-    refers = getattr(value, "refers", frozenset())
-    hidden = getattr(value, "hidden", frozenset()) | set(getattr(value, "gathers", ()))
+    refers: frozenset[str] = getattr(value, "refers", frozenset())
+    hidden = {*getattr(value, "hidden", ()), *getattr(value, "gathers", ())}
     for name in (*(f.name for f in fields(value)), *getattr(value, "also", ())):
         if name not in hidden:
             form[name] = _plain(getattr(value, name), by_name or name in refers)
@@ -119,7 +119,7 @@ def _plain(value: Any, by_name: bool) -> Json:
 
 def _foreign(value: Any) -> Json:
     """Estimators and what they hold: a class by its path, an object by its class and parameters."""
-    if isinstance(value, type) or callable(value) and hasattr(value, "__qualname__"):
+    if isinstance(value, type) or (callable(value) and hasattr(value, "__qualname__")):
         return {"name": f"{value.__module__}.{value.__qualname__}"}
     if hasattr(value, "tolist"):  # numpy scalars and arrays
         return _plain(value.tolist(), False)

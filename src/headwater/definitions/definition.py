@@ -71,6 +71,11 @@ def name_problems(name: object, where: str, noun: str) -> list[Problem]:
     ]
 
 
+def is_a(value: object, kind: type) -> bool:
+    """Whether a user gave what the signature says; plain ``isinstance``, unseen by the type checker."""
+    return isinstance(value, kind)
+
+
 def path(name: object, kind: type) -> str:
     """How errors call a definition: by its name if it has a usable one, else by its kind."""
     return name if isinstance(name, str) and name else kind.__name__

@@ -2,7 +2,7 @@
 
 An expression sees one event and nothing else, so that it means the same in a batch, in a stream and on
 Spark. Everything that looks at other rows (``sum``, ``shift``, ``over``) is refused with a pointer to the
-aggregations. Called by ``view``, ``label``, ``observe`` and ``model``.
+aggregations. Called by ``view`` and ``model_checks``.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 import polars as pl
@@ -17,7 +18,10 @@ import polars as pl
 from headwater.core.errors import Problem
 from headwater.core.schema import storable
 from headwater.definitions.compile import dtype_text
+from headwater.definitions.probe import probe
 from headwater.definitions.stream import unknown
+
+Types = Mapping[str, pl.DataType]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,7 @@ class Wanted:
 
 
 def _number(dtype: pl.DataType) -> bool:
-    return dtype.is_integer() or isinstance(dtype, pl.Float32 | pl.Float64)
+    return storable(dtype) and dtype.is_numeric()
 
 
 CONDITION = Wanted("a Boolean", lambda dtype: isinstance(dtype, pl.Boolean))
@@ -37,11 +41,11 @@ ORDERED = Wanted("a number", _number)
 NUMBER = Wanted(
     "a number, or a Boolean counted as 0 and 1", lambda d: _number(d) or isinstance(d, pl.Boolean)
 )
-VALUE = Wanted("a value that a feature can hold: a number, Boolean, text, category, date or time", storable)
+VALUE = Wanted("a number, Boolean, text, category, date, or time with a zone", storable)
 
 
 def check(
-    expr: object, schema: Mapping[str, pl.DataType], wanted: Wanted, where: str, place: str
+    expr: object, schema: Types, wanted: Wanted, where: str, place: str
 ) -> tuple[pl.DataType | None, list[Problem]]:
     """The type of a row-level expression over a schema, and what is wrong with it.
 
@@ -56,23 +60,20 @@ def check(
         The type, or None if it could not be found; and the problems.
     """
     if not isinstance(expr, pl.Expr):
-        return None, [
-            Problem(
-                "this is not a Polars expression",
-                "an expression such as pl.col('amount') > 0",
-                repr(expr),
-                where,
-                "write it with pl.col",
-            )
-        ]
-    shape = _shape_problems(expr, where)
-    if shape:
-        return None, shape
-    names = list(dict.fromkeys(expr.meta.root_names()))
-    missing = [problem for name in names for problem in unknown(name, schema, where, place)]
+        return None, [_not_expression(expr, where)]
+    shape = _shape_problem(expr, where)
+    if shape is not None:
+        return None, [shape]
+    missing = [problem for name in columns(expr) for problem in unknown(name, schema, where, place)]
     if missing:
         return None, missing
-    return _typed(expr, schema, wanted, where)
+    try:
+        dtype = pl.DataFrame(schema=dict(schema)).select(expr).dtypes[0]
+    except pl.exceptions.PolarsError as error:
+        return None, [_misfit(expr, schema, error, where)]
+    if not wanted.holds(dtype):
+        return None, [_wrong_type(expr, dtype, wanted, where)]
+    return dtype, [*_category_problems(expr, schema, where), *_failures(expr, schema, where)]
 
 
 def columns(*exprs: pl.Expr | None) -> list[str]:
@@ -80,74 +81,37 @@ def columns(*exprs: pl.Expr | None) -> list[str]:
     return list(dict.fromkeys(name for e in exprs if e is not None for name in e.meta.root_names()))
 
 
-def _typed(
-    expr: pl.Expr, schema: Mapping[str, pl.DataType], wanted: Wanted, where: str
-) -> tuple[pl.DataType | None, list[Problem]]:
+def _shape_problem(expr: pl.Expr, where: str) -> Problem | None:
+    """What can be seen without any columns."""
     try:
-        dtype = pl.DataFrame(schema=dict(schema)).select(expr).dtypes[0]
-    except pl.exceptions.PolarsError as error:
-        said = str(error).partition("\n")[0]
-        return None, [
-            Problem(
-                "an expression does not fit its columns",
-                f"an expression over {_types(expr, schema)}",
-                said,
-                where,
-                "compare and compute with values of the column's own type",
-            )
-        ]
-    if wanted.holds(dtype):
-        return dtype, []
-    return None, [
-        Problem(
-            "an expression has the wrong type",
-            wanted.text,
-            f"{dtype_text(dtype)} from {expr}",
-            where,
-            f"write an expression that gives {wanted.text}",
+        kinds = set(_kinds(_tree(expr)))
+    except pl.exceptions.PolarsError:  # it holds a Python object that Polars cannot write
+        kinds = {"AnonymousFunction"}
+    if any(kind.startswith("Anonymous") for kind in kinds):
+        return Problem(
+            "a Python function stands in an expression",
+            expected="Polars' own functions, which can be compiled and hashed",
+            got=str(expr),
+            where=where,
+            do="write it as a Polars expression, or compute the column before the events come in",
         )
-    ]
-
-
-def _shape_problems(expr: pl.Expr, where: str) -> list[Problem]:
-    """Problems that can be seen without any columns."""
-    try:
-        keys = set(_keys(json.loads(expr.meta.serialize(format="json"))))
-    except pl.exceptions.PolarsError as error:  # a Python object inside that Polars cannot write
-        return [_python(str(error).partition("\n")[0], where)]
-    if any(key.startswith("Anonymous") for key in keys):
-        return [_python(str(expr), where)]
-    if "Selector" in keys:
-        return [
-            Problem(
-                "an expression does not name its columns",
-                "columns by their names: pl.col('amount')",
-                str(expr),
-                where,
-                "write one expression for one column",
-            )
-        ]
-    if not expr.meta.root_names():
-        return [
-            Problem(
-                "an expression reads no column",
-                "an expression such as pl.col('amount') > 0",
-                str(expr),
-                where,
-                "read at least one column",
-            )
-        ]
+    if "Selector" in kinds or not expr.meta.root_names():
+        return Problem(
+            "an expression does not name its columns",
+            expected="columns by their names, such as pl.col('amount')",
+            got=str(expr),
+            where=where,
+            do="name each column that it reads",
+        )
     if not _row_by_row(expr):
-        return [
-            Problem(
-                "an expression looks at other rows",
-                "an expression that reads one event at a time",
-                str(expr),
-                where,
-                "use an aggregation such as hw.sum or hw.last for what spans events",
-            )
-        ]
-    return []
+        return Problem(
+            "an expression looks at other rows",
+            expected="an expression that reads one row at a time",
+            got=str(expr),
+            where=where,
+            do="use an aggregation such as hw.sum or hw.last for what spans events",
+        )
+    return None
 
 
 def _row_by_row(expr: pl.Expr) -> bool:
@@ -156,25 +120,106 @@ def _row_by_row(expr: pl.Expr) -> bool:
     return alone and all(map(_row_by_row, meta.pop()))
 
 
-def _keys(tree: Any) -> Iterator[str]:
+def _failures(expr: pl.Expr, schema: Types, where: str) -> Iterator[Problem]:
+    """Trying the expression on hard rows, so that no event can stop the stream."""
+    rows = probe({name: schema[name] for name in columns(expr)})
+    try:
+        rows.select(expr)
+    except pl.exceptions.PolarsError as error:
+        yield Problem(
+            "an expression can fail on an event",
+            expected="an expression that gives null where it has no value",
+            got=_first_line(error),
+            where=where,
+            do="use strict=False in casts and parsing, or a default in replace_strict",
+        )
+
+
+def _category_problems(expr: pl.Expr, schema: Types, where: str) -> Iterator[Problem]:
+    """Comparisons of an Enum with a category that it does not have: always false, never meant."""
+    parts = expr.meta.pop()
+    for part in parts:
+        yield from _category_problems(part, schema, where)
+    if not _compares(expr):
+        return
+    for part in parts:
+        dtype = schema[part.meta.output_name()] if part.meta.is_column() else None
+        if isinstance(dtype, pl.Enum):
+            for text in (t for other in parts if other.meta.is_literal() for t in _texts(other)):
+                if text not in dtype.categories:
+                    yield _no_category(text, dtype, part.meta.output_name(), where)
+
+
+def _compares(expr: pl.Expr) -> bool:
+    tree = _tree(expr)
+    if not isinstance(tree, dict):
+        return False
+    binary, function = tree.get("BinaryExpr"), tree.get("Function")
+    return bool(binary and binary["op"] in ("Eq", "NotEq")) or bool(
+        function and "IsIn" in str(function["function"])
+    )
+
+
+def _texts(literal: pl.Expr) -> list[str]:
+    value = pl.select(literal).item()
+    return [text for text in (value if isinstance(value, pl.Series) else [value]) if isinstance(text, str)]
+
+
+def _tree(expr: pl.Expr) -> Any:
+    return json.loads(expr.meta.serialize(format="json"))
+
+
+def _kinds(tree: Any) -> Iterator[str]:
     if isinstance(tree, dict):
-        for key, item in tree.items():
-            yield key
-            yield from _keys(item)
+        for kind, item in tree.items():
+            yield kind
+            yield from _kinds(item)
     elif isinstance(tree, list) and tree and not isinstance(tree[0], int):
         for item in tree:
-            yield from _keys(item)
+            yield from _kinds(item)
 
 
-def _types(expr: pl.Expr, schema: Mapping[str, pl.DataType]) -> str:
-    return ", ".join(f"{name}: {dtype_text(schema[name])}" for name in columns(expr))
-
-
-def _python(got: str, where: str) -> Problem:
+def _not_expression(got: object, where: str) -> Problem:
     return Problem(
-        "a Python function stands in an expression",
-        "Polars' own functions, which can be hashed",
-        got,
-        where,
-        "write it as a Polars expression, or compute it before the event is sent",
+        "this is not a Polars expression",
+        expected="an expression such as pl.col('amount') > 0",
+        got=repr(got),
+        where=where,
+        do="write it with pl.col",
     )
+
+
+def _misfit(expr: pl.Expr, schema: Types, error: Exception, where: str) -> Problem:
+    types = ", ".join(f"{name}: {dtype_text(schema[name])}" for name in columns(expr))
+    return Problem(
+        "an expression does not fit its columns",
+        expected=f"an expression over {types}",
+        got=_first_line(error),
+        where=where,
+        do="compare and compute with values of the column's own type",
+    )
+
+
+def _wrong_type(expr: pl.Expr, dtype: pl.DataType, wanted: Wanted, where: str) -> Problem:
+    return Problem(
+        "an expression has the wrong type",
+        expected=wanted.text,
+        got=f"{dtype_text(dtype)} from {expr}",
+        where=where,
+        do=f"write an expression that gives {wanted.text}",
+    )
+
+
+def _no_category(text: str, dtype: pl.Enum, column: str, where: str) -> Problem:
+    near = get_close_matches(text, dtype.categories, 1)
+    return Problem(
+        f"the column {column!r} never holds {text!r}",
+        expected="one of " + ", ".join(map(repr, dtype.categories)),
+        got=repr(text),
+        where=where,
+        do=f"did you mean {near[0]!r}?" if near else "compare with one of its categories",
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

@@ -13,7 +13,7 @@ import polars as pl
 from headwater.core.errors import Problem
 from headwater.core.instant import span_text
 from headwater.definitions.compile import dtype_text
-from headwater.definitions.definition import name_problems
+from headwater.definitions.definition import is_a, name_problems
 from headwater.definitions.expression import CONDITION, VALUE, check, columns
 from headwater.definitions.label import Happens, Label, Outcome
 from headwater.definitions.observe import Each, Every, Observe, Rolling
@@ -31,14 +31,11 @@ def kind_problems(features: Any, label: Any, observe: Any, estimator: Any, retra
         problems.append(_wrong("features", "a list of hw.FeatureView", features))
     if not isinstance(label, Happens | Outcome):
         problems.append(_wrong("label", "hw.happens(...) or hw.outcome(...)", label))
-    if (
-        not isinstance(observe, Every | Each)
-        or isinstance(observe, Each)
-        and not isinstance(observe.stream, Stream)
-    ):
+    if not isinstance(observe, Every | Each):
         problems.append(_wrong("observe", 'hw.every("30d") or hw.each(stream)', observe))
-    if isinstance(label, Happens) and not isinstance(label.stream, Stream):
-        problems.append(_wrong("label.stream", "an hw.Stream", label.stream))
+    for part, value in (("label", label), ("observe", observe)):
+        if isinstance(value, Happens | Each) and not is_a(value.stream, Stream):
+            problems.append(_wrong(f"{part}.stream", "an hw.Stream", value.stream))
     if retrain is not None and not isinstance(retrain, Rolling):
         problems.append(_wrong("retrain", "hw.rolling(every=..., window=...)", retrain))
     return problems + _estimator_problems(estimator)

@@ -62,11 +62,12 @@ class Stream(Definition):
         problems = name_problems(name, f"{where}.name", "stream")
         types = _read_schema(schema, where, problems)
         chosen = (personal,) if isinstance(personal, str) else tuple(personal)
-        problems += _time_problems(types, time, where)
-        if id is not None:
-            problems += _id_problems(types, id, where)
-        for column in chosen:
-            problems += unknown(column, types, f"{where}.personal", f"the schema of {where}")
+        if types:
+            named = {"time": time, **({} if id is None else {"id": id})}
+            for argument, column in (*named.items(), *(("personal", column) for column in chosen)):
+                problems += unknown(column, schema, f"{where}.{argument}", f"the schema of {where}")
+        problems += _time_problems(types.get(time), where)
+        problems += _id_problems(types.get(id) if id is not None else None, where)
         DefinitionError.raise_if(problems)
         self._set(name=name, schema=frozen(types), id=id, time=time, personal=tuple(sorted(chosen)))
 
@@ -138,32 +139,28 @@ def _dtype_problem(column: str, dtype: object, where: str) -> list[Problem]:
     ]
 
 
-def _time_problems(types: Mapping[str, pl.DataType], time: str, where: str) -> list[Problem]:
-    if time not in types:
-        return unknown(time, types, f"{where}.time", f"the schema of {where}") if types else []
-    if isinstance(types[time], pl.Datetime | pl.Date):
+def _time_problems(dtype: pl.DataType | None, where: str) -> list[Problem]:
+    if dtype is None or isinstance(dtype, pl.Datetime | pl.Date):
         return []
     return [
         Problem(
             "the time column does not hold a time",
             expected='Datetime("us", "UTC") or Date',
-            got=dtype_text(types[time]),
+            got=dtype_text(dtype),
             where=f"{where}.time",
             do='declare it as pl.Datetime("us", "UTC") in the schema, or name another column',
         )
     ]
 
 
-def _id_problems(types: Mapping[str, pl.DataType], id: str, where: str) -> list[Problem]:
-    if id not in types:
-        return unknown(id, types, f"{where}.id", f"the schema of {where}") if types else []
-    if types[id].is_integer() or isinstance(types[id], pl.String):
+def _id_problems(dtype: pl.DataType | None, where: str) -> list[Problem]:
+    if dtype is None or dtype.is_integer() or isinstance(dtype, pl.String):
         return []
     return [
         Problem(
             "the id column cannot tell events apart",
             expected="an integer or a String",
-            got=dtype_text(types[id]),
+            got=dtype_text(dtype),
             where=f"{where}.id",
             do="declare it as pl.Int64 or pl.String",
         )

@@ -17,7 +17,7 @@ from headwater.core.errors import DefinitionError, Problem
 from headwater.core.instant import span_text
 from headwater.definitions.aggregate import COLUMNLESS, NUMERIC, Aggregate
 from headwater.definitions.compile import compiled, dtype_text, hash_of
-from headwater.definitions.definition import Definition, frozen, name_problems, path
+from headwater.definitions.definition import Definition, frozen, is_a, name_problems, path
 from headwater.definitions.expression import CONDITION, NUMBER, ORDERED, VALUE, check, columns
 from headwater.definitions.spans import under
 from headwater.definitions.stream import Stream, unknown
@@ -80,7 +80,7 @@ class FeatureView(Definition):
         where = path(name, FeatureView)
         problems = name_problems(name, f"{where}.name", "feature view")
         outputs: list[FeatureOutput] = []
-        if not isinstance(stream, Stream):
+        if not is_a(stream, Stream):
             problems.append(_not_a("stream", "an hw.Stream", stream, where))
         else:
             problems += key_problems(stream, key, f"{where}.key")
@@ -196,7 +196,7 @@ def _clashes(outputs: list[FeatureOutput], key: str, where: str) -> list[Problem
         Problem(
             f"two columns would be called {name!r}",
             expected="different names for the key and all features",
-            got=" and ".join(["the key"] * (name == key) + [f"features.{f}" for f in made]),
+            got=" and ".join(["the key"] * (name == key) + [f"features.{feature}" for feature in made]),
             where=where,
             do="rename one of them",
         )

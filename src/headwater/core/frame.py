@@ -1,0 +1,60 @@
+"""Frames as they come: Polars, pandas or Arrow; all are Polars from here on.
+
+Called by the door (``core.schema``) and by every function that takes a frame from outside.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from headwater.core.errors import DataError
+
+_CONVERSIONS = (
+    TypeError,
+    ValueError,
+    pl.exceptions.PolarsError,
+)  # pyarrow's errors are ValueErrors, TypeErrors
+
+
+def as_polars(frame: Any, name: str = "the frame") -> pl.DataFrame:
+    """The frame as Polars: unchanged, collected, or converted from pandas or Arrow without its index.
+
+    In a pandas frame NaN means missing and becomes null.
+
+    Args:
+        frame: a Polars DataFrame or LazyFrame, a pandas DataFrame, a PyArrow Table or RecordBatch, or
+            anything else that exports Arrow's C stream.
+        name: how to call it in an error.
+
+    Raises:
+        DataError: it is no frame, or one of its columns mixes types.
+
+    Example:
+        >>> import pandas as pd
+        >>> as_polars(pd.DataFrame({"x": [1.0, None]}))["x"].to_list()
+        [1.0, None]
+    """
+    if isinstance(frame, pl.DataFrame):
+        return frame
+    if isinstance(frame, pl.LazyFrame):
+        return pl.DataFrame(frame.collect())
+    try:
+        if type(frame).__module__.partition(".")[0] == "pandas" and hasattr(frame, "columns"):
+            return pl.DataFrame(pl.from_pandas(frame))
+        if hasattr(frame, "__arrow_c_stream__"):
+            return pl.DataFrame(frame)
+    except _CONVERSIONS as error:
+        raise DataError.of(
+            f"{name} cannot be read as columns",
+            expected="one type in each column",
+            got=str(error).partition("\n")[0],
+            do="convert the column that mixes types",
+        ) from None
+    raise DataError.of(
+        f"{name} is not a frame",
+        expected="a Polars, pandas or Arrow frame",
+        got=type(frame).__name__,
+        do="build a frame, for example with pl.DataFrame",
+    )
