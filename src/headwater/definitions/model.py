@@ -42,6 +42,23 @@ class Model(Definition):
 
     Raises:
         DefinitionError: with all problems at once.
+
+    Example:
+        >>> import polars as pl
+        >>> import headwater as hw
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> visits = hw.Stream("visits", {"user": pl.Int64, "time": pl.Datetime("us", "UTC")})
+        >>> activity = hw.FeatureView("activity", visits, "user", {"n": hw.count(over=["7d", "30d"])})
+        >>> returns = hw.Model(
+        ...     "returns",
+        ...     features=[activity],
+        ...     derived={"share": pl.col("n_7d") / pl.col("n_30d")},
+        ...     label=hw.happens(visits, within="7d"),
+        ...     observe=hw.every("7d"),
+        ...     estimator=LogisticRegression(),
+        ... )
+        >>> returns.inputs
+        ('n_7d', 'n_30d', 'share')
     """
 
     hidden: ClassVar[frozenset[str]] = frozenset({"columns"})

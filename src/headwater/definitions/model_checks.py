@@ -5,6 +5,7 @@ Called by ``model`` alone. Paths are relative to the model.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -50,6 +51,7 @@ def link_problems(
 ) -> Iterator[Problem]:
     """Parts that do not fit each other."""
     yield from _noted(label=label, observe=observe, retrain=retrain)
+    yield from _same_name_problems(features)
     keys = {view.key: view.stream.schema[view.key] for view in reversed(features)}
     yield from _key_type_problems(features, keys)
     entity = features[0].key
@@ -73,15 +75,15 @@ def column_types(
     taken: dict[str, str] = {view.key: "the key" for view in features}
     types: dict[str, pl.DataType] = {}
     problems: list[Problem] = []
-    for view in features:
+    for view in {view.name: view for view in features}.values():
         for output in view.outputs:
             problems += _claim(output.name, f"{view.name}.features.{output.feature}", "features", taken)
             types[output.name] = output.dtype
-    for column in request:
+    for i, column in enumerate(request):
         found = _request_type(column, observe)
         problems += found if isinstance(found, list) else []
         types[column] = pl.Float64() if isinstance(found, list) else found
-        problems += _claim(column, f"request.{column}", "request", taken)
+        problems += _claim(column, f"request[{i}]", f"request[{i}]", taken)
     known = dict(types)
     for name, expr in derived.items():
         where = f"derived.{name}"
@@ -116,6 +118,19 @@ def _noted(**parts: Any) -> Iterator[Problem]:
     for name, part in parts.items():
         for problem in getattr(part, "problems", ()):
             yield Problem(problem.what, problem.expected, problem.got, f"{name}.{problem.where}", problem.do)
+
+
+def _same_name_problems(features: Sequence[FeatureView]) -> Iterator[Problem]:
+    names = Counter(view.name for view in features)
+    for name, times in names.items():
+        if times > 1:
+            yield Problem(
+                f"{times} feature views are called {name!r}",
+                expected="views with different names, each listed once",
+                got=", ".join(view.name for view in features),
+                where="features",
+                do="rename one of them, or list it once",
+            )
 
 
 def _key_type_problems(features: Sequence[FeatureView], keys: Types) -> Iterator[Problem]:
@@ -196,7 +211,8 @@ def _request_type(column: str, observe: Observe) -> pl.DataType | list[Problem]:
     if isinstance(observe, Every):
         return pl.Float64()
     schema = observe.stream.schema
-    return schema.get(column) or unknown(column, schema, "request", f"the schema of {observe.stream.name}")
+    place = f"the schema of {observe.stream.name}"
+    return schema[column] if column in schema else unknown(column, schema, "request", place)
 
 
 def _claim(name: str, owner: str, where: str, taken: dict[str, str]) -> list[Problem]:

@@ -36,8 +36,15 @@ class Policy(Definition):
         DefinitionError: with all problems at once.
 
     Example:
-        >>> policy.band(0.3)  # doctest: +SKIP
-        'act'
+        >>> import polars as pl
+        >>> import headwater as hw
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> visits = hw.Stream("visits", {"user": pl.Int64, "time": pl.Datetime("us", "UTC")})
+        >>> activity = hw.FeatureView("activity", visits, "user", {"n": hw.count(over="7d")})
+        >>> soon = hw.happens(visits, within="7d")
+        >>> returns = hw.Model("returns", [activity], soon, hw.every("7d"), LogisticRegression())
+        >>> Policy("greet", returns, bands={"wait": 0.0, "write": 0.4}).band(0.4)
+        'write'
     """
 
     refers: ClassVar[frozenset[str]] = frozenset({"model"})
