@@ -1,9 +1,9 @@
 """Builds the documentation: stage the pages, fill in what is generated, build strictly, check the result.
 
-``make docs`` runs it; ``tests/docs`` asks it for the filled-in pages. A page holds ``<!-- generated: NAME -->``
-where :data:`GENERATED` has a writer of that name, so the reference is made from the code each time and
-kept nowhere. The site generator gets plain Markdown and could be changed for another: see
-``docs/design/0003-documentation-site.md``.
+``make docs`` runs it; ``tests/docs`` asks it for the filled-in pages. Where a page holds
+``<!-- generated: NAME -->``, the writer of that name in :data:`GENERATED` fills it, so the reference is made
+from the code each time and kept nowhere. The site generator gets plain Markdown and could be changed for
+another: see ``docs/design/0003-documentation-site.md``.
 """
 
 from __future__ import annotations

@@ -28,7 +28,9 @@ def error_classes() -> list[type[HeadwaterError]]:
 
 def errors() -> str:
     """A table: code, class, meaning."""
-    rows = [f"| `{kind.code}` | `{kind.__name__}` | {_first_line(kind.__doc__)} |" for kind in error_classes()]
+    rows = [
+        f"| `{kind.code}` | `{kind.__name__}` | {_first_line(kind.__doc__)} |" for kind in error_classes()
+    ]
     return "\n".join(["| code | class | what it says |", "|---|---|---|", *rows])
 
 
@@ -65,9 +67,9 @@ def _section(context: click.Context) -> str:
     command = context.command
     usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
     parts = [f"## {context.command_path}", command.help or "", f"```console\n$ {usage}\n```"]
-    records = [record for parameter in command.get_params(context) if (record := parameter.get_help_record(context))]
-    if records:
-        rows = [f"| `{_cell(name)}` | {_cell(text)} |" for name, text in records]
+    records = [parameter.get_help_record(context) for parameter in command.get_params(context)]
+    rows = [f"| `{_cell(record[0])}` | {_cell(record[1])} |" for record in records if record]
+    if rows:
         parts.append("\n".join(["| option | what it does |", "|---|---|", *rows]))
     return "\n\n".join(part for part in parts if part)
 
