@@ -84,7 +84,7 @@ bench: $(VENV)/.installed ## Measure against other engines; writes build/bench
 
 .PHONY: test
 test: $(VENV)/.installed ## Run the tests: make test DATA=path ARGS="tests/engine -x"
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --durations=10 $(ARGS)
 
 .PHONY: coverage
 coverage: $(VENV)/.installed ## Run the tests with kernels interpreted and show what no test reaches
@@ -109,7 +109,7 @@ layers: $(VENV)/.installed
 
 .PHONY: doctest
 doctest: $(VENV)/.installed
-	$(BIN)/python -m pytest --quiet --durations=0 --doctest-modules --pyargs headwater
+	$(BIN)/python -m pytest --quiet --doctest-modules --pyargs headwater
 
 .PHONY: docs
 docs: $(VENV)/.installed ## Build the documentation strictly into build/site
