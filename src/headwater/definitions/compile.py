@@ -12,7 +12,7 @@ import io
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import polars as pl
@@ -85,12 +85,11 @@ def difference(old: Mapping[str, Json], new: Mapping[str, Json]) -> list[Change]
 
 def _definition(value: Any, by_name: bool) -> dict[str, Json]:
     form: dict[str, Json] = {"kind": _snake(type(value).__name__)}
-    refers: frozenset[str] = getattr(value, "refers", frozenset())
-    hidden = {*getattr(value, "hidden", ()), *getattr(value, "gathers", ())}
-    for name in (*(f.name for f in fields(value)), *getattr(value, "also", ())):
+    hidden = {*value.hidden, *value.gathers}
+    for name in (*(f.name for f in fields(value)), *value.also):
         if name not in hidden:
-            form[name] = _plain(getattr(value, name), by_name or name in refers)
-    for name in getattr(value, "gathers", ()):
+            form[name] = _plain(getattr(value, name), by_name or name in value.refers)
+    for name in value.gathers:
         form[name] = {part.name: _definition(part, by_name=True) for part in getattr(value, name)}
     return dict(sorted(form.items()))
 
@@ -104,7 +103,7 @@ def _plain(value: Any, by_name: bool) -> Json:
         return {"expr": _sorted(json.loads(value.meta.serialize(format="json")))}
     if isinstance(value, pl.DataType):
         return dtype_text(value)
-    if is_dataclass(value) and not isinstance(value, type):
+    if hasattr(type(value), "gathers"):  # a definition inside a definition
         return value.name if by_name and hasattr(value, "name") else _definition(value, by_name)
     if isinstance(value, Mapping):
         return {
@@ -174,6 +173,8 @@ def _shown(key: str, value: Json) -> str | None:
     """A compiled value as a person would write it."""
     if value is _GONE:
         return None
+    if value is None:
+        return "forever" if key == "over" else "none"
     if isinstance(value, Mapping) and value.keys() == {"expr"}:
         return _expression_text(value["expr"])
     if isinstance(value, list):

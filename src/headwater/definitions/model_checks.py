@@ -52,13 +52,15 @@ def link_problems(
     """Parts that do not fit each other."""
     yield from _noted(label=label, observe=observe, retrain=retrain)
     yield from _same_name_problems(features)
-    keys = {view.key: view.stream.schema[view.key] for view in reversed(features)}
+    keys: dict[str, pl.DataType] = {}
+    for view in features:
+        keys.setdefault(view.key, view.stream.schema[view.key])
     yield from _key_type_problems(features, keys)
     entity = features[0].key
     if isinstance(observe, Each):
         yield from _each_problems(observe, keys)
     elif len(keys) > 1:
-        yield _many_keys(list(dict.fromkeys(view.key for view in features)))
+        yield _many_keys(list(keys))
     if isinstance(label, Happens):
         yield from _happens_problems(label, entity, keys[entity])
     else:

@@ -35,7 +35,6 @@ class Project(Definition):
         DefinitionError: with all problems at once.
     """
 
-    refers: ClassVar[frozenset[str]] = frozenset()
     gathers: ClassVar[tuple[str, ...]] = ("streams", "views", "models", "policies")
 
     name: str

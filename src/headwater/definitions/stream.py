@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, ClassVar
+from typing import Any
 
 import polars as pl
 from polars._typing import PolarsDataType
@@ -41,8 +41,6 @@ class Stream(Definition):
         >>> Stream("visits", {"user": pl.Int64, "at": pl.Datetime("us", "UTC")}, time="at").time
         'at'
     """
-
-    hidden: ClassVar[frozenset[str]] = frozenset()
 
     name: str
     schema: Mapping[str, pl.DataType]
@@ -76,7 +74,7 @@ def unknown(column: object, known: Mapping[str, Any], where: str, place: str) ->
     """The problem of a column that is not among ``known``, with the nearest name, or none."""
     if isinstance(column, str) and column in known:
         return []
-    near = get_close_matches(column, known, 1) if isinstance(column, str) else []
+    near = get_close_matches(column, known, 1, 0.7) if isinstance(column, str) else []
     return [
         Problem(
             f"the column {column!r} is not in {place}",

@@ -168,7 +168,7 @@ def _outputs(stream: Stream, features: Any, where: str, problems: list[Problem])
         problems += under(place, [*aggregate.problems, *found])
         outputs += [
             FeatureOutput(f"{name}_{span_text(over)}" if over else name, aggregate, over, dtype, name)
-            for over in aggregate.over
+            for over in ([] if aggregate.problems else aggregate.over)
         ]
     return outputs
 
