@@ -1,0 +1,70 @@
+"""Compaction: many small segments of a stream become one per window; offsets, bits and chain stay.
+
+Runs a window at a time, each in a transaction of its own: a crash leaves a window merged or not, and a
+reader finds either. The writer folds the newest single-event segments by itself (``FOLD_AFTER``), so that a
+log that is fed event by event stays quick to read without anybody calling ``compact``.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
+from headwater.log.catalog import Catalog
+from headwater.log.database import transaction
+from headwater.log.segments import WINDOW, Segment, insert, merged, select
+
+SMALL = 512  # events: what is shorter is folded by the writer itself
+FOLD_AFTER = 512  # so many small segments of a stream in one window
+
+
+@dataclass(frozen=True, slots=True)
+class CompactionReport:
+    """How many segments there were, and are."""
+
+    before: int
+    after: int
+
+
+def compact(connection: sqlite3.Connection, catalog: Catalog) -> CompactionReport:
+    """Merge every window of every stream, as far as one definition of the stream reaches."""
+    before = count(connection)
+    windows = connection.execute(
+        "SELECT stream, first / ?1 * ?1 FROM segments GROUP BY 1, 2 HAVING count(*) > 1 ORDER BY 2, 1",
+        (WINDOW,),
+    ).fetchall()
+    for stream, window in windows:
+        fold(connection, catalog, stream, window, smaller_than=WINDOW + 1)
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return CompactionReport(before, count(connection))
+
+
+def fold(
+    connection: sqlite3.Connection, catalog: Catalog, stream: str, window: int, smaller_than: int = SMALL
+) -> None:
+    """Merge neighbouring segments of one stream in one window that are smaller than so many events."""
+    condition = "stream = ? AND first >= ? AND first < ? ORDER BY first"
+    segments = list(select(connection, condition, stream, window, window + WINDOW))
+    with transaction(connection):
+        for group in _groups(segments, smaller_than):
+            whole = merged(stream, group[0].schema, catalog.codec(group[0].schema), group)
+            connection.executemany(
+                "DELETE FROM segments WHERE first = ?", ((segment.first,) for segment in group)
+            )
+            insert(connection, [whole])
+
+
+def count(connection: sqlite3.Connection) -> int:
+    """How many segments the log has."""
+    return int(connection.execute("SELECT count(*) FROM segments").fetchone()[0])
+
+
+def _groups(segments: list[Segment], smaller_than: int) -> Iterator[list[Segment]]:
+    for (_, small), neighbours in groupby(
+        segments, key=lambda segment: (segment.schema, segment.events < smaller_than)
+    ):
+        group = list(neighbours)
+        if small and len(group) > 1:
+            yield group

@@ -1,0 +1,164 @@
+"""Which ids a stream holds already, and where: the newest in a dict, the rest in sorted runs.
+
+An LSM tree without deletions: 65,536 ids in memory, then a sorted run on disk; four neighbouring runs of one
+size become one, in the background. A lookup is a dict probe and a binary search per run, some ten runs for
+ten million ids. Keys are the integers themselves, or a seeded 64-bit hash of texts: equal keys only ever
+mean *look at the stored event*, which ``duplicates`` does.
+
+Nothing here needs to survive: what is not in a run is read from the log at opening (see ``embedded``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from headwater.core.batch import Int64
+from headwater.core.errors import LogError
+from headwater.log.runs import Run, merged_run, save, sorted_run
+
+RECENT = 65_536  # ids in memory before they are sorted away; about 7 MB
+FAN = 4  # neighbouring runs of one size that become one
+
+Listed = Callable[[Sequence[Run], Sequence[Run]], None]  # (new runs, runs they replace) -> on record
+
+
+def keys_of(ids: pl.Series, seed: int) -> Int64:
+    """A 64-bit key for each id: itself for integers, a hash for texts.
+
+    Example:
+        >>> keys_of(pl.Series([3, 1], dtype=pl.UInt8), seed=0).tolist()
+        [3, 1]
+    """
+    if ids.dtype == pl.Int64:
+        return ids.to_numpy()
+    if ids.dtype == pl.UInt64:
+        return ids.to_numpy().view(np.int64)
+    if ids.dtype.is_integer():
+        return ids.cast(pl.Int64).to_numpy()
+    return ids.hash(seed).to_numpy().view(np.int64)
+
+
+def probe_of(seed: int) -> int:
+    """A number that changes when the hash of texts does, as another Polars version may."""
+    return int(pl.Series(["", "a", "headwater", "ö" * 40]).hash(seed).to_numpy().sum())
+
+
+class IdIndex:
+    """Ids of one stream.
+
+    Args:
+        folder: where runs are kept.
+        probe: see :func:`probe_of`.
+        runs: runs that cover offsets from 0 on without a gap.
+        background: where merges run.
+        listed: called with new runs once their files are on disk, and the runs that they replace.
+    """
+
+    def __init__(
+        self, folder: Path, probe: int, runs: Sequence[Run], background: Executor, listed: Listed
+    ) -> None:
+        self.runs = list(runs)
+        self._folder = folder
+        self._probe = probe
+        self._background = background
+        self._listed = listed
+        self._recent: dict[int, int] = {}
+        self._clashes: dict[int, list[int]] = {}  # further offsets of a key in _recent
+        self._high = self.covered  # every id below this offset is in a run or in _recent
+        self._merging: tuple[list[Run], Future[Run]] | None = None
+
+    @property
+    def covered(self) -> int:
+        """Every id with a lower offset is in a run."""
+        return self.runs[-1].high if self.runs else 0
+
+    def find(self, keys: Int64) -> tuple[Int64, Int64]:
+        """Pairs (row of ``keys``, offset) of every event that may have that id; ``keys`` ascending."""
+        found = [run.find(keys) for run in self.runs]
+        texts = keys.tolist()
+        if not self._recent.keys().isdisjoint(texts):
+            pairs = [
+                (row, offset)
+                for row, key in enumerate(texts)
+                if key in self._recent
+                for offset in (self._recent[key], *self._clashes.get(key, ()))
+            ]
+            found.append((np.array([row for row, _ in pairs]), np.array([offset for _, offset in pairs])))
+        if not found:
+            return np.empty(0, np.int64), np.empty(0, np.int64)
+        return np.concatenate([rows for rows, _ in found]), np.concatenate([places for _, places in found])
+
+    def add(self, keys: Int64, offsets: Int64) -> None:
+        """Remember ids of events that are now in the log, offsets ascending."""
+        self._high = int(offsets[-1]) + 1
+        if len(keys) + len(self._recent) >= RECENT:
+            self._sort_away(keys, offsets)
+            return
+        pairs = list(zip(keys.tolist(), offsets.tolist(), strict=True))
+        before = len(self._recent)
+        if self._recent.keys().isdisjoint(key for key, _ in pairs):
+            self._recent.update(reversed(pairs))  # of equal keys the first stays
+            if len(self._recent) == before + len(pairs):
+                return
+        for key, offset in pairs:
+            held = self._recent.setdefault(key, offset)
+            if held != offset:
+                self._clashes.setdefault(key, []).append(offset)
+
+    def settle(self) -> None:
+        """Wait for a merge in the background and take over its result."""
+        if self._merging is not None:
+            self._merging[1].exception()
+            self._take_merged()
+
+    def _sort_away(self, keys: Int64, offsets: Int64) -> None:
+        held = [*self._recent.items(), *((key, at) for key, more in self._clashes.items() for at in more)]
+        if held:
+            recent = np.array(held, dtype=np.int64)
+            keys = np.concatenate([recent[:, 0], keys])
+            offsets = np.concatenate([recent[:, 1], offsets])
+        self._recent, self._clashes = {}, {}
+        self.runs.append(self._kept(sorted_run(self.covered, self._high, keys, offsets), replaces=()))
+        self._take_merged()
+        self._start_merge()
+
+    def _kept(self, run: Run, replaces: Sequence[Run]) -> Run:
+        """The run on disk; in memory alone if the disk will not have it: the events themselves are safe."""
+        try:
+            saved = save(run, self._folder, self._probe) if run.file is None else run
+            self._listed([saved], replaces)
+        except (OSError, LogError):
+            return run
+        return saved
+
+    def _start_merge(self) -> None:
+        if self._merging is not None or len(self.runs) < FAN:
+            return
+        for end in range(len(self.runs), FAN - 1, -1):
+            group = self.runs[end - FAN : end]
+            if _level(group[0]) == _level(group[-1]):
+                self._merging = (group, self._background.submit(self._merge, group))
+                return
+
+    def _merge(self, group: list[Run]) -> Run:
+        return save(merged_run(group), self._folder, self._probe)
+
+    def _take_merged(self) -> None:
+        if self._merging is None or not self._merging[1].done():
+            return
+        group, future = self._merging
+        self._merging = None
+        if isinstance(future.exception(), OSError):
+            return  # no room for the merged file: the runs it was made from are all there
+        at = self.runs.index(group[0])
+        self.runs[at : at + FAN] = [self._kept(future.result(), replaces=group)]
+
+
+def _level(run: Run) -> int:
+    """Runs of one level are of one size, within a factor of FAN."""
+    return int(np.log(max(1, len(run.keys) / RECENT)) / np.log(FAN) + 0.5)
