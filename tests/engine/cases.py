@@ -64,6 +64,9 @@ class Event:
         row = " ".join(f"{name}={value!r}" for name, value in self.row.items() if value is not None)
         return f"{self.stream.name} {self.time}{late}: {row}"
 
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
+        printer.text(repr(self))  # what Hypothesis prints
+
 
 @dataclass(frozen=True)
 class Ask:
@@ -86,6 +89,9 @@ class Case:
         views = [f"{own.name} of {own.stream.name} by {own.key}: {told(own)}" for own in self.views]
         lines = [*views, *(f"#{i} {event}" for i, event in enumerate(self.log)), *map(repr, self.asks)]
         return "\n".join(["Case", *(f"    {line}" for line in lines)])
+
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
+        printer.text(repr(self))
 
     @property
     def streams(self) -> dict[str, hw.Stream]:

@@ -260,7 +260,7 @@ def emission(case: Case, stream: str, size: int, out: Mapping[str, pl.DataFrame]
 def typed(frame: pl.DataFrame, views: Sequence[hw.FeatureView], *, exactly: bool = False) -> list[Row]:
     """The features' columns as rows, once their names and types are what the views declare."""
     declared = {output.name: output.dtype for own in views for output in own.outputs}
-    found = frame if exactly else frame.select(declared)
+    found = frame if exactly else frame.select(list(declared))
     assert dict(found.schema) == declared
     return found.to_dicts()
 
@@ -303,5 +303,5 @@ def bits(rows: Iterable[Row]) -> list[dict[str, object]]:
 
 
 ORACLE = Oracle()
-EVENT_BY_EVENT = Fed()
-ENGINES: list[Host] = [OneBatch(), EVENT_BY_EVENT, RandomCuts(), Restarts(), LiveReads(), AsOf()]
+ONE_BATCH, EVENT_BY_EVENT, ANY_CUTS, ASOF = OneBatch(), Fed(), RandomCuts(), AsOf()
+ENGINES: list[Host] = [ONE_BATCH, EVENT_BY_EVENT, ANY_CUTS, Restarts(), LiveReads(), ASOF]

@@ -1,0 +1,240 @@
+"""``hw.asof``: a spine in, the same rows out with a column for each feature, and nobody saw the future.
+
+A row at ``t`` knows what had arrived by ``t``, and sees of it what its windows hold.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pandas as pd
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import headwater as hw
+from headwater.core.errors import DataError, DefinitionError
+from tests.engine.cases import WHEN, Ask, Case, at, log, micros, payments, profile, profiles, view
+from tests.engine.hosts import ASOF, EVENT_BY_EVENT, bits
+from tests.engine.strategies import cases, trials
+
+COUNT = view({"n": hw.count(over="10s"), "s": hw.sum("amount")})
+
+
+def frame(*sketches: Any, arrived: bool = False) -> pl.DataFrame:
+    """Payments as a user has them."""
+    found = Case([COUNT], log(sketches)).frame(payments)
+    return found if arrived else found.drop("arrived_at")
+
+
+def spine(*rows: tuple[float, str], **more: list[Any]) -> pl.DataFrame:
+    """Questions as a user has them: at these seconds, about these."""
+    times = [micros(seconds) for seconds, _ in rows]
+    return pl.DataFrame(
+        {"who": [who for _, who in rows], "time": times, **more}, schema_overrides={"time": WHEN}
+    )
+
+
+#   time        0         5         10
+#   ada         x                   x
+#   bob                   x
+#   spine            ?ada           ?ada ?bob   one row each, in the order of the spine
+def test_a_spine_row_gets_the_features_of_its_key_at_its_time() -> None:
+    events = frame(at(0, 1.0), at(5, 2.0, who="bob"), at(10, 4.0))
+    found = hw.asof([COUNT], events={"payments": events}, spine=spine((3, "ada"), (10, "ada"), (11, "bob")))
+    assert found.select("who", "n_10s", "s").rows() == [("ada", 1, 1.0), ("ada", 1, 5.0), ("bob", 1, 2.0)]
+
+
+#   spine       b@9  a@0  a@9  a@0  b@1         any order, repeated rows, other columns: all stay
+def test_the_spine_comes_back_as_it_went_in() -> None:
+    asked = spine(
+        (9, "bob"), (0, "ada"), (9, "ada"), (0, "ada"), (1, "bob"), loan=[3, 1, 4, 1, 5], time_=list("abcde")
+    )
+    found = hw.asof([COUNT], events={"payments": frame(at(0), at(0, who="bob"), at(8))}, spine=asked)
+    assert found.select(asked.columns).equals(asked)
+    assert found.columns == [*asked.columns, "n_10s", "s"]
+    assert found["n_10s"].to_list() == [1, 1, 2, 1, 1]
+
+
+def test_an_empty_spine_and_empty_events() -> None:
+    events = frame(at(0, 1.0))
+    none = hw.asof([COUNT], events={"payments": events}, spine=spine((0, "ada")).clear())
+    assert dict(none.schema) == {"who": pl.String, "time": WHEN, "n_10s": pl.Int64, "s": pl.Float64}
+    assert len(none) == 0
+    found = hw.asof([COUNT], events={"payments": events.clear()}, spine=spine((0, "ada")))
+    assert found.select("n_10s", "s").rows() == [(0, 0.0)]
+
+
+def test_an_unknown_key_has_the_features_of_the_empty_window() -> None:
+    own = view({"n": hw.count(), "s": hw.sum("amount"), "kinds": hw.distinct("word"), "m": hw.mean("amount")})
+    found = hw.asof([own], events={"payments": frame(at(0, 1.0))}, spine=spine((5, "nobody"), (5, "ada")))
+    assert found.select("n", "s", "kinds", "m").rows() == [(0, 0.0, 0, None), (1, 1.0, 0, 1.0)]
+
+
+#   happened    0    2    4    6    8
+#   events      a    b                          b happened at 2 and arrived at 6
+#   spine                ?4   ?6                at 4 nobody could know b
+def test_nobody_knows_what_has_not_arrived() -> None:
+    events = frame(at(0, 1.0), at(2, 2.0, arrives=6), arrived=True)
+    asked = spine((2, "ada"), (4, "ada"), (6, "ada"), (5.999999, "ada"))
+    known = hw.asof([COUNT], events={"payments": events}, spine=asked, arrival="arrived_at")
+    assert known["s"].to_list() == [1.0, 1.0, 3.0, 1.0]
+    truth = hw.asof([COUNT], events={"payments": events.drop("arrived_at")}, spine=asked)
+    assert truth["s"].to_list() == [3.0, 3.0, 3.0, 3.0]
+
+
+#   rows        c@9  a@1  b@5                   without arrival times, each event arrives when it happens
+def test_rows_in_any_order_arrive_when_they_happen() -> None:
+    events = frame(at(1, 1.0), at(5, 2.0), at(9, 4.0))
+    mixed = events[[2, 0, 1]]
+    asked = spine((0, "ada"), (1, "ada"), (5, "ada"), (9, "ada"))
+    found = hw.asof([COUNT], events={"payments": mixed}, spine=asked)
+    assert found["s"].to_list() == [0.0, 1.0, 3.0, 7.0]
+    assert found.equals(hw.asof([COUNT], events={"payments": events}, spine=asked))
+
+
+#   rows        b@5  c@5                        the offset is the row's place: ties follow it, in a
+#   rows        c@5  b@5                        shuffled frame too
+def test_ties_follow_the_order_of_rows() -> None:
+    own = view({"first": hw.first("amount"), "last": hw.last("amount")})
+    events = frame(at(5, 1.0), at(5, 2.0), at(5, 3.0))
+    for order in ([0, 1, 2], [2, 0, 1], [1, 2, 0]):
+        found = hw.asof([own], events={"payments": events[order]}, spine=spine((5, "ada")))
+        assert found.select("first", "last").rows() == [(order[0] + 1.0, order[2] + 1.0)]
+
+
+#   rows        b arrives 7, a arrives 3        what arrived is a matter of arrival, not of the order of rows
+def test_rows_not_in_order_of_arrival() -> None:
+    events = frame(at(1, 1.0, arrives=3), at(2, 2.0, arrives=7), arrived=True)[[1, 0]]
+    found = hw.asof(
+        [COUNT], events={"payments": events}, spine=spine((3, "ada"), (7, "ada")), arrival="arrived_at"
+    )
+    assert found["s"].to_list() == [1.0, 3.0]
+
+
+#   happened              20                    an event dated in the future (a clock ran ahead): known at 1,
+#   arrived     1                               but it has not happened before 20
+#   spine         ?2  ?19.999999  ?20
+def test_an_event_from_the_future_is_not_seen_before_its_time() -> None:
+    events = frame(at(0, 1.0, arrives=0), at(20, 2.0, arrives=1), at(3, 4.0, arrives=3), arrived=True)
+    asked = spine((2, "ada"), (3, "ada"), (19.999999, "ada"), (20, "ada"))
+    found = hw.asof([COUNT], events={"payments": events}, spine=asked, arrival="arrived_at")
+    assert found.select("n_10s", "s").rows() == [(1, 1.0), (2, 5.0), (0, 5.0), (1, 7.0)]
+
+
+#   id          7    7    8                     the same id is the same event: the first counts
+def test_duplicates_are_one_event() -> None:
+    taps = hw.Stream("taps", {"id": pl.Int64, "who": pl.String, "time": WHEN, "x": pl.Float64}, id="id")
+    own = hw.FeatureView("v", taps, key="who", features={"n": hw.count(), "s": hw.sum("x")})
+    rows = [(7, "ada", 1, 1.0), (7, "ada", 1, 1.0), (8, "ada", 2, 2.0), (7, "ada", 1, 1.0)]
+    events = pl.DataFrame(rows, schema=dict(taps.schema), orient="row")
+    found = hw.asof([own], events={"taps": events}, spine=spine((5, "ada")))
+    assert found.select("n", "s").rows() == [(2, 3.0)]
+    assert (
+        hw.asof([COUNT], events={"payments": frame(at(1), at(1))}, spine=spine((5, "ada")))["n_10s"].item()
+        == 2
+    )
+
+
+#   payments by who and by shop, profiles by who: one spine with a column for each key
+def test_views_of_several_keys_and_streams() -> None:
+    all_three = [
+        COUNT,
+        view({"visits": hw.count()}, name="shops", key="shop"),
+        view({"town": hw.last("town")}, name="homes", stream=profiles),
+    ]
+    events = log(
+        [at(0, 1.0, shop=1), profile(1, town="Ayr"), at(2, 2.0, shop=2, who="bob"), profile(3, town="Bath")]
+    )
+    case = Case(all_three, events)
+    asked = spine((2, "ada"), (3, "bob"), (3, "ada"), shop=[2, 1, 9])
+    frames = {"payments": case.frame(payments), "profiles": case.frame(profiles)}
+    found = hw.asof(all_three, events=frames, spine=asked, arrival="arrived_at")
+    assert found.select("s", "visits", "town").rows() == [(1.0, 1, "Ayr"), (2.0, 1, None), (1.0, 0, "Bath")]
+
+
+def test_frames_of_other_libraries() -> None:
+    events, asked = frame(at(0, 1.0), at(5, 2.0)), spine((0, "ada"), (7, "ada"))
+    wanted = hw.asof([COUNT], events={"payments": events}, spine=asked)
+    slim = events.select("who", "at", "amount")
+    few = hw.Stream("payments", {"who": pl.String, "at": WHEN, "amount": pl.Float64}, time="at")
+    own = hw.FeatureView("view", few, key="who", features=COUNT.features)
+    assert hw.asof([own], events={"payments": slim.to_pandas()}, spine=asked.to_pandas()).equals(wanted)
+    assert hw.asof([own], events={"payments": slim.to_arrow()}, spine=asked.to_arrow()).equals(wanted)
+    assert hw.asof([own], events={"payments": slim.lazy()}, spine=asked.lazy()).equals(wanted)
+    assert isinstance(asked.to_pandas(), pd.DataFrame)
+
+
+def test_the_time_column_may_have_another_name_unit_and_zone() -> None:
+    asked = pl.DataFrame({"who": ["ada"], "granted": [datetime(1970, 1, 1, 0, 0, 6, tzinfo=UTC)]})
+    for dtype in (pl.Datetime("ms", "UTC"), pl.Datetime("ns", "UTC"), pl.Datetime("us", "Europe/Prague")):
+        own = asked.with_columns(
+            pl.col("granted").cast(pl.Datetime("us", "UTC")).dt.convert_time_zone(dtype.time_zone or "UTC")
+        )
+        own = own.with_columns(pl.col("granted").dt.cast_time_unit(dtype.time_unit))
+        found = hw.asof([COUNT], events={"payments": frame(at(0), at(5))}, spine=own, time="granted")
+        assert found["n_10s"].to_list() == [2]
+        assert found["granted"].dtype == dtype
+
+
+#   live:  a b ?1 c ?2 d e ?3          the training set   ==   what live reads gave at those moments
+@trials
+@given(cases())
+def test_a_training_set_is_what_live_reads_gave(case: Case) -> None:
+    assert bits(ASOF.answers(case)) == bits(EVENT_BY_EVENT.answers(case))
+
+
+#   the whole spine at once   ==   row by row   ==   backwards
+@trials
+@given(cases(), st.randoms(use_true_random=False))
+def test_the_other_rows_of_the_spine_leave_no_trace(case: Case, dice: Any) -> None:
+    order = list(range(len(case.asks)))
+    dice.shuffle(order)
+    together = bits(ASOF.answers(case))
+    mixed = bits(ASOF.answers(Case(case.views, case.log, [case.asks[i] for i in order])))
+    assert [together[i] for i in order] == mixed
+    alone = [ASOF.answers(Case(case.views, case.log, [ask]))[0] for ask in case.asks]
+    assert bits(alone) == together
+
+
+#   what arrives after t, whatever it is, moves nothing at t
+@trials
+@given(cases())
+def test_the_future_leaves_no_trace(case: Case) -> None:
+    first = min(case.asks, key=lambda ask: ask.time)
+    past = Case(case.views, case.log[: case.arrived(first.time)], [first])
+    assert bits(ASOF.answers(past)) == bits(ASOF.answers(Case(case.views, case.log, [first])))
+
+
+def refused(kind: type[Exception], views: list[hw.FeatureView], **call: Any) -> str:
+    """The letter that ``hw.asof`` answers with."""
+    with pytest.raises(kind) as caught:
+        hw.asof(views, **{"events": {"payments": frame(at(0))}, "spine": spine((0, "ada")), **call})
+    return str(caught.value)
+
+
+def test_what_asof_refuses() -> None:
+    same = view({"s": hw.count()}, name="other")
+    naive = spine((0, "ada")).with_columns(pl.col("time").dt.replace_time_zone(None))
+    letters = [
+        refused(DefinitionError, [COUNT, same]),
+        refused(DataError, [COUNT], events={}),
+        refused(DataError, [COUNT], spine=spine((0, "ada")).drop("who")),
+        refused(DataError, [COUNT], spine=spine((0, "ada")).drop("time")),
+        refused(DataError, [COUNT], spine=naive),
+        refused(DataError, [COUNT], spine=spine((0, "ada"), (1, None))),  # type: ignore[arg-type]
+        refused(DataError, [COUNT], spine=spine((0, "ada"), s=[1])),
+        refused(DataError, [COUNT], events={"payments": frame(at(0, who=None))}),
+        refused(DataError, [COUNT], events={"payments": frame(at(0, float("nan")))}),
+        refused(DataError, [COUNT], arrival="arrived_at"),
+    ]
+    assert letters == []
+
+
+def test_an_ask_is_a_row() -> None:
+    """The host of the other tests asks as a user would."""
+    case = Case([COUNT], log([at(0, 1.0)]), [Ask(micros(1), {"who": "ada"})])
+    assert case.spine().rows() == [("ada", datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC))]
+    assert ASOF.answers(case) == [{"n_10s": 1, "s": 1.0}]

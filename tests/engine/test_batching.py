@@ -1,0 +1,147 @@
+"""How the log is cut into batches, who else is in it, and what else is computed change no bit."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+from hypothesis import given
+from hypothesis import strategies as st
+
+import headwater as hw
+from headwater.core.batch import Batch
+from headwater.engine.run import Engine
+from tests.engine.cases import Ask, Case, at, log, micros, payments, profile, profiles, view
+from tests.engine.hosts import ANY_CUTS, EVENT_BY_EVENT, ONE_BATCH, Host, bits, typed
+from tests.engine.strategies import WHO, asks, cases, logs, trials, views
+
+NOTHING = Batch(
+    stream="payments",
+    offset=np.array([], dtype=np.int64),
+    arrival=np.array([], dtype=np.int64),
+    time=np.array([], dtype=np.int64),
+    frame=pl.DataFrame(schema=payments.schema),
+)
+
+
+#   [a b c d e f]   [a][b][c][d][e][f]   [a b][c d e][f]      the same bits, whichever way
+@trials
+@given(cases())
+def test_the_cuts_leave_no_trace(engine: Host, case: Case) -> None:
+    assert bits(engine.emissions(case)) == bits(EVENT_BY_EVENT.emissions(case))
+    assert bits(engine.answers(case)) == bits(EVENT_BY_EVENT.answers(case))
+
+
+#   [a] [] [b] [] []                      a batch of nothing is nothing
+def test_an_empty_batch_changes_nothing() -> None:
+    own = view({"n": hw.count(over="10s"), "word": hw.last("word")})
+    case = Case([own], log([at(0, word="a"), at(1, word="b")]))
+    engine = Engine([own])
+    for batch in (NOTHING, case.batch(0, 1), NOTHING, case.batch(1, 2)):
+        blob = engine.snapshot()
+        out = engine.apply(batch, emit=True)["view"]
+        assert len(out) == len(batch)
+        assert dict(out.schema) == {"n_10s": pl.Int64, "word": pl.String}
+        assert (engine.snapshot() == blob) == (len(batch) == 0)
+    assert engine.read("view", ["ada"], micros(1)).rows() == [(2, "b")]
+
+
+#   stream of payments: a   b             a batch of a stream that no view reads passes by
+#   stream of profiles:   x
+def test_a_stream_that_nobody_reads() -> None:
+    own = view({"n": hw.count()})
+    case = Case([own], log([at(0), profile(1), at(2)]))
+    engine = Engine([own])
+    for _, batch in case.batches(0, 3):
+        emitted = engine.apply(batch, emit=True)
+        assert [len(frame) for frame in emitted.values()] == ([1] if batch.stream == "payments" else [])
+    assert engine.read("view", ["ada"], micros(2)).rows() == [(2,)]
+
+
+#   emit=True and emit=False leave the same state behind, and without it nothing comes back
+@trials
+@given(cases())
+def test_to_emit_or_not_to_emit(case: Case) -> None:
+    silent, _ = ANY_CUTS.feed(Engine(list(case.views)), case, 0, len(case.log))
+    loud, _ = ANY_CUTS.feed(Engine(list(case.views)), case, 0, len(case.log), emit=True)
+    assert silent.snapshot() == loud.snapshot()
+
+
+#   ada    a   c     e f          what others do in between is none of ada's business
+#   bob      b   d
+@trials
+@given(st.data())
+def test_keys_do_not_see_each_other(engine: Host, data: st.DataObject) -> None:
+    own = data.draw(views(keys=["who"]))
+    events = data.draw(logs())
+    questions = [Ask(ask.time, {"who": who}) for ask in data.draw(asks(events)) for who in WHO]
+    together = Case([own], events, questions)
+    emitted, answered = iter(bits(engine.emissions(together))), bits(engine.answers(together))
+    alone = {
+        who: Case(
+            [own], [e for e in events if e.row["who"] == who], [q for q in questions if q.keys["who"] == who]
+        )
+        for who in WHO
+    }
+    emissions = {who: iter(bits(engine.emissions(case))) for who, case in alone.items()}
+    answers = {who: iter(bits(engine.answers(case))) for who, case in alone.items()}
+    assert [next(emissions[event.row["who"]]) for event in events] == list(emitted)
+    assert [next(answers[ask.keys["who"]]) for ask in questions] == answered
+
+
+#   views [a, b, c] in one engine   ==   [c, a, b] in one   ==   each in its own
+@trials
+@given(st.data())
+def test_views_do_not_see_each_other(data: st.DataObject) -> None:
+    three = [data.draw(views(name=name)) for name in "abc"]
+    events = data.draw(logs())
+    questions = data.draw(asks(events))
+    together = Case(three, events, questions)
+    turned = Case([three[2], *three[:2]], events, questions)
+    assert bits(turn(row, three) for row in ONE_BATCH.emissions(turned)) == bits(
+        ONE_BATCH.emissions(together)
+    )
+    for own in three:
+        single = Case([own], events, questions)
+        names = [output.name for output in own.outputs]
+        part = [{name: row[name] for name in names} for row in ONE_BATCH.emissions(together)]
+        assert bits(ONE_BATCH.emissions(single)) == bits(part)
+        part = [{name: row[name] for name in names} for row in ONE_BATCH.answers(together)]
+        assert bits(ONE_BATCH.answers(single)) == bits(part)
+
+
+def turn(row: dict[str, object], order: list[hw.FeatureView]) -> dict[str, object]:
+    """The row with its columns in the order of these views."""
+    return {output.name: row[output.name] for own in order for output in own.outputs}
+
+
+#   one key, ten events; a thousand keys, one event each: a batch may hold any mixture
+def test_a_thousand_keys_in_one_batch() -> None:
+    own = view({"n": hw.count(over="10s"), "s": hw.sum("units")}, key="shop")
+    events = log(at(i // 100, shop=i % 1_000 - 500, units=i) for i in range(3_000))
+    asked = [Ask(micros(29), {"shop": shop}) for shop in range(-501, 501)]
+    case = Case([own], events, asked)
+    found = ONE_BATCH.answers(Case([own], events, asked[:1]))
+    assert found == [{"n_10s": 0, "s": 0.0}]
+    engine, emitted = ONE_BATCH.feed(Engine([own]), case, 0, 3_000, emit=True)
+    assert emitted == [{"n_10s": 1, "s": float(sum(range(i % 1_000, i + 1, 1_000)))} for i in range(3_000)]
+    out = engine.read("view", [ask.keys["shop"] for ask in asked], micros(29))
+    assert typed(out, [own], exactly=True)[1:1001] == [
+        {"n_10s": 1, "s": float(3 * i + 3_000)} for i in range(1_000)
+    ]
+
+
+#   payments  a . . d e .         profiles  . b c . . f
+def test_profiles_and_payments_take_turns(host: Host) -> None:
+    both = [
+        view({"n": hw.count(over="3s")}, name="a"),
+        view({"income": hw.last("income")}, name="b", stream=profiles),
+    ]
+    turns = [at(0), profile(0, income=1.0), profile(1, income=2.0), at(1), at(1), profile(1, income=3.0)]
+    assert host.emissions(Case(both, log(turns))) == [
+        {"n_3s": 1},
+        {"income": 1.0},
+        {"income": 2.0},
+        {"n_3s": 2},
+        {"n_3s": 3},
+        {"income": 3.0},
+    ]
