@@ -21,7 +21,7 @@ class Guess:
     def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002 - scikit-learn's signature
         return {"share": self.share, "seed": self.seed}
 
-    def fit(self, X: object, y: object) -> Guess:
+    def fit(self, X: object, y: object) -> Guess:  # noqa: ARG002 - scikit-learn's signature
         return self
 
     def predict_proba(self, X: object) -> None: ...
@@ -37,7 +37,7 @@ transactions = hw.Stream(
         "purpose": pl.String,
         "amount": pl.Float64,
         "is_fraud": pl.Boolean,
-        "value_date": pl.Date,
+        "day": pl.Date,
     },
     id="transaction_id",
     time="booked_at",

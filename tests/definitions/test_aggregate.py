@@ -59,7 +59,7 @@ TYPES: list[tuple[hw.Aggregate, pl.DataType]] = [
     (hw.min("account_id"), INT),
     (hw.max(pl.col("amount") * 2), FLOAT),
     (hw.first("purpose"), TEXT),
-    (hw.last("value_date"), DAYS),
+    (hw.last("day"), DAYS),
     (hw.last("direction"), pl.Enum(["credit", "debit"])),
 ]
 

@@ -29,7 +29,7 @@ def test_an_unknown_column() -> None:
     assert problems(hw.sum("amounts")) == letter(
         """
         the column 'amounts' is not in the schema of transactions
-          expected: one of transaction_id, account_id, booked_at, direction, purpose, amount, is_fraud, value_date
+          expected: one of transaction_id, account_id, booked_at, direction, purpose, amount, is_fraud, day
           got:      'amounts'
           where:    view.features.x.column
           do:       did you mean 'amount'?
@@ -76,7 +76,7 @@ def test_a_feature_holds_plain_values() -> None:
           got:      List(String) from col("purpose").str.split([" "])
           where:    view.features.x.column
           do:       write an expression that gives a number, Boolean, text, category, date, or time with a zone
-        """
+        """  # noqa: E501
     )
 
 
@@ -206,7 +206,7 @@ def test_an_expression_must_not_fail_on_an_event() -> None:
           got:      conversion from `str` to `i64` failed in column 'purpose' for 2 out of 4 values: ["", "a text"]
           where:    view.features.x.column
           do:       use strict=False in casts and parsing, or a default in replace_strict
-        """
+        """  # noqa: E501
     )
     assert problems(hw.sum(pl.col("account_id").cast(pl.Int8))).startswith(
         "an expression can fail on an event"

@@ -103,7 +103,7 @@ def test_a_file_that_fails_says_where(tmp_path: Path) -> None:
           got:      JSONDecodeError: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)
           where:    {file}:4
           do:       mend this line; running the file with Python shows the whole traceback
-        """,
+        """,  # noqa: E501
     ):
         load_project(file)
 

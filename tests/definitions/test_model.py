@@ -234,12 +234,12 @@ def test_the_observed_stream() -> None:
         """
         the stream transactions lacks the model's key
           expected: a column card: Int64
-          got:      transaction_id, account_id, booked_at, direction, purpose, amount, is_fraud, value_date
+          got:      transaction_id, account_id, booked_at, direction, purpose, amount, is_fraud, day
           where:    fraud.observe.stream
           do:       add the key to the stream's events, or take another stream
         the stream transactions lacks the model's key
           expected: a column shop: String
-          got:      transaction_id, account_id, booked_at, direction, purpose, amount, is_fraud, value_date
+          got:      transaction_id, account_id, booked_at, direction, purpose, amount, is_fraud, day
           where:    fraud.observe.stream
           do:       add the key to the stream's events, or take another stream
         an expression has the wrong type
@@ -248,7 +248,7 @@ def test_the_observed_stream() -> None:
           where:    fraud.observe.where
           do:       write an expression that gives a Boolean
         the column 'country' is not in the schema of transactions
-          expected: one of transaction_id, account_id, booked_at, direction, purpose, amount, is_fraud, value_date
+          expected: one of transaction_id, account_id, booked_at, direction, purpose, amount, is_fraud, day
           got:      'country'
           where:    fraud.request
           do:       name a column that is in the schema of transactions

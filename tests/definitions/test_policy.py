@@ -13,7 +13,8 @@ BANDS = {"healthy": 0.0, "watch": 0.08, "act": 0.25}
 
 
 def policy(**changes: Any) -> hw.Policy:
-    return hw.Policy(**({"name": "care", "model": model(), "bands": BANDS} | changes))
+    arguments: dict[str, Any] = {"name": "care", "model": model(), "bands": BANDS}
+    return hw.Policy(**(arguments | changes))
 
 
 @pytest.mark.parametrize(

@@ -27,13 +27,14 @@ def test_dir_and_version() -> None:
 
 
 def test_an_unknown_name() -> None:
-    with pytest.raises(AttributeError, match="^module 'headwater' has no attribute 'median'$"):
+    with pytest.raises(AttributeError, match=r"^module 'headwater' has no attribute 'median'$"):
         hw.median  # noqa: B018 - the look-up is the test
 
 
 def test_importing_headwater_imports_nothing_heavy() -> None:
     script = (
-        "import sys, headwater; heavy = {'polars', 'numpy', 'numba', 'sklearn', 'mlflow', 'pandas', 'pyarrow'};"
+        "import sys, headwater;"
+        "heavy = {'polars', 'numpy', 'numba', 'sklearn', 'mlflow', 'pandas', 'pyarrow'};"
         "print(sorted(heavy & set(sys.modules)))"
     )
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

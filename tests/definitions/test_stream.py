@@ -74,7 +74,7 @@ def test_all_problems_at_once() -> None:
                 "id": pl.Float64,
                 "tags": pl.List(pl.Int64),
                 "at": pl.Datetime,
-                "kind": pl.Enum,  # type: ignore[dict-item]
+                "kind": pl.Enum,
                 "amount": pl.Float64,
             },
             id="id",

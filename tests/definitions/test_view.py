@@ -31,7 +31,7 @@ def test_problems_of_the_view_and_of_all_features_come_together() -> None:
           where:    my view.name
           do:       rename it, for example to 'balance_min'
         the column 'acount_id' is not in the schema of transactions
-          expected: one of transaction_id, account_id, booked_at, direction, purpose, amount, is_fraud, value_date
+          expected: one of transaction_id, account_id, booked_at, direction, purpose, amount, is_fraud, day
           got:      'acount_id'
           where:    my view.key
           do:       did you mean 'account_id'?

@@ -49,7 +49,7 @@ def as_polars(frame: Any, name: str = "the frame") -> pl.DataFrame:
         raise DataError.of(
             f"{name} cannot be read as columns",
             expected="one type in each column",
-            got=str(error).partition("\n")[0],
+            got=_mixed(frame) or type(error).__name__,  # not its text, which may quote a value
             do="convert the column that mixes types",
         ) from None
     raise DataError.of(
@@ -58,3 +58,13 @@ def as_polars(frame: Any, name: str = "the frame") -> pl.DataFrame:
         got=type(frame).__name__,
         do="build a frame, for example with pl.DataFrame",
     )
+
+
+def _mixed(frame: Any) -> str:
+    """The pandas columns that hold several Python types, with the types."""
+    kinds = {
+        name: sorted({type(value).__name__ for value in values.dropna()})
+        for name, values in getattr(frame, "items", dict)()
+        if values.dtype == object
+    }
+    return "; ".join(f"{name} holds {' and '.join(found)}" for name, found in kinds.items() if len(found) > 1)

@@ -292,7 +292,7 @@ def _writable(column: pl.Series, masked: bool) -> pl.Series:
 
 
 def _missing(column: str, came: pl.DataFrame, name: str) -> Problem:
-    near = get_close_matches(column, came.columns, 1, 0.7)
+    near = get_close_matches(column, came.columns, 1, 0.75)
     return Problem(
         f"the column {column!r} is missing",
         expected=f"a column {column!r}",
@@ -303,7 +303,7 @@ def _missing(column: str, came: pl.DataFrame, name: str) -> Problem:
 
 
 def _unknown(column: str, schema: Mapping[str, pl.DataType], name: str) -> Problem:
-    near = get_close_matches(column, schema, 1, 0.7)
+    near = get_close_matches(column, schema, 1, 0.75)
     return Problem(
         f"the column {column!r} is not declared",
         expected="one of " + ", ".join(schema),

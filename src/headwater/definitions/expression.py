@@ -211,7 +211,7 @@ def _wrong_type(expr: pl.Expr, dtype: pl.DataType, wanted: Wanted, where: str) -
 
 
 def _no_category(text: str, dtype: pl.Enum, column: str, where: str) -> Problem:
-    near = get_close_matches(text, dtype.categories, 1, 0.7)
+    near = get_close_matches(text, dtype.categories, 1, 0.75)
     return Problem(
         f"the column {column!r} never holds {text!r}",
         expected="one of " + ", ".join(map(repr, dtype.categories)),

@@ -118,7 +118,7 @@ def _listed(parts: Any, kind: type, where: str, problems: list[Problem]) -> tupl
         )
         for i, item in wrong
     ]
-    return tuple(item for item in items if isinstance(item, kind))
+    return tuple(dict.fromkeys(item for item in items if isinstance(item, kind)))
 
 
 def _clashes(noun: str, parts: list[Any], where: str) -> list[Problem]:

@@ -12,7 +12,6 @@ from difflib import get_close_matches
 from typing import Any
 
 import polars as pl
-from polars._typing import PolarsDataType
 
 from headwater.core.errors import DefinitionError, Problem
 from headwater.core.schema import STORABLE_TEXT, storable
@@ -51,7 +50,7 @@ class Stream(Definition):
     def __init__(
         self,
         name: str,
-        schema: Mapping[str, PolarsDataType],
+        schema: Mapping[str, pl.DataType | type[pl.DataType]],
         id: str | None = None,
         time: str = "time",
         personal: Sequence[str] = (),
@@ -74,7 +73,7 @@ def unknown(column: object, known: Mapping[str, Any], where: str, place: str) ->
     """The problem of a column that is not among ``known``, with the nearest name, or none."""
     if isinstance(column, str) and column in known:
         return []
-    near = get_close_matches(column, known, 1, 0.7) if isinstance(column, str) else []
+    near = get_close_matches(column, known, 1, 0.75) if isinstance(column, str) else []
     return [
         Problem(
             f"the column {column!r} is not in {place}",
