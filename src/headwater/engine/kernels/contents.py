@@ -1,0 +1,187 @@
+"""A value straight from what its window holds: for readings of the past and other rare questions.
+
+The same bits as the accumulators give, because every operation is a function of the window's contents;
+only slower, in proportion to the window. Sees events with ``offset <= o`` and event time in
+``(t - delay - over, t - delay]``. Called by ``process``.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from headwater.engine.kernels import cells, decay, exact, ranked, timeline
+from headwater.engine.kernels.jit import kernel
+from headwater.engine.kernels.layout import (
+    C_DELAY,
+    C_HALF,
+    C_LANE,
+    C_OP,
+    C_OUT,
+    C_OVER,
+    COUNT,
+    DECAYED,
+    DISTINCT,
+    EVENTS,
+    FIRST,
+    FORGOTTEN,
+    L_COLUMN,
+    L_KIND,
+    LENGTH,
+    MAX,
+    MEAN,
+    MIN,
+    NEVER,
+    NUMBER,
+    QUANTILE,
+    SHAPE,
+    SINCE_FIRST,
+    STD,
+    SUM,
+    TREND,
+    UNIT,
+    VAR,
+)
+
+
+@kernel("Shard, Tables, ints, int, int, int, ints, ints")
+def collect(shard, tables, cell, key, t, o, bits, times):
+    """Write the values of the window, in order, into ``bits`` and ``times``; how many."""
+    ints, words = shard.ints, shard.words
+    lane = cell[C_LANE]
+    kind, column = tables.lanes[lane, L_KIND], tables.lanes[lane, L_COLUMN]
+    until = t - cell[C_DELAY]
+    d, s = timeline.seek(shard, key, until - cell[C_OVER] if cell[C_OVER] >= 0 else NEVER)
+    n = 0
+    while True:
+        d, s = timeline.normal(shard, key, d, s)
+        if d >= ints[key, LENGTH]:
+            break
+        at = timeline.entry(shard, key, d)
+        if s >= words[at + 1]:
+            break
+        address, capacity = words[at], words[at + 2]
+        if words[address + s] > until:
+            break
+        seen = words[address + capacity + s] <= o
+        if seen and cells.counts(shard, tables, lane, address, s, capacity):
+            times[n] = words[address + s]
+            bits[n] = words[address + (2 + column) * capacity + s] if kind != UNIT else 0
+            n += 1
+        s += 1
+    return n
+
+
+@kernel("floats, ints, int, int, Work")
+def _spread(values, times, n, op, work):
+    """Variance and trend from exact moments."""
+    huge = 0
+    counts = (0, 0, 0, 0)
+    for i in range(n):
+        x = values[i]
+        if abs(x) > cells.HUGE:
+            huge += 1
+        elif op == TREND:
+            counts = cells.trend_add(work, counts, times[i], x, 1.0)
+        else:
+            counts = (
+                exact.add(work.p, counts[0], x),
+                exact.add_product(work.q, counts[1], x, x),
+                counts[2],
+                counts[3],
+            )
+    if op == TREND:
+        return cells.slope(n, huge, work, counts)
+    value = cells.variance(n, huge, work, (counts[0], counts[1]))
+    return math.sqrt(value) if op == STD else value
+
+
+@kernel("floats, ints, int, int, int, bool, Work")
+def _decayed(values, times, n, now, half, unit, work):
+    top = now // half
+    count = 0
+    for i in range(n):
+        x = 1.0 if unit else values[i]
+        count = exact.add(work.p, count, cells.term(times[i], x, half, top))
+    return exact.rounded(work.p, count) * decay.fade(now, half)
+
+
+@kernel("floats, int, float")
+def _quantile(values, n, q):
+    ordered = np.sort(values[:n])
+    position = q * (n - 1)
+    rank = int(position)
+    if rank + 1 >= n:
+        return ordered[rank]
+    return ranked.interpolate(ordered[rank], ordered[rank + 1], position - rank)
+
+
+@kernel("ints, int")
+def _distinct(bits, n):
+    if n == 0:
+        return 0
+    ordered = np.sort(bits[:n])
+    distinct = 1
+    for i in range(1, n):
+        if ordered[i] != ordered[i - 1]:
+            distinct += 1
+    return distinct
+
+
+@kernel("floats, ints, int, int, ints, float, bool, Work")
+def _number(values, times, n, t, cell, q, unit, work):
+    """The operations that give a float64 and are null over nothing, for n >= 1."""
+    op = cell[C_OP]
+    if op == SUM or op == MEAN:
+        count = 0
+        for i in range(n):
+            count = exact.add(work.p, count, values[i])
+        total = exact.rounded(work.p, count)
+        return total / n if op == MEAN else total
+    if op == VAR or op == STD or op == TREND:
+        return _spread(values, times, n, op, work)
+    if op == MIN:
+        return np.min(values[:n])
+    if op == MAX:
+        return np.max(values[:n])
+    if op == DECAYED:
+        return _decayed(values, times, n, t - cell[C_DELAY], cell[C_HALF], unit, work)
+    return _quantile(values, n, q)
+
+
+@kernel("Shard, Tables, int, int, int, int, int, Work, floats2, ints2")
+def evaluate(shard, tables, c, key, t, o, emit, work, out, outs):
+    """Write cell ``c`` as of (t, o) to row ``emit``; False if some of its events are no longer kept."""
+    cell = tables.cells[c]
+    op, over = cell[C_OP], cell[C_OVER]
+    start = t - cell[C_DELAY] - over if over >= 0 else NEVER
+    if start < shard.ints[key, FORGOTTEN]:
+        return False
+    size = shard.ints[key, EVENTS]
+    bits = np.empty(size, dtype=np.int64)
+    times = np.empty(size, dtype=np.int64)
+    n = collect(shard, tables, cell, key, t, o, bits, times) if tables.shape[SHAPE.keep] >= 0 else 0
+    kind = tables.lanes[cell[C_LANE], L_KIND]
+    values = bits.view(np.float64)
+    row = cell[C_OUT]
+    if op == COUNT:
+        outs[row, emit] = n
+    elif op == DISTINCT:
+        outs[row, emit] = _distinct(bits, n)
+    elif op == SUM or op == MEAN or op == VAR or op == STD or op == TREND:
+        out[row, emit] = (
+            _number(values, times, n, t, cell, 0.0, False, work) if n else (0.0 if op == SUM else cells.NAN)
+        )
+    elif op == MIN or op == MAX or op == DECAYED or op == QUANTILE:
+        out[row, emit] = (
+            _number(values, times, n, t, cell, tables.params[c], kind == UNIT, work) if n else cells.NAN
+        )
+    else:
+        i = 0 if op == FIRST or op == SINCE_FIRST else n - 1
+        work.time[0] = t
+        work.emit[0] = emit
+        time = times[i] if n else NEVER
+        value = bits[i] if n else 0
+        cells.write_code(cell, kind, work, 0, time, value, out, outs)
+    return True

@@ -1,0 +1,160 @@
+"""Where everything lies: the structs of arrays that kernels share, and the words inside them.
+
+A view's state is cut into shards by key; a shard is four blocks of memory::
+
+    ints   one row per key: frontier, directory, cursors, small structures' addresses
+    reals  one row per key: accumulators ("cells"); ``bits`` is the same memory as int64
+    words  the arena: event chunks, directories, deques, tables; ``floats`` and ``bytes`` alias it
+    heap   [0] the arena's next free word, [1:] heads of the free lists by size class
+
+Nothing in here holds a pointer, so a shard is snapshot by writing its four blocks and moved by
+reading them. Called by every other kernel module; built by ``engine.state``.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Int64 = npt.NDArray[np.int64]
+Float64 = npt.NDArray[np.float64]
+UInt8 = npt.NDArray[np.uint8]
+
+NEVER = -(2**62)  # the frontier of a key that has seen nothing
+NULL = -(2**63)  # null of an int64 column
+
+# --- one key's row of ``ints`` -------------------------------------------------------------------
+FRONTIER, DIRECTORY, CAPACITY, HEAD, LENGTH, EVENTS, FORGOTTEN, CURSORS = range(8)
+
+# --- a directory entry: chunks of one key in order of time ---------------------------------------
+ENTRY = 3  # words: address, count, capacity
+
+# --- sizes of event chunks; a chunk grows through them -------------------------------------------
+LARGEST = 64
+CHUNK_SIZES = np.array([4, 8, 12, 16, 24, 32, 48, 64], dtype=np.int64)
+CHUNK_LISTS = 1  # heap slots 1..8: free chunks by size
+BLOCK_LISTS = 16  # heap slots 16 + n: free blocks of 2^n words
+HEAP = 64
+
+# --- kinds of lanes ------------------------------------------------------------------------------
+UNIT, NUMBER, CODE = range(3)
+
+# --- operations ----------------------------------------------------------------------------------
+(
+    COUNT,
+    SUM,
+    MEAN,
+    VAR,
+    STD,
+    TREND,
+    MIN,
+    MAX,
+    FIRST,
+    LAST,
+    SINCE_FIRST,
+    SINCE_LAST,
+    DISTINCT,
+    DECAYED,
+    QUANTILE,
+) = range(15)
+
+# --- columns of the plan's tables ----------------------------------------------------------------
+G_DELAY, G_CURSOR, G_FIRST, G_END = range(4)  # groups: one per distinct delay
+W_OVER, W_CURSOR, W_FIRST, W_END = range(4)  # windows of a group; over = -1: since forever
+P_LANE, P_FIRST, P_END = range(3)  # pairs: a lane read through a window
+C_OP, C_OVER, C_DELAY, C_REALS, C_INTS, C_OUT, C_HALF, C_LANE = range(8)  # cells: one accumulator
+L_KIND, L_COLUMN, L_FLAG = range(3)  # lanes: which events count, with which value
+
+
+class Shape(NamedTuple):
+    """Sizes that every kernel needs, one int64 each in ``Tables.shape``."""
+
+    columns: int = 0
+    flags: int = 1
+    ints: int = 2
+    reals: int = 3
+    cursors: int = 4
+    keep: int = 5  # microseconds; -1: events are not stored at all
+    firsts: int = 6  # cells with a cursor of their own
+    exacts: int = 7  # records of partials
+
+
+SHAPE = Shape()
+
+
+class Tables(NamedTuple):
+    """A compiled view: the program that the kernels run. All int64 but ``params``."""
+
+    shape: Int64
+    groups: Int64
+    windows: Int64
+    pairs: Int64
+    cells: Int64
+    lanes: Int64
+    params: Float64  # per cell: the quantile's q, the half-life
+    firsts: Int64  # indices of the cells that keep a cursor (FIRST, SINCE_FIRST over a window)
+
+
+class Shard(NamedTuple):
+    """The memory of the keys of one shard. ``floats`` and ``bytes`` alias ``words``; ``bits`` ``reals``."""
+
+    words: Int64
+    floats: Float64
+    bytes: UInt8
+    heap: Int64
+    ints: Int64
+    reals: Float64
+    bits: Int64
+
+
+class Items(NamedTuple):
+    """What happens to the keys, grouped by key and in order of the log inside a key.
+
+    ``kind`` 0 is an event, 1 a reading. ``emit`` is the row of the output, or -1. Columns hold float64
+    bits or int64 codes, shape (columns, n), and ``values`` is the same memory as float64; flags are 0 or
+    1, shape (flags, n).
+    """
+
+    time: Int64
+    offset: Int64
+    kind: UInt8
+    emit: Int64
+    columns: Int64
+    values: Float64
+    flags: UInt8
+
+
+class Work(NamedTuple):
+    """Scratch of one thread, sized once."""
+
+    time: Int64  # per item: the frontier after it
+    offset: Int64
+    emit: Int64
+    entered: Int64  # per item: events entered so far in this pass
+    left: Int64
+    x_value: Float64  # (lanes, n) values that enter, with aliases and facts beside them
+    x_bits: Int64
+    x_ok: UInt8
+    x_time: Int64
+    x_place: Int64  # (n, 3): chunk address, slot, capacity
+    y_value: Float64  # values that leave, of the lane at hand
+    y_bits: Int64
+    y_ok: UInt8
+    y_time: Int64
+    y_place: Int64
+    p: Float64  # partials
+    q: Float64
+    r: Float64
+    s: Float64
+    w: Float64
+
+
+SEGMENT = 1024  # items at a time
+PASS = 4096  # events entering or leaving at a time
+
+
+def owned(array: npt.NDArray[np.generic]) -> Int64:
+    """The array as the kernels want it: int64, contiguous, writable; a copy only where it must be."""
+    return np.require(array, np.int64, ["C", "W"])

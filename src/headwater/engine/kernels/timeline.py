@@ -1,0 +1,320 @@
+"""A key's retained events in order of (event time, offset): a directory of small chunks.
+
+::
+
+    directory   [ address count capacity | address count capacity | ... ]
+                     │                       │
+    chunk            ▼                       ▼
+      time     [ t t t t . . ]         [ t t t . ]      capacity 4 .. 64, growing
+      offset   [ o o o o . . ]         ...
+      column   [ v v v v . . ]  x columns
+      flag     [ 1 0 1 1 . . ]  x flags (bytes)
+
+An event in order is written at the end: constant. An event that is d places late finds its chunk by
+galloping back from the end, log d, and moves at most one chunk. Places are (directory index, slot)
+pairs; those that are remembered between events ("cursors", in the key's ints) are moved along by
+``insert`` and ``append``. Called by ``process`` and ``contents``.
+"""
+
+from __future__ import annotations
+
+from headwater.engine.kernels import arena
+from headwater.engine.kernels.jit import kernel
+from headwater.engine.kernels.layout import (
+    CAPACITY,
+    CHUNK_LISTS,
+    CHUNK_SIZES,
+    CURSORS,
+    DIRECTORY,
+    ENTRY,
+    EVENTS,
+    FORGOTTEN,
+    HEAD,
+    LARGEST,
+    LENGTH,
+    SHAPE,
+)
+
+
+@kernel("ints, int")
+def chunk_words(shape, capacity):
+    """Words of a chunk of ``capacity`` events."""
+    return capacity * (2 + shape[SHAPE.columns]) + (capacity * shape[SHAPE.flags] + 7) // 8
+
+
+@kernel("Shard, int, int")
+def entry(shard, key, d):
+    """The address of directory entry ``d``."""
+    return shard.ints[key, DIRECTORY] + ENTRY * d
+
+
+@kernel("Shard, int, int, int")
+def normal(shard, key, d, s):
+    """The same place with its slot inside its chunk, if it is not the end of everything."""
+    while d + 1 < shard.ints[key, LENGTH] and s >= shard.words[entry(shard, key, d) + 1]:
+        d += 1
+        s = 0
+    return d, s
+
+
+@kernel("Shard, ints, int")
+def _new_chunk(shard, shape, size):
+    return arena.take(shard, CHUNK_LISTS + size, chunk_words(shape, CHUNK_SIZES[size]))
+
+
+@kernel("int")
+def _size_of(capacity):
+    size = 0
+    while CHUNK_SIZES[size] < capacity:
+        size += 1
+    return size
+
+
+@kernel("Shard, ints, int, int, int, int, int, int")
+def _copy_slots(shard, shape, source, source_capacity, start, target, target_capacity, count):
+    """Copy ``count`` events from slot ``start`` of one chunk to the front of another."""
+    words = shard.words
+    rows = 2 + shape[SHAPE.columns]
+    for row in range(rows):
+        a = source + row * source_capacity + start
+        b = target + row * target_capacity
+        for i in range(count):
+            words[b + i] = words[a + i]
+    for flag in range(shape[SHAPE.flags]):
+        a = (source + rows * source_capacity) * 8 + flag * source_capacity + start
+        b = (target + rows * target_capacity) * 8 + flag * target_capacity
+        for i in range(count):
+            shard.bytes[b + i] = shard.bytes[a + i]
+
+
+@kernel("Shard, ints, int")
+def _grow_chunk(shard, shape, at):
+    """Move the chunk of the entry at ``at`` to the next size."""
+    words = shard.words
+    old, count, capacity = words[at], words[at + 1], words[at + 2]
+    size = _size_of(capacity)
+    new = _new_chunk(shard, shape, size + 1)
+    _copy_slots(shard, shape, old, capacity, 0, new, CHUNK_SIZES[size + 1], count)
+    arena.give(shard, CHUNK_LISTS + size, old)
+    words[at] = new
+    words[at + 2] = CHUNK_SIZES[size + 1]
+
+
+@kernel("Shard, ints, int, int, int")
+def _move_cursors(shard, shape, key, first, by):
+    """Add ``by`` to the directory index of every cursor at or behind ``first``."""
+    for c in range(shape[SHAPE.cursors]):
+        if shard.ints[key, CURSORS + 2 * c] >= first:
+            shard.ints[key, CURSORS + 2 * c] += by
+
+
+@kernel("Shard, ints, int")
+def _directory_room(shard, shape, key):
+    """Make room for one more entry: slide to the front, or move to twice the space."""
+    ints = shard.ints
+    capacity, head, length = ints[key, CAPACITY], ints[key, HEAD], ints[key, LENGTH]
+    if length < capacity:
+        return
+    old = ints[key, DIRECTORY]
+    live = length - head
+    if capacity == 0 or head * 2 < capacity:
+        log = arena.size_class(max(2 * capacity, 1) * ENTRY)
+        new = arena.take_block(shard, log)
+        ints[key, DIRECTORY] = new
+        ints[key, CAPACITY] = (1 << log) // ENTRY
+        arena.move(shard, old + ENTRY * head, new, ENTRY * live)
+        if capacity > 0:
+            arena.give_block(shard, arena.size_class(capacity * ENTRY), old)
+    else:
+        arena.move(shard, old + ENTRY * head, old, ENTRY * live)
+    if head > 0:
+        _move_cursors(shard, shape, key, 0, -head)
+    ints[key, HEAD] = 0
+    ints[key, LENGTH] = live
+
+
+@kernel("Shard, ints, int, int")
+def _open_chunk(shard, shape, key, size):
+    """Add an empty chunk at the end of the directory."""
+    _directory_room(shard, shape, key)
+    at = entry(shard, key, shard.ints[key, LENGTH])
+    shard.words[at] = _new_chunk(shard, shape, size)
+    shard.words[at + 1] = 0
+    shard.words[at + 2] = CHUNK_SIZES[size]
+    shard.ints[key, LENGTH] += 1
+    return at
+
+
+@kernel("Shard, ints, int, int, int, Items, int")
+def _write(shard, shape, address, capacity, slot, items, i):
+    words = shard.words
+    words[address + slot] = items.time[i]
+    words[address + capacity + slot] = items.offset[i]
+    for column in range(shape[SHAPE.columns]):
+        words[address + (2 + column) * capacity + slot] = items.columns[column, i]
+    flags = (address + (2 + shape[SHAPE.columns]) * capacity) * 8
+    for flag in range(shape[SHAPE.flags]):
+        shard.bytes[flags + flag * capacity + slot] = items.flags[flag, i]
+
+
+@kernel("Shard, ints, int, Items, int")
+def append(shard, shape, key, items, i):
+    """Write event ``i`` behind all others. Constant."""
+    length = shard.ints[key, LENGTH]
+    if length == shard.ints[key, HEAD]:
+        at = _open_chunk(shard, shape, key, 0)
+    else:
+        at = entry(shard, key, length - 1)
+        if shard.words[at + 1] == shard.words[at + 2]:
+            if shard.words[at + 2] < LARGEST:
+                _grow_chunk(shard, shape, at)
+            else:
+                at = _open_chunk(shard, shape, key, 4)
+    _write(shard, shape, shard.words[at], shard.words[at + 2], shard.words[at + 1], items, i)
+    shard.words[at + 1] += 1
+    shard.ints[key, EVENTS] += 1
+
+
+@kernel("Shard, int, int")
+def seek(shard, key, time):
+    """The first place whose event time is later than ``time``. Galloping back from the end."""
+    words = shard.words
+    head, length = shard.ints[key, HEAD], shard.ints[key, LENGTH]
+    if length == head:
+        return length, 0
+    if words[entry(shard, key, length - 1) + 1] == 0:  # only ever the last and only chunk
+        return length - 1, 0
+    high = length  # chunks from `high` on begin later than `time`
+    low = length - 1
+    step = 1
+    while low >= head and words[words[entry(shard, key, low)]] > time:
+        high = low
+        low -= step
+        step *= 2
+    if low < head:
+        low = head - 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        if words[words[entry(shard, key, middle)]] > time:
+            high = middle
+        else:
+            low = middle
+    if low < head:
+        return head, 0
+    at = entry(shard, key, low)
+    address = words[at]
+    left, right = 0, words[at + 1]
+    while left < right:
+        middle = (left + right) // 2
+        if words[address + middle] > time:
+            right = middle
+        else:
+            left = middle + 1
+    return normal(shard, key, low, left)
+
+
+@kernel("Shard, ints, int, int")
+def _split(shard, shape, key, d):
+    """Cut the full chunk ``d`` in two; cursors follow their events. The directory has room."""
+    words = shard.words
+    at = entry(shard, key, d)
+    arena.move(shard, at + ENTRY, at + 2 * ENTRY, ENTRY * (shard.ints[key, LENGTH] - d - 1))
+    shard.ints[key, LENGTH] += 1
+    half = words[at + 1] // 2
+    rest = words[at + 1] - half
+    new = _new_chunk(shard, shape, 7)
+    _copy_slots(shard, shape, words[at], words[at + 2], half, new, LARGEST, rest)
+    words[at + ENTRY] = new
+    words[at + ENTRY + 1] = rest
+    words[at + ENTRY + 2] = LARGEST
+    words[at + 1] = half
+    for c in range(shape[SHAPE.cursors]):
+        p = CURSORS + 2 * c
+        if shard.ints[key, p] > d:
+            shard.ints[key, p] += 1
+        elif shard.ints[key, p] == d and shard.ints[key, p + 1] >= half:
+            shard.ints[key, p] = d + 1
+            shard.ints[key, p + 1] -= half
+
+
+@kernel("Shard, ints, int, int, int, int")
+def _shift_slots(shard, shape, address, capacity, s, count):
+    """Move the events from slot ``s`` on by one."""
+    words = shard.words
+    rows = 2 + shape[SHAPE.columns]
+    for row in range(rows):
+        a = address + row * capacity
+        for j in range(count, s, -1):
+            words[a + j] = words[a + j - 1]
+    for flag in range(shape[SHAPE.flags]):
+        a = (address + rows * capacity) * 8 + flag * capacity
+        for j in range(count, s, -1):
+            shard.bytes[a + j] = shard.bytes[a + j - 1]
+
+
+@kernel("Shard, ints, int, Items, int")
+def insert(shard, shape, key, items, i):
+    """Write the late event ``i`` in its place, behind its equals; the place.
+
+    Every cursor behind the place is moved along with its event. A cursor *at* the place is left where
+    it is and so now points to the late event: the caller decides (see ``process.late``).
+    """
+    ints, words = shard.ints, shard.words
+    d, s = seek(shard, key, items.time[i])
+    if ints[key, LENGTH] == ints[key, HEAD]:
+        append(shard, shape, key, items, i)
+        return d, s
+    for c in range(shape[SHAPE.cursors]):
+        p = CURSORS + 2 * c
+        ints[key, p], ints[key, p + 1] = normal(shard, key, ints[key, p], ints[key, p + 1])
+    at = entry(shard, key, d)
+    if words[at + 1] == words[at + 2]:
+        if words[at + 2] < LARGEST:
+            _grow_chunk(shard, shape, at)
+        else:
+            behind = d - ints[key, HEAD]
+            _directory_room(shard, shape, key)
+            d = ints[key, HEAD] + behind
+            _split(shard, shape, key, d)
+            half = words[entry(shard, key, d) + 1]
+            if s >= half:
+                d, s = d + 1, s - half
+        at = entry(shard, key, d)
+    _shift_slots(shard, shape, words[at], words[at + 2], s, words[at + 1])
+    _write(shard, shape, words[at], words[at + 2], s, items, i)
+    words[at + 1] += 1
+    ints[key, EVENTS] += 1
+    for c in range(shape[SHAPE.cursors]):
+        p = CURSORS + 2 * c
+        if ints[key, p] == d and ints[key, p + 1] > s:
+            ints[key, p + 1] += 1
+    return d, s
+
+
+@kernel("Shard, ints, int, int")
+def forget(shard, shape, key, bound):
+    """Give back the chunks whose events are all at or before ``bound``.
+
+    The last chunk stays to be written on; if it, too, is all old, it is used again from its front.
+    """
+    ints, words = shard.ints, shard.words
+    while ints[key, HEAD] < ints[key, LENGTH]:
+        d = ints[key, HEAD]
+        at = entry(shard, key, d)
+        address, count, capacity = words[at], words[at + 1], words[at + 2]
+        if count == 0 or words[address + count - 1] > bound:
+            return
+        ints[key, EVENTS] -= count
+        ints[key, FORGOTTEN] = words[address + count - 1]
+        if d == ints[key, LENGTH] - 1:
+            words[at + 1] = 0
+            for c in range(shape[SHAPE.cursors]):
+                ints[key, CURSORS + 2 * c] = d
+                ints[key, CURSORS + 2 * c + 1] = 0
+            return
+        arena.give(shard, CHUNK_LISTS + _size_of(capacity), address)
+        for c in range(shape[SHAPE.cursors]):
+            if ints[key, CURSORS + 2 * c] <= d:
+                ints[key, CURSORS + 2 * c] = d + 1
+                ints[key, CURSORS + 2 * c + 1] = 0
+        ints[key, HEAD] = d + 1

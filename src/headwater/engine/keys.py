@@ -1,0 +1,122 @@
+"""Entity keys and coded values as dense integers.
+
+``KeyIndex`` numbers the keys of a view in order of appearance; ``Codebook`` does the same for the texts
+of a column. Both are part of the state and are snapshot with it. Called by ``engine.state``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import polars as pl
+
+from headwater.engine.kernels import index
+from headwater.engine.kernels.layout import NULL, Int64, owned
+
+
+class Codebook:
+    """Texts to codes 0, 1, 2, ... in order of appearance.
+
+    Example:
+        >>> import polars as pl
+        >>> book = Codebook()
+        >>> book.encode(pl.Series(["b", None, "a", "b"]), add=True).tolist()[2:]
+        [1, 0]
+    """
+
+    def __init__(self, texts: Iterable[str] = ()) -> None:
+        self.texts: list[str] = list(texts)
+        self._codes = {text: code for code, text in enumerate(self.texts)}
+
+    def encode(self, series: pl.Series, *, add: bool) -> Int64:
+        """The code of each text; NULL for null, and for an unknown one unless ``add``."""
+        texts = series.cast(pl.String)
+        if len(texts) == 1:
+            return np.array([self._code(texts[0], add)], dtype=np.int64)
+        known = texts.unique(maintain_order=True)
+        codes = pl.Series([self._code(text, add) for text in known], dtype=pl.Int64)
+        return texts.replace_strict(known, codes, return_dtype=pl.Int64).to_numpy()
+
+    def decode(self, codes: Int64) -> pl.Series:
+        """The text of each code, null for NULL."""
+        places = pl.Series(codes)
+        return pl.Series(self.texts, dtype=pl.String).gather(
+            places.set(places == NULL, None).cast(pl.UInt32)
+        )
+
+    def _code(self, text: str | None, add: bool) -> int:
+        if text is None:
+            return NULL
+        code = self._codes.get(text, -1)
+        if code < 0:
+            if not add:
+                return NULL
+            code = len(self.texts)
+            self._codes[text] = code
+            self.texts.append(text)
+        return code
+
+
+class KeyIndex:
+    """Numbers the keys of a view. Texts go through a codebook, everything else is an integer."""
+
+    def __init__(self, dtype: pl.DataType) -> None:
+        self.dtype = dtype
+        self.book = Codebook() if _is_text(dtype) else None
+        self.count = 0
+        self._table = np.zeros(1024, dtype=np.int64)
+        self._numbers = np.full(1024, -1, dtype=np.int64)
+
+    def number(self, keys: pl.Series, *, add: bool) -> Int64:
+        """The number of each key, int64, shape (n,); -1 for an unknown one unless ``add``."""
+        raw = self._integers(keys, add)
+        ids = np.empty(len(raw), dtype=np.int64)
+        start = 0
+        while start < len(raw):
+            start, self.count = index.lookup(raw, self._table, self._numbers, self.count, add, start, ids)
+            if start < len(raw):
+                self._grow()
+        return ids
+
+    def keys(self) -> pl.Series:
+        """All keys in the order of their numbers, in the stream's type."""
+        raw = self.integers()
+        if self.book is not None:
+            return self.book.decode(raw).cast(self.dtype)
+        return pl.Series(raw).cast(self.dtype)
+
+    def integers(self) -> Int64:
+        """The keys' integers in the order of their numbers."""
+        used = self._numbers >= 0
+        raw = np.empty(self.count, dtype=np.int64)
+        raw[self._numbers[used]] = self._table[used]
+        return raw
+
+    def restore(self, integers: Int64, texts: list[str] | None) -> None:
+        """Take over the keys of a snapshot."""
+        if texts is not None:
+            self.book = Codebook(texts)
+        ids = np.empty(len(integers), dtype=np.int64)
+        start = 0
+        while start < len(integers):
+            start, self.count = index.lookup(
+                integers, self._table, self._numbers, self.count, True, start, ids
+            )
+            if start < len(integers):
+                self._grow()
+
+    def _integers(self, keys: pl.Series, add: bool) -> Int64:
+        if self.book is not None:
+            return owned(self.book.encode(keys, add=add))
+        return owned(keys.cast(pl.Int64).to_numpy())
+
+    def _grow(self) -> None:
+        table = np.zeros(4 * len(self._table), dtype=np.int64)
+        numbers = np.full(len(table), -1, dtype=np.int64)
+        index.rehash(self._table, self._numbers, table, numbers)
+        self._table, self._numbers = table, numbers
+
+
+def _is_text(dtype: pl.DataType) -> bool:
+    return dtype in (pl.String, pl.Categorical) or isinstance(dtype, pl.Enum)

@@ -1,0 +1,108 @@
+"""The live and replay host: batches of a log in, features out, readings that change nothing.
+
+``Engine`` drives one ``ViewState`` per feature view. It knows no log and no clock: whoever has batches
+calls ``apply``, whoever wants values calls ``read``. Called by ``serving`` and ``training``; the as-of
+host for a spine is ``engine.asof``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from headwater.core.batch import Batch
+from headwater.core.errors import DataError
+from headwater.definitions.view import FeatureView
+from headwater.engine import snapshot
+from headwater.engine.kernels.process import NEWEST
+from headwater.engine.state import ViewState
+
+
+class Engine:
+    """Keeps the features of some views fresh.
+
+    Args:
+        views: the feature views; their streams may differ, and so may their keys.
+        shards: parts that the keys are cut into, one thread each; by default one per processor.
+
+    Example:
+        >>> import numpy as np, polars as pl
+        >>> import headwater as hw
+        >>> payments = hw.Stream("payments", schema={"at": pl.Datetime("us", "UTC"), "who": pl.Int64,
+        ...                                          "amount": pl.Float64}, time="at")
+        >>> view = hw.FeatureView("v", stream=payments, key="who",
+        ...                       features={"spent": hw.sum("amount", over="7d")})
+        >>> engine = Engine([view])
+        >>> frame = pl.DataFrame({"at": [0, 1], "who": [1, 1], "amount": [2.0, 3.0]},
+        ...                      schema=payments.schema)
+        >>> places = np.arange(2)
+        >>> engine.apply(Batch("payments", places, places, places, frame), emit=True)["v"]["spent_7d"].to_list()
+        [2.0, 5.0]
+        >>> engine.read("v", [1, 2], 1)["spent_7d"].to_list()
+        [5.0, 0.0]
+    """
+
+    def __init__(self, views: Sequence[FeatureView], *, shards: int | None = None) -> None:
+        self.states = {view.name: ViewState(view, shards=shards) for view in views}
+        self.offset = -1
+
+    def apply(self, batch: Batch, *, emit: bool = False) -> dict[str, pl.DataFrame]:
+        """Take in a batch of one stream.
+
+        Args:
+            batch: events behind all those taken in before.
+            emit: also give the features after each event, as of the newest event time of its key.
+
+        Returns:
+            With ``emit``, for each view of the stream one row per event, in order; else an empty dict.
+        """
+        out = {}
+        for name, state in self.states.items():
+            if state.view.stream.name == batch.stream and len(batch):
+                frame = state.apply(batch, emit=emit)
+                if frame is not None:
+                    out[name] = frame
+        if len(batch):
+            self.offset = max(self.offset, int(batch.offset[-1]))
+        return out
+
+    def read(
+        self, view: str, keys: Sequence[Any] | pl.Series, t: int | Sequence[int], *, offset: int = NEWEST
+    ) -> pl.DataFrame:
+        """The features of each key as of ``t`` (one for all, or one each). Changes nothing.
+
+        Raises:
+            DataError: no such view, or a time that reaches behind what the state keeps.
+        """
+        state = self.states.get(view)
+        if state is None:
+            raise DataError.of(
+                "no such feature view",
+                expected=" or ".join(sorted(self.states)),
+                got=repr(view),
+                do="name a view of the project",
+            )
+        dtype = state.view.stream.schema[state.view.key]
+        series = keys if isinstance(keys, pl.Series) else pl.Series(keys, dtype=dtype)
+        times = np.broadcast_to(np.asarray(t, dtype=np.int64), (len(series),)).copy()
+        return state.read(series, times, offset=offset)
+
+    def snapshot(self) -> bytes:
+        """The whole state and its offset, to be given to ``restore``."""
+        return snapshot.dump(self.states, self.offset)
+
+    @classmethod
+    def restore(cls, views: Sequence[FeatureView], blob: bytes) -> Engine:
+        """An engine that goes on where the snapshot was taken.
+
+        Raises:
+            StoreError: the snapshot is damaged, or was taken of other definitions.
+        """
+        states, offset = snapshot.load(views, blob)
+        engine = cls.__new__(cls)
+        engine.states = states
+        engine.offset = offset
+        return engine

@@ -1,0 +1,161 @@
+"""The memory of a share of a view's keys: made, grown, written and read whole.
+
+The blocks are described in ``kernels.layout``. Growing goes in place (``realloc``), and pages that were
+never touched cost nothing, so room is asked for generously. Called by ``engine.state``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from headwater.engine.kernels import layout as at
+from headwater.engine.kernels import process
+from headwater.engine.plan import ViewPlan
+
+
+class Memory:
+    """Four growing blocks and the struct of views on them that kernels take."""
+
+    def __init__(self, plan: ViewPlan) -> None:
+        self._plan = plan
+        self._words = np.zeros(4096, dtype=np.int64)
+        self._heap = np.zeros(at.HEAP, dtype=np.int64)
+        self._heap[0] = 1
+        self._ints = np.zeros((0, len(plan.first_ints)), dtype=np.int64)
+        self._reals = np.zeros((0, len(plan.first_reals)), dtype=np.float64)
+        self.keys = 0
+        self._bind()
+
+    def admit(self, keys: int) -> None:
+        """Make rows for keys up to number ``keys`` - 1."""
+        if keys <= self.keys:
+            return
+        if keys > len(self._ints):
+            room = max(keys, len(self._ints) * 3 // 2, 16)
+            self.shard = None  # type: ignore[assignment]  # no view may stand on memory that moves
+            self._ints.resize((room, self._ints.shape[1]), refcheck=False)
+            self._reals.resize((room, self._reals.shape[1]), refcheck=False)
+            self._bind()
+        self._ints[self.keys : keys] = self._plan.first_ints
+        self._reals[self.keys : keys].view(np.int64)[:] = self._plan.first_reals.view(np.int64)
+        self.keys = keys
+
+    def make_room(self, words: int) -> None:
+        """Grow the arena so that ``words`` more fit."""
+        size = max(int(self._heap[0]) + words, len(self._words) * 3 // 2)
+        self.shard = None  # type: ignore[assignment]
+        self._words.resize(size, refcheck=False)
+        self._bind()
+
+    def bytes_used(self) -> int:
+        """Bytes that hold something: the used arena and the keys' rows."""
+        row = self._ints.shape[1] + self._reals.shape[1]
+        return 8 * (int(self._heap[0]) + self.keys * row)
+
+    def events(self) -> int:
+        """Events that are retained."""
+        return int(self._ints[: self.keys, at.EVENTS].sum())
+
+    def blocks(self) -> dict[str, np.ndarray]:
+        """The blocks to be snapshot."""
+        return {
+            "words": self._words[: int(self._heap[0])],
+            "heap": self._heap,
+            "ints": self._ints[: self.keys],
+            "reals": self._reals[: self.keys].view(np.int64),
+        }
+
+    def restore(self, blocks: dict[str, np.ndarray]) -> None:
+        """Take over the blocks of a snapshot."""
+        self._words = np.array(blocks["words"], dtype=np.int64)
+        self._heap = np.array(blocks["heap"], dtype=np.int64)
+        self._ints = np.array(blocks["ints"], dtype=np.int64)
+        self._reals = np.array(blocks["reals"], dtype=np.int64).view(np.float64)
+        self.keys = len(self._ints)
+        self._bind()
+
+    def _bind(self) -> None:
+        words, reals = self._words, self._reals
+        self.shard = at.Shard(
+            words=words,
+            floats=words.view(np.float64),
+            bytes=words.view(np.uint8),
+            heap=self._heap,
+            ints=self._ints,
+            reals=reals,
+            bits=reals.view(np.int64),
+        )
+
+
+def work_space(plan: ViewPlan) -> at.Work:
+    """Scratch for one thread."""
+    lanes = max(len(plan.tables.lanes), 1)
+    x = np.empty((lanes, at.PASS), dtype=np.float64)
+    y = np.empty(at.PASS, dtype=np.float64)
+
+    def integers(*shape: int) -> at.Int64:
+        return np.empty(shape, dtype=np.int64)
+
+    return at.Work(
+        time=integers(at.SEGMENT),
+        offset=integers(at.SEGMENT),
+        emit=integers(at.SEGMENT),
+        entered=integers(at.SEGMENT),
+        left=integers(at.SEGMENT),
+        x_value=x,
+        x_bits=integers(lanes, at.PASS),
+        x_ok=np.empty((lanes, at.PASS), dtype=np.uint8),
+        x_time=integers(at.PASS),
+        x_place=integers(at.PASS, 3),
+        y_value=y,
+        y_bits=integers(at.PASS),
+        y_ok=np.empty(at.PASS, dtype=np.uint8),
+        y_time=integers(at.PASS),
+        y_place=integers(at.PASS, 3),
+        p=np.empty(64),
+        q=np.empty(64),
+        r=np.empty(64),
+        s=np.empty(64),
+        w=np.empty(64),
+    )
+
+
+def run(memory: Memory, plan: ViewPlan, items: at.Items, runs: at.Int64, work: at.Work, out: at.Float64) -> int:
+    """Process all runs of this memory, growing it as needed.
+
+    Returns:
+        -1 if all went well, or the index of the item (a reading) that reaches behind what is kept.
+    """
+    run_, item = 0, 0
+    while run_ < len(runs):
+        run_, item, words = process.process(
+            memory.shard, plan.tables, items, runs, work, out, out.view(np.int64), run_, item
+        )
+        if words < 0:
+            return int(item)
+        if run_ < len(runs):
+            memory.make_room(4 * words)
+    return -1
+
+
+def look(
+    memory: Memory,
+    plan: ViewPlan,
+    keys: at.Int64,
+    times: at.Int64,
+    offset: int,
+    rows: at.Int64,
+    work: at.Work,
+    out: at.Float64,
+) -> int:
+    """Read keys of this memory into rows of ``out``; -1, or the index that reaches behind what is kept."""
+    i = 0
+    while i < len(keys):
+        i, words = process.read(
+            memory.shard, plan.tables, keys, times, offset, rows, work, out, out.view(np.int64), i
+        )
+        if words < 0:
+            return int(i)
+        if words:
+            memory.make_room(2 * words)
+    return -1
