@@ -231,3 +231,15 @@ def test_the_columns_that_are_read() -> None:
         "balance",
         "purpose",
     ]
+
+
+def test_a_category_that_is_like_no_other() -> None:
+    assert problems(hw.count(where=pl.col("direction") == "sideways")) == letter(
+        """
+        the column 'direction' never holds 'sideways'
+          expected: one of 'credit', 'debit'
+          got:      'sideways'
+          where:    view.features.x.where
+          do:       compare with one of its categories
+        """
+    )

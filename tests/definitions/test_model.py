@@ -314,3 +314,39 @@ def test_an_outcome_never_leaks_into_its_own_features() -> None:
 @pytest.mark.parametrize("column", ["is_fraud", "card"])
 def test_booleans_and_integers_are_outcomes(column: str) -> None:
     assert fraud(label=hw.outcome(column)).label == hw.outcome(column)
+
+
+def test_streams_are_streams() -> None:
+    with says(
+        DefinitionError,
+        """
+        label.stream is something else
+          expected: an hw.Stream
+          got:      'loans'
+          where:    early_warning.label.stream
+          do:       give an hw.Stream
+        observe.stream is something else
+          expected: an hw.Stream
+          got:      'loans'
+          where:    early_warning.observe.stream
+          do:       give an hw.Stream
+        """,
+    ):
+        model(
+            label=hw.happens("loans", within="90d"),  # type: ignore[arg-type]
+            observe=hw.each("loans"),  # type: ignore[arg-type]
+        )
+
+
+def test_an_outcome_is_a_column_of_the_observed_stream() -> None:
+    with says(
+        DefinitionError,
+        """
+        the column 'fraud' is not in the schema of payments
+          expected: one of card, shop, time, amount, is_fraud
+          got:      'fraud'
+          where:    fraud.label.column
+          do:       did you mean 'is_fraud'?
+        """,
+    ):
+        fraud(label=hw.outcome("fraud"))

@@ -91,3 +91,17 @@ def test_scores_are_probabilities() -> None:
         """,
     ):
         policy(bands={}, model="early_warning")
+
+
+def test_bands_have_names() -> None:
+    with says(
+        DefinitionError,
+        """
+        a band has no name
+          expected: names with their lowest scores, ascending from 0.0 to at most 1.0
+          got:      ''
+          where:    care.bands
+          do:       write them like {"healthy": 0.0, "watch": 0.08, "act": 0.25}
+        """,
+    ):
+        policy(bands={"": 0.0})

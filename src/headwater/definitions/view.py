@@ -108,8 +108,8 @@ def view_hash(view: FeatureView) -> str:
     """The hash that keys a view's state: it covers what the values depend on, and nothing else.
 
     The name, the stream's name, id and time, the key, and the features with the types of the columns that
-    they read. The order in which features or columns were written does not count (so state must be laid
-    out by name, not by that order), nor do columns that no feature reads.
+    they read. Neither the order of the stream's columns counts nor those that no feature reads. The order
+    of the features does, unlike in :func:`content_hash`: a state is laid out by it.
     """
     read = columns(*(expr for a in view.features.values() for expr in (a.column, a.where)))
     schema = view.stream.schema
@@ -117,6 +117,7 @@ def view_hash(view: FeatureView) -> str:
     return hash_of(
         {
             **compiled(view),
+            "outputs": [output.name for output in view.outputs],
             "stream": {
                 "name": view.stream.name,
                 "id": view.stream.id,
