@@ -17,7 +17,7 @@ See any text on absorbing Markov chains, such as Norris, *Markov Chains* (1997),
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,8 +34,8 @@ class DayValues:
     """One day of a sweep.
 
     Attributes:
-        before: nine arrays (groups, states, levels, nights, patterns): the value before each slot, and at last
-            that after the evening.
+        before: nine arrays (groups, states, levels, nights, patterns): the value before each slot,
+            and at last that after the evening.
         quiet: per slot, the chance that nothing happens (groups, states, levels, patterns), or None for 1.
     """
 
@@ -43,14 +43,15 @@ class DayValues:
     quiet: list[Float | None]
 
 
-def sweep(dynamics: Dynamics, deadline: int, days: Set[int], patterns: Int) -> dict[int, DayValues]:
+def sweep(dynamics: Dynamics, deadline: int, days: AbstractSet[int], patterns: Int) -> dict[int, DayValues]:
     """The values of the days asked about, for the night run of day ``deadline`` being the last that counts.
 
     Args:
         dynamics: the law of motion.
         deadline: the last day whose night run counts.
         days: the days to keep, none after the deadline.
-        patterns: int64 (patterns, loan days), units due on each loan day from the first kept day to the deadline.
+        patterns: int64 (patterns, loan days), units due on each loan day from the first kept
+            day to the deadline.
     """
     kept: dict[int, DayValues] = {}
     value = np.zeros((GROUPS, len(STATES), LEVELS, NIGHTS, len(patterns)))

@@ -21,7 +21,7 @@ from headwater.apps.demo.lender.dynamics import DAYTIME, Dynamics
 from headwater.apps.demo.lender.moves import Float, Int, Table
 from headwater.apps.demo.lender.people import People
 from headwater.apps.demo.lender.purposes import SPENDING, by_month, months
-from headwater.apps.demo.lender.standing import Standing, left
+from headwater.apps.demo.lender.standing import Bool, Standing, left
 from headwater.apps.demo.lender.terms import (
     CODE,
     DAY_SECONDS,
@@ -43,7 +43,10 @@ _SLOTS = 8
 
 
 def beliefs(who: People, path: Path, dynamics: Dynamics, there: Standing) -> Float:
-    """The belief at each moment, (n, temperaments * states); rows sum to 1. The state in ``there`` is not read."""
+    """The belief at each moment, (n, temperaments * states); rows sum to 1.
+
+    Of ``there`` the state and the group's temperament are not read: they are what is being inferred.
+    """
     observer = _Observer(who, path, dynamics)
     found = np.full((len(there.account), HYPOTHESES), np.nan)
     order = np.lexsort((there.slot, there.day))
@@ -85,7 +88,7 @@ class _Observer:
         elif slot in DAYTIME:
             yield dynamics.daytime(slot, day), np.flatnonzero(there)
 
-    def _dues(self, day: int, there: Int) -> Iterator[tuple[Table, Int]]:
+    def _dues(self, day: int, there: Bool) -> Iterator[tuple[Table, Int]]:
         everybody = self.dynamics.due(day)
         if everybody is not None:
             yield everybody, np.flatnonzero(there)
@@ -126,7 +129,8 @@ class _Observer:
 
     def _evidence(self, table: Table, account: Int, outcome: Int) -> Float:
         row = (self.payday[account] * LEVELS + self.level[account]) * len(table.names) + outcome
-        return table.evidence[row]
+        likelihood: Float = table.evidence[row]
+        return likelihood
 
     def _post(self, day: int) -> None:
         life = self.dynamics.life(day).reshape(len(PAYDAYS), len(TEMPERAMENTS), len(STATES), len(STATES))

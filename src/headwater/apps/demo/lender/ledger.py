@@ -12,7 +12,6 @@ round and always the same. Small bookings (fees, interest) take from them, and m
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from headwater.apps.demo.lender.calendar import Calendar
@@ -36,8 +35,9 @@ def transactions(who: People, path: Path, calendar: Calendar, rng: np.random.Gen
     odd = _odd_cents(who, path, order, calendar, rng)
     cents = (level - BEYOND - who.limit[account]) * who.unit[account] + odd
     change = np.where(first, cents, np.diff(cents, prepend=0))
+    second = second + calendar.epoch_seconds
     by_time = np.lexsort((account, second))
-    return _frame(account[by_time], second[by_time] + calendar.epoch_seconds, kind[by_time], change[by_time], cents[by_time])
+    return _frame(*(column[by_time] for column in (account, second, kind, change, cents)))
 
 
 def _odd_cents(who: People, path: Path, order: Int, calendar: Calendar, rng: np.random.Generator) -> Int:
@@ -88,8 +88,9 @@ def _charges(who: People, path: Path, order: Int, calendar: Calendar, small: Int
     sanction = 150 + (0.18 + 0.08 * regime) * 3 / 365 * np.maximum(-headroom, 0) * unit
     overdraft = (0.10 + 0.05 * regime) / 12 * np.maximum(who.limit[account] - headroom, 0) * unit
     fee = 450 + 150 * regime
-    price = np.select([kind == CODE["sanction_interest"], kind == CODE["overdraft_interest"]], [sanction, overdraft], fee)
-    return np.rint(price).astype(np.int64)
+    which = [kind == CODE["sanction_interest"], kind == CODE["overdraft_interest"]]
+    price: Int = np.rint(np.select(which, [sanction, overdraft], fee)).astype(np.int64)
+    return price
 
 
 def _frame(account: Int, second: Int, kind: Int, change: Int, cents: Int) -> pl.DataFrame:
@@ -102,14 +103,3 @@ def _frame(account: Int, second: Int, kind: Int, change: Int, cents: Int) -> pl.
         "amount": np.abs(change) / 100.0,
         "balance": cents / 100.0,
     })  # fmt: skip
-
-
-def closes(frame: pl.DataFrame) -> npt.NDArray[np.bool_]:
-    """Whether each booking's balance follows from the one before it, to the cent; shape (rows,)."""
-    signed = pl.when(pl.col("direction") == "credit").then(pl.col("amount")).otherwise(-pl.col("amount"))
-    cents = frame.select(
-        (pl.col("balance") * 100).round().cast(pl.Int64).alias("after"),
-        (pl.col("balance") * 100).round().cast(pl.Int64).shift(1).over("account_id").fill_null(0).alias("before"),
-        (signed * 100).round().cast(pl.Int64).alias("change"),
-    )
-    return (cents["before"] + cents["change"] == cents["after"]).to_numpy()

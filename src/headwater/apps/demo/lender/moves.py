@@ -123,7 +123,7 @@ def income() -> Table:
 
 
 def debit(purpose: str, chances: dict[int, float], tolerance: int = TOLERANCE) -> Table:
-    """A direct debit of so many units with such chances: paid, or returned for a fee when too little is left."""
+    """A direct debit of so many units with such chances: paid, or returned for a fee."""
     outcomes: dict[str, tuple[Float, Int]] = {}
     returned = np.zeros(LEVELS)
     for units, chance in chances.items():
@@ -153,7 +153,7 @@ def loan(units: int) -> Table:
 def savings() -> Table:
     """The morrow of payday: what is more than enough is put aside."""
     enough = _by_temper(30, 24, 20)
-    inclined = np.where(HEADROOM >= enough, _by_temper(0.9, 0.8, 0.65), 0.0)
+    inclined = np.where(enough <= HEADROOM, _by_temper(0.9, 0.8, 0.65), 0.0)
     inclined = np.where(HEADROOM >= 36, 1.0, inclined)
     put = np.where(HEADROOM >= 36, 14, np.where(HEADROOM >= 28, 8, 5))
     return _table({"savings": (inclined, np.maximum(np.arange(LEVELS) - put, 0))})

@@ -31,7 +31,7 @@ REPAIR = 0.6  # share of large purchases that are repairs, in every state
 def shares(regime: float) -> Float:
     """The chance of each purpose of ``SPENDING`` by state of life, (states, purposes)."""
     moved = _SHARES * _MOVABLE * (_LATER * regime)[:, None]
-    result = _SHARES - moved
+    result: Float = _SHARES - moved
     result[:, -1] += moved.sum(axis=1)
     return result
 

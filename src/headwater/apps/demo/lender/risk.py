@@ -52,7 +52,9 @@ class TrueRisk:
         risk[rows] = self._chance(there, [there])[:, 0].clip(0.0, 1.0)  # sums of chances round
         return risk
 
-    def from_bookings(self, accounts: npt.ArrayLike, times: npt.ArrayLike, horizon: str | int = "30d") -> Float:
+    def from_bookings(
+        self, accounts: npt.ArrayLike, times: npt.ArrayLike, horizon: str | int = "30d"
+    ) -> Float:
         """The same probability, given only the bookings up to ``time``: the best that a model can reach.
 
         Arguments, result and errors as in calling the object itself. Costs a walk through all days up to the
@@ -124,7 +126,7 @@ class TrueRisk:
                 chance[rows[now], column] = _read(values, there, rows[now], pattern[now])
 
     def _patterns(self, account: Int, first: int, deadline: int) -> tuple[Int, Int]:
-        """The distinct rows of instalments due on the loan days of a stretch, and which row each account has."""
+        """The distinct rows of instalments due in a stretch of days, and which row each account has."""
         calendar, book = self._dynamics.calendar, self._who.instalments
         due = [day for day in range(first, deadline + 1) if self._dynamics.loans_due(day)]
         owed = np.zeros((len(account), len(due)), dtype=np.int64)

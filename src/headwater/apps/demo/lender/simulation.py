@@ -54,7 +54,9 @@ class Lender:
     start: int
     stop: int
 
-    def labels(self, observations: pl.DataFrame, horizon: str | int = "30d", time: str = "time") -> pl.DataFrame:
+    def labels(
+        self, observations: pl.DataFrame, horizon: str | int = "30d", time: str = "time"
+    ) -> pl.DataFrame:
         """What came true, straight from the events: an oracle for tests, knowing the future.
 
         Args:

@@ -81,7 +81,7 @@ class History:
         nights = np.where(day > 0, path.nights[yesterday, account], 0)
         posted, run = second >= who.post_second[account], second >= who.night_second[account]
         slot = _next_slot(second, run, posted)
-        today = (self._key[last] % _SHIFT // DAY_SECONDS == day)
+        today = self._key[last] % _SHIFT // DAY_SECONDS == day
         done = today & (self._slot[last] == slot)
         slot = slot + done
         deadline = ((moments + horizon) // SECOND - who.night_second[account]) // DAY_SECONDS
@@ -101,8 +101,10 @@ class History:
 
 def _next_slot(second: Int, run: Bool, posted: Bool) -> Int:
     """The first slot of the day that is not over; points are over at the account's own second."""
-    over = [run if slot == NIGHT else posted if slot == LIFE else second >= BANDS[slot][1] for slot in range(_SLOTS)]
-    return np.sum(over, axis=0, dtype=np.int64)
+    points = {NIGHT: run, LIFE: posted}
+    over = [points.get(slot, second >= BANDS[slot][1]) for slot in range(_SLOTS)]
+    count: Int = np.sum(over, axis=0, dtype=np.int64)
+    return count
 
 
 def _running(slot: Int, second: Int) -> Bool:

@@ -24,7 +24,8 @@ _HEARD = 0.65  # share of such changes that it hears of
 
 
 def _moment(second: Int, calendar: Calendar) -> pl.Series:
-    return pl.Series((second + calendar.epoch_seconds) * 1_000_000, dtype=pl.Int64).cast(pl.Datetime("us", "UTC"))
+    micros = pl.Series((second + calendar.epoch_seconds) * 1_000_000, dtype=pl.Int64)
+    return micros.cast(pl.Datetime("us", "UTC"))
 
 
 def loans(who: People, calendar: Calendar) -> pl.DataFrame:
@@ -57,19 +58,17 @@ def loan_status(path: Path, grants: pl.DataFrame, calendar: Calendar) -> pl.Data
         "account_id": path.account[due] + 1, "second": path.second[due],
         "missed": path.kind[due] == CODE["returned_fee"],
     }).sort("account_id", "second")  # fmt: skip
-    run = (pl.col("missed") != pl.col("missed").shift(1)).fill_null(True).cum_sum().over("account_id").alias("run")
-    tries = tries.with_columns(run).with_columns(
-        (pl.int_range(pl.len()).over("account_id", "run") + 1).alias("times")
-    )
-    news = tries.filter(pl.col("missed") & pl.col("times").is_in([1, MISSED])).join(
-        grants.select("account_id", "loan_id"), on="account_id"
-    ).sort("second", "account_id")
+    tries = tries.with_columns(pl.col("missed").rle_id().over("account_id").alias("run"))
+    tries = tries.with_columns(pl.int_range(1, pl.len() + 1).over("account_id", "run").alias("times"))
+    news = tries.filter(pl.col("missed") & pl.col("times").is_in([1, MISSED]))
+    news = news.join(grants.select("account_id", "loan_id"), on="account_id").sort("second", "account_id")
+    defaulted = (news["times"] == MISSED).cast(pl.Int64)
     return pl.DataFrame({
         "status_id": np.arange(1, len(news) + 1),
         "loan_id": news["loan_id"],
         "account_id": news["account_id"],
         "changed_at": _moment(news["second"].to_numpy(), calendar),
-        "status": pl.Series(["in_arrears", "default"], dtype=STATUS).gather((news["times"] == MISSED).cast(pl.Int64)),
+        "status": pl.Series(["in_arrears", "default"], dtype=STATUS).gather(defaulted),
     })  # fmt: skip
 
 
