@@ -61,14 +61,14 @@ def test_the_risk_equals_a_slow_forward_computation_at_any_second() -> None:
     anywhere = bank.start + rng.integers(400 * 86_400, 700 * 86_400, size=25) * SECOND
     account = np.concatenate([booked["account_id"].to_numpy(), rng.integers(1, 41, size=25)])
     time = np.concatenate([booked["booked_at"].to_physical().to_numpy(), anywhere])
-    for horizon in (1 * DAY, 9 * DAY + 7_777 * SECOND, 45 * DAY):
+    for horizon, every in ((1 * DAY, 1), (9 * DAY + 7_777 * SECOND, 1), (45 * DAY, 4)):
         fast = bank.risk(account, time, horizon)
-        known = ~np.isnan(fast)
+        known = ~np.isnan(fast) & (np.arange(50) % every == 0)
         slow = [
             slow_risk(bank, int(a), int(t), horizon) for a, t in zip(account[known], time[known], strict=True)
         ]
         np.testing.assert_allclose(fast[known], slow, rtol=1e-10, atol=1e-15)
-        assert np.sum(known) > 40
+        assert np.sum(known) > 40 / every
 
 
 # A running band, asked about while it is silent:
