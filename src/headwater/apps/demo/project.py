@@ -110,7 +110,7 @@ early_warning = hw.Model(
         "headroom": (pl.col("balance") + pl.col("overdraft_limit")) / pl.col("income"),
         "headroom_low": (pl.col("balance_min_30d") + pl.col("overdraft_limit")) / pl.col("income"),
         "pace": pl.col("spent_10d") / pl.col("income"),
-        "burn": pl.col("spent_30d") / pl.col("received_30d"),
+        "burn": (pl.col("spent_30d") - pl.col("received_30d")) / pl.col("income"),
     },
     label=hw.happens(transactions, where=purpose == "sanction_interest", within="30d"),
     observe=hw.each(transactions, where=pl.col("transaction_id") % 8 == 0),  # one in eight is enough
