@@ -86,22 +86,33 @@ def asof(
 
 
 def asof_batches(
-    views: Sequence[FeatureView], batches: Mapping[str, Batch], spine: pl.DataFrame, *, time: str = "time"
+    views: Sequence[FeatureView],
+    batches: Mapping[str, Batch],
+    spine: pl.DataFrame,
+    *,
+    time: str = "time",
+    known: at.Int64 | None = None,
 ) -> pl.DataFrame:
     """As :func:`asof`, for events that a log has accepted: one batch per stream, ascending by offset.
+
+    ``known``, int64 microseconds, shape (n,), is when each row was asked, if that was later than its time:
+    it sees what had arrived by then.
 
     Raises:
         DataError: the spine lacks a column, holds a null, or two columns would share a name.
     """
     DataError.raise_if(_spine_problems(views, spine, time))
     times = _times(spine[time], time)
-    columns = [_answer(view, batches[view.stream.name], spine[view.key], times) for view in views]
+    asked = times if known is None else at.owned(known)
+    columns = [_answer(view, batches[view.stream.name], spine[view.key], times, asked) for view in views]
     return spine.hstack([series for frame in columns for series in frame.get_columns()])
 
 
-def _answer(view: FeatureView, batch: Batch, keys: pl.Series, times: at.Int64) -> pl.DataFrame:
+def _answer(
+    view: FeatureView, batch: Batch, keys: pl.Series, times: at.Int64, known: at.Int64
+) -> pl.DataFrame:
     """One view's columns for the spine's rows."""
-    state = ViewState(view, keep_all=bool((batch.time > batch.arrival).any()))
+    state = ViewState(view, keep_all=bool((batch.time > batch.arrival).any() or (known != times).any()))
     fitted = fit(keys, view.stream.schema[view.key])
     if fitted is None or fitted.failures:
         raise DataError.of(
@@ -115,7 +126,7 @@ def _answer(view: FeatureView, batch: Batch, keys: pl.Series, times: at.Int64) -
     mine = np.flatnonzero(state.keys.number(batch.frame[view.key], add=False) >= 0)
     events = state.rows(_take(batch, mine), emit=False)
     out = np.empty((len(state.plan.tables.cells), len(ids)), dtype=np.float64)
-    state.feed(_merged(events, batch.arrival[mine], ids, times), out)
+    state.feed(_merged(events, batch.arrival[mine], ids, times, known), out)
     return state.frame(out)
 
 
@@ -125,10 +136,10 @@ def _take(batch: Batch, rows: at.Int64) -> Batch:
     return Batch(batch.stream, batch.offset[rows], batch.arrival[rows], batch.time[rows], batch.frame[rows])
 
 
-def _merged(events: Rows, arrival: at.Int64, ids: at.Int64, times: at.Int64) -> Rows:
+def _merged(events: Rows, arrival: at.Int64, ids: at.Int64, times: at.Int64, known: at.Int64) -> Rows:
     """Events in order of arrival with the spine's rows between them, each behind what it may see."""
-    order = np.argsort(times, kind="stable")
-    seen = np.searchsorted(arrival, times[order], side="right")
+    order = np.argsort(known, kind="stable")
+    seen = np.searchsorted(arrival, known[order], side="right")
     places = seen + np.arange(len(order))
     total = len(arrival) + len(order)
     is_event = np.ones(total, dtype=bool)
@@ -194,7 +205,9 @@ def _times(series: pl.Series, name: str) -> at.Int64:
         raise DataError.of(
             "a column does not hold times",
             expected="a Datetime with a zone, or a Date, without nulls",
-            got=f"{series.dtype} with {series.null_count()} nulls" if series.null_count() else str(series.dtype),
+            got=f"{series.dtype} with {series.null_count()} nulls"
+            if series.null_count()
+            else str(series.dtype),
             where=name,
             do="cast it, for example with .dt.replace_time_zone('UTC')",
         )
