@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from headwater.engine.kernels.jit import kernel
+from headwater.engine.kernels.forest_jit import kernel
 
 Float64 = npt.NDArray[np.float64]
 UInt8 = npt.NDArray[np.uint8]
@@ -200,6 +200,16 @@ def linked(forest: Forest, total: float) -> float:
     one = np.float32(1.0)
     power = np.float32(math.exp(min(np.float32(-total), np.float32(88.7))))
     return np.float64(one / (power + one))
+
+
+@kernel
+def logit_single(probability: float) -> float:
+    """The log-odds of a probability as XGBoost takes them: in float32, with the C library's logarithm.
+
+    Here and not in numpy, whose own float32 logarithm differs in the last bits.
+    """
+    one = np.float32(1.0)
+    return np.float64(-np.float32(math.log(one / np.float32(probability) - one)))
 
 
 @kernel

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headwater.engine.kernels.forest import Float64, Records
-from headwater.engine.kernels.jit import kernel
+from headwater.engine.kernels.forest_jit import kernel
 
 Int32 = npt.NDArray[np.int32]
 UInt32 = npt.NDArray[np.uint32]

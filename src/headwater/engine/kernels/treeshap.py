@@ -34,7 +34,7 @@ from __future__ import annotations
 import numpy as np
 
 from headwater.engine.kernels.forest import Float64, Forest, Records, UInt8, spread, width
-from headwater.engine.kernels.jit import kernel
+from headwater.engine.kernels.forest_jit import kernel
 
 POINTS = 8
 UInt64 = np.uint64

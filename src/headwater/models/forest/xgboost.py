@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headwater.core.errors import HeadwaterError
+from headwater.engine.kernels.forest import logit_single
 from headwater.models.forest.tree import Bool, Ensemble, Float64, Input, NotFlatError, Tree
 
 _OBJECTIVES = {"binary:logistic", "reg:logistic"}
@@ -41,10 +42,8 @@ def read(estimator: Any) -> Ensemble:
     model = learner["gradient_booster"]["model"]
     trees = model["trees"][: _last(booster, model) if classifier else None]
     inputs = _inputs(trees, int(learner["learner_model_param"]["num_feature"]))
-    base = np.float32(json.loads(_bare(learner["learner_model_param"]["base_score"])))
-    one = np.float32(1.0)
-    margin = -np.log(one / base - one)
-    return Ensemble([_tree(tree, inputs) for tree in trees], inputs, float(margin), link="logistic-single")
+    margin = logit_single(float(_bare(learner["learner_model_param"]["base_score"])))
+    return Ensemble([_tree(tree, inputs) for tree in trees], inputs, margin, link="logistic-single")
 
 
 def _bare(text: str) -> str:
