@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class HeadwaterError(Exception):
         got: str | None = None,
         where: str | None = None,
         do: str | None = None,
-    ) -> HeadwaterError:
+    ) -> Self:
         """An error of this class with a single problem."""
         return cls(Problem(what, expected, got, where, do))
 
