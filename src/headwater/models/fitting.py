@@ -57,7 +57,7 @@ def fit(estimator: Any, X: Float64, y: npt.ArrayLike, names: Sequence[str], seed
         warnings.simplefilter("always")
         try:
             fresh.fit(X, labels)
-        except Exception as error:  # noqa: BLE001 - whatever the library raises becomes one clear letter
+        except Exception as error:  # whatever the library raises becomes one clear letter
             raise _failed(fresh, error, X, names) from error
     return Fitted(fresh, tuple(dict.fromkeys(str(warning.message) for warning in caught)))
 

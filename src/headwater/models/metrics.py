@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +38,10 @@ class Metric:
         if math.isnan(self.low):
             return f"{self.value:.4f}"
         return f"{self.value:.4f} ({self.low:.4f} to {self.high:.4f})"
+
+    def to_json(self) -> list[float | None]:
+        """Value, low, high; null for NaN."""
+        return [figure if math.isfinite(figure) else None for figure in (self.value, self.low, self.high)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +113,38 @@ class Evaluation:
             figures[f"band_{band.name}_share"] = band.share
             figures[f"band_{band.name}_rate"] = band.rate
         return figures
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; each figure is its value, low and high, null where there is none."""
+        return {
+            "rows": self.rows,
+            "positives": self.positives,
+            "entities": self.entities,
+            "resamples": self.resamples,
+            "seed": self.seed,
+            "figures": {name: metric.to_json() for name, metric in self.scalars().items()},
+            "calibration": [
+                {
+                    "lowest": step.lowest,
+                    "highest": step.highest,
+                    "rows": step.rows,
+                    "predicted": step.predicted,
+                    "observed": step.observed.to_json(),
+                }
+                for step in self.calibration
+            ],
+            "bands": [
+                {
+                    "name": band.name,
+                    "lowest": band.lowest,
+                    "rows": band.rows,
+                    "positives": band.positives,
+                    "share": band.share.to_json(),
+                    "rate": band.rate.to_json(),
+                }
+                for band in self.bands
+            ],
+        }
 
 
 def evaluate(
@@ -185,7 +222,8 @@ class _Panel:
         self.bands = bands
         self.losses = (brier(ranking), log_loss(ranking))
         self.bins = np.append(quantile_bins(ranking, BINS), len(ranking))
-        edges = np.searchsorted(-ranking.score, [-low for low in reversed(bands.values())], side="right")
+        lowest = np.array(list(bands.values())[::-1], np.float64)
+        edges = np.searchsorted(-ranking.score, -lowest, side="right")
         self.cuts = np.concatenate([[0], edges]).astype(np.int64)
         self.size = len(_SCALARS) + len(at) + len(self.bins) - 1 + 2 * len(bands)
 
@@ -260,7 +298,7 @@ def _between(values: Float64, cuts: Int64) -> Float64:
 
 
 def _ratio(above: Float64, below: Float64) -> Float64:
-    return np.divide(above, below, out=np.full(len(below), np.nan), where=below > 0)
+    return np.asarray(np.divide(above, below, out=np.full(len(below), np.nan), where=below > 0))
 
 
 def _checked(

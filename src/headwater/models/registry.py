@@ -1,0 +1,378 @@
+"""The registry: which models there are, how each came about, and which one decides. On MLflow.
+
+By default all of it lies in the project folder, the tables in ``mlflow.db`` (SQLite) and the files under
+``mlruns``; a tracking URI puts it on an MLflow server instead. One run for each training, one registered
+model ``project.model``; of its versions ``champion`` decides and ``challenger`` waits for its chance.
+MLflow's own tools read all of it: ``mlflow ui --backend-store-uri sqlite:///<folder>/mlflow.db``.
+
+Importing MLflow takes about two seconds, so this module is imported late, by ``training.train`` and
+``serving``. MLflow would report its use to its makers over the network; here it does not, unless
+``MLFLOW_DISABLE_TELEMETRY`` says so.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+import mlflow
+import mlflow.sklearn
+import pandas as pd
+from matplotlib.figure import Figure
+from mlflow import MlflowClient
+from mlflow.artifacts import download_artifacts
+from mlflow.entities import (
+    Dataset,
+    DatasetInput,
+    InputTag,
+    LoggedModelOutput,
+    Metric,
+    Param,
+)
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.environment_variables import MLFLOW_DISABLE_TELEMETRY, MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
+from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.telemetry import set_telemetry_client
+from mlflow.types.schema import ColSpec, DataType, Schema
+
+from headwater.core.errors import ModelError
+from headwater.models.artifact import Artifact, load, versions
+from headwater.models.metrics import Evaluation
+
+CHAMPION = "champion"
+CHALLENGER = "challenger"
+_ARTIFACT = "headwater"
+_EXAMPLES = 5
+_BATCH = 100
+_LONGEST = 500
+_NOISY = ("mlflow", "alembic")
+
+
+def _hush() -> None:
+    if not MLFLOW_DISABLE_TELEMETRY.is_set():  # type: ignore[no-untyped-call]
+        MLFLOW_DISABLE_TELEMETRY.set(True)  # type: ignore[no-untyped-call]
+        set_telemetry_client()  # type: ignore[no-untyped-call]
+    MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)  # type: ignore[no-untyped-call]
+
+
+_hush()
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One registered version of a model.
+
+    Attributes:
+        model: the model's name, without the project.
+        number: counts from 1.
+        aliases: ``champion``, ``challenger``, or none.
+        digest: the seal of its artifact.
+        definition_hash: of the definition that it was trained from.
+        run: the MLflow run that made it.
+        location: where its files lie.
+    """
+
+    model: str
+    number: int
+    aliases: tuple[str, ...]
+    digest: str
+    definition_hash: str
+    run: str
+    location: str
+
+
+@dataclass(frozen=True)
+class Training:
+    """What is told of one training beside the artifact itself.
+
+    Attributes:
+        evaluation: on the test rows.
+        figures: file name without ending to a picture.
+        params: name to value: how the rows were split, the estimator's own come from the artifact.
+        notes: what the libraries warned of.
+    """
+
+    evaluation: Evaluation
+    figures: Mapping[str, Figure]
+    params: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
+
+
+class Registry:
+    """The models of one project.
+
+    Args:
+        folder: the project folder, made if it is missing; holds the registry if no ``tracking_uri`` is given.
+        project: the project's name, the MLflow experiment.
+        tracking_uri: of an MLflow server or another store, as in ``MLFLOW_TRACKING_URI``.
+
+    Raises:
+        ModelError: the store cannot be opened.
+    """
+
+    def __init__(self, folder: str | Path, project: str, tracking_uri: str | None = None) -> None:
+        home = Path(folder).resolve()
+        home.mkdir(parents=True, exist_ok=True)
+        self.uri = tracking_uri or f"sqlite:///{home / 'mlflow.db'}"
+        self._project = project
+        self._files = None if tracking_uri else (home / "mlruns").as_uri()
+        with _quietly("the registry cannot be opened", self.uri):
+            self._client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+            self._experiment = self._experiment_id()
+
+    def track(self, artifact: Artifact, training: Training, *, now: int) -> Version:
+        """Record a training as a run, and register its model.
+
+        The first version of a model becomes champion, each later one challenger, until promoted.
+
+        Args:
+            artifact: what was trained.
+            training: what is told of it.
+            now: microseconds UTC.
+
+        Raises:
+            ModelError: the store cannot be written.
+        """
+        with _quietly("the training cannot be recorded", self.uri), tempfile.TemporaryDirectory() as space:
+            home = Path(space) / "model"
+            _save_model(artifact, home)
+            digest = artifact.save(home / _ARTIFACT)
+            run = self._client.create_run(
+                self._experiment, start_time=now // 1000, run_name=artifact.model, tags=self._tags(artifact)
+            ).info.run_id
+            number = self._register(artifact, home, run, digest)
+            self._tell(artifact, training, run, now)
+            self._client.set_terminated(run, "FINISHED", end_time=now // 1000)
+            return self._version(self._client.get_model_version(self._name(artifact.model), str(number)))
+
+    def version(self, model: str, which: str | int = CHAMPION) -> Version:
+        """A version by its number or its alias.
+
+        Raises:
+            ModelError: there is no such version.
+        """
+        with _quietly("the registry cannot be read", self.uri):
+            found = self._find(model, which)
+        if found is None:
+            raise self._unknown(model, which)
+        return self._version(found)
+
+    def versions(self, model: str) -> list[Version]:
+        """All versions of a model, the newest first; none if it was never trained."""
+        with _quietly("the registry cannot be read", self.uri):
+            found = self._client.search_model_versions(f"name = '{self._name(model)}'")
+            numbers = sorted((int(version.version) for version in found), reverse=True)
+            name = self._name(model)
+            return [self._version(self._client.get_model_version(name, str(n))) for n in numbers]
+
+    def promote(self, model: str, which: str | int = CHALLENGER) -> Version:
+        """Make a version the champion.
+
+        Raises:
+            ModelError: there is no such version.
+        """
+        version = self.version(model, which)
+        name = self._name(model)
+        with _quietly("the registry cannot be written", self.uri):
+            self._client.set_registered_model_alias(name, CHAMPION, str(version.number))
+            if CHALLENGER in version.aliases:
+                self._client.delete_registered_model_alias(name, CHALLENGER)
+        return self.version(model, version.number)
+
+    def load(
+        self, model: str, which: str | int = CHAMPION, *, definition_hash: str | None = None
+    ) -> Artifact:
+        """The artifact of a version, checked against the digest under which it was registered.
+
+        Args:
+            model: the model's name.
+            which: an alias or a number.
+            definition_hash: refuse a version trained from another definition.
+
+        Raises:
+            ModelError: no such version, a damaged artifact, or one of another definition.
+        """
+        version = self.version(model, which)
+        with _quietly("the model's files cannot be fetched", version.location):
+            folder = self._fetched(version)
+        return load(folder / _ARTIFACT, definition_hash=definition_hash, digest=version.digest)
+
+    # --- How it lies in MLflow ---
+
+    def _experiment_id(self) -> str:
+        found = self._client.get_experiment_by_name(self._project)
+        if found is not None:
+            return str(found.experiment_id)
+        return str(self._client.create_experiment(self._project, artifact_location=self._files))
+
+    def _name(self, model: str) -> str:
+        return f"{self._project}.{model}"
+
+    def _tags(self, artifact: Artifact) -> dict[str, str]:
+        return {
+            "headwater.project": self._project,
+            "headwater.model": artifact.model,
+            "headwater.definition": artifact.definition_hash,
+        }
+
+    def _register(self, artifact: Artifact, home: Path, run: str, digest: str) -> int:
+        client, name = self._client, self._name(artifact.model)
+        tags = {**self._tags(artifact), "headwater.digest": digest}
+        logged = client.create_logged_model(
+            self._experiment, name=artifact.model, source_run_id=run, tags=tags
+        )
+        client.log_model_artifacts(logged.model_id, str(home))
+        client.finalize_logged_model(logged.model_id, "READY")
+        client.log_outputs(run, [LoggedModelOutput(logged.model_id, step=0)])
+        if not client.search_registered_models(f"name = '{name}'"):
+            client.create_registered_model(name, tags={"headwater.project": self._project})
+        version = client.create_model_version(
+            name, source=logged.artifact_location, run_id=run, tags=tags, model_id=logged.model_id
+        )
+        alias = CHALLENGER if self._find(artifact.model, CHAMPION) else CHAMPION
+        client.set_registered_model_alias(name, alias, version.version)
+        return int(version.version)
+
+    def _tell(self, artifact: Artifact, training: Training, run: str, now: int) -> None:
+        client = self._client
+        params = {**_params(artifact.estimator), **training.params}
+        listed = [Param(name, str(value)[:_LONGEST]) for name, value in params.items()]
+        for start in range(0, len(listed), _BATCH):
+            client.log_batch(run, params=listed[start : start + _BATCH])
+        client.log_batch(run, metrics=list(_metrics(training.evaluation, now // 1000)))
+        client.log_inputs(run, [_dataset(artifact)])
+        client.log_dict(run, dict(artifact.manifest), "manifest.json")
+        client.log_dict(run, training.evaluation.to_json(), "evaluation.json")
+        for name, figure in training.figures.items():
+            client.log_figure(run, figure, f"plots/{name}.png")
+        if training.notes:
+            client.log_text(run, "\n".join(training.notes) + "\n", "notes.txt")
+
+    def _find(self, model: str, which: str | int) -> ModelVersion | None:
+        name = self._name(model)
+        try:
+            if isinstance(which, int):
+                return self._client.get_model_version(name, str(which))
+            return self._client.get_model_version_by_alias(name, which)
+        except MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return None
+            raise
+
+    def _version(self, found: ModelVersion) -> Version:
+        return Version(
+            model=found.name.removeprefix(f"{self._project}."),
+            number=int(found.version),
+            aliases=tuple(sorted(found.aliases)),
+            digest=found.tags.get("headwater.digest", ""),
+            definition_hash=found.tags.get("headwater.definition", ""),
+            run=found.run_id or "",
+            location=found.source or "",
+        )
+
+    def _fetched(self, version: Version) -> Path:
+        if version.location.startswith("file:"):
+            return Path(url2pathname(urlsplit(version.location).path))
+        return Path(download_artifacts(artifact_uri=version.location, tracking_uri=self.uri))
+
+    def _unknown(self, model: str, which: str | int) -> ModelError:
+        known = [f"{v.number}{''.join(f' ({a})' for a in v.aliases)}" for v in self.versions(model)]
+        return ModelError.of(
+            f"the model {model!r} has no such version",
+            expected="one of the versions " + ", ".join(known) if known else "a trained model",
+            got=str(which),
+            where=self.uri,
+            do="name one of them" if known else "train it first",
+        )
+
+
+@contextmanager
+def _quietly(what: str, where: str) -> Iterator[None]:
+    """MLflow without its log lines and warnings, its errors as ours."""
+    loggers = [logging.getLogger(name) for name in _NOISY]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except (MlflowException, OSError) as error:
+        raise ModelError.of(
+            what,
+            got=str(error).strip().partition("\n")[0],
+            where=where,
+            do="look at the folder or the tracking server, then try again",
+        ) from error
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _save_model(artifact: Artifact, home: Path) -> None:
+    """The estimator as MLflow's own scikit-learn model, so that its other tools can use it."""
+    names = artifact.inputs.names
+    example = pd.DataFrame(artifact.background[:_EXAMPLES], columns=list(names))
+    mlflow.sklearn.save_model(
+        artifact.estimator,
+        str(home),
+        serialization_format="cloudpickle",
+        conda_env=_environment(artifact.estimator),  # given, so that MLflow does not infer it for seconds
+        signature=ModelSignature(inputs=Schema([ColSpec(DataType.double, name) for name in names])),
+        input_example=example,
+        pyfunc_predict_fn="predict_proba",
+    )
+
+
+def _environment(estimator: Any) -> dict[str, Any]:
+    number = versions(estimator)
+    python = number.pop("python")
+    pinned = [f"{name}=={number[name]}" for name in number if name not in ("headwater", "polars")]
+    return {
+        "name": "headwater-model",
+        "channels": ["conda-forge"],
+        "dependencies": [f"python={python}", "pip", {"pip": [f"mlflow=={mlflow.__version__}", *pinned]}],
+    }
+
+
+def _params(estimator: Any) -> dict[str, Any]:
+    named = estimator.get_params(deep=True)
+    plain = {name: value for name, value in named.items() if not hasattr(value, "get_params")}
+    return {"estimator": type(estimator).__name__, **plain}
+
+
+def _metrics(evaluation: Evaluation, now: int) -> Iterator[Metric]:
+    """Each figure as a metric, and its interval as two more."""
+    yield Metric("test_rows", evaluation.rows, now, 0)
+    yield Metric("test_positives", evaluation.positives, now, 0)
+    for name, figure in evaluation.scalars().items():
+        for ending, value in (("", figure.value), ("_low", figure.low), ("_high", figure.high)):
+            if math.isfinite(value):
+                yield Metric(name + ending, value, now, 0)
+
+
+def _dataset(artifact: Artifact) -> DatasetInput:
+    manifest = artifact.manifest
+    schema = {"inputs": list(artifact.inputs.names)}
+    profile = {name: manifest[name] for name in ("rows", "positives") if name in manifest}
+    digest = str(manifest.get("checksums", {}).get("X", ""))[:32] or "none"
+    dataset = Dataset(
+        name=artifact.model,
+        digest=digest,
+        source_type="headwater",
+        source=json.dumps(manifest.get("sources", {})),
+        schema=json.dumps(schema),
+        profile=json.dumps(profile),
+    )
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])

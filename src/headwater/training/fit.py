@@ -1,0 +1,59 @@
+"""From the training rows to an artifact: inputs fitted, estimator fitted, references taken.
+
+Everything here sees the training rows alone; the rows to judge on are for ``evaluate``. Called by
+``training.train``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from headwater.definitions.compile import compiled
+from headwater.models.artifact import Artifact, versions
+from headwater.models.fitting import fit
+from headwater.models.reference import background, references
+from headwater.models.scorer import Scorer, scorer_for
+from headwater.training.dataset import TrainingSet, rows
+from headwater.training.split import Split
+
+BACKGROUND = 256
+
+
+@dataclass(frozen=True, slots=True)
+class FittedModel:
+    """What learning gave: an artifact without metrics yet, its scorer, and what the library warned of."""
+
+    artifact: Artifact
+    scorer: Scorer
+    notes: tuple[str, ...]
+
+
+def fit_model(training_set: TrainingSet, split: Split, seed: int = 0) -> FittedModel:
+    """Fit the model's estimator on the training rows of a split.
+
+    Args:
+        training_set: as from ``training.dataset.build``.
+        split: as from ``training.split.temporal``.
+        seed: for whatever the estimator leaves to chance.
+
+    Raises:
+        TrainingError: one class only, or a text input with too many categories.
+        ModelError: the estimator cannot be fitted, or gives no probabilities.
+    """
+    model = training_set.model
+    learned = rows(training_set, split.train)
+    names = learned.inputs.names
+    fitted = fit(model.estimator, learned.X, learned.y, names, seed)
+    usual = background(learned.X, BACKGROUND, seed)
+    artifact = Artifact(
+        model=model.name,
+        definition_hash=training_set.manifest.definition_hash,
+        definition=compiled(model),
+        inputs=learned.inputs,
+        estimator=fitted.estimator,
+        references=references(learned.X, names),
+        background=usual,
+        manifest={**training_set.manifest.to_json(), "digest": training_set.manifest.digest},
+        versions=versions(fitted.estimator),
+    )
+    return FittedModel(artifact, scorer_for(fitted.estimator, names, usual), fitted.notes)
