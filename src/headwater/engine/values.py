@@ -67,7 +67,7 @@ def _decode(codes: at.Int64, dtype: pl.DataType, book: Codebook) -> pl.Series:
     series = pl.Series(codes)
     series = series.set(series == at.NULL, None)
     if isinstance(dtype, pl.Enum):
-        return series.cast(pl.UInt32).cast(dtype)
+        return series.cast(pl.UInt32).cat.to(dtype)
     if dtype == pl.Date:
         return series.cast(pl.Int32).cast(dtype)
     return series.cast(dtype)
