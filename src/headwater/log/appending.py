@@ -19,6 +19,7 @@ from headwater.core.errors import DataError, Problem
 from headwater.log.catalog import Version
 from headwater.log.duplicates import Verdict
 from headwater.log.format import Columns
+from headwater.log.ids import NewIds
 from headwater.log.protocol import Append, Outcome, Receipt, Refusal
 from headwater.log.segments import GENESIS, WINDOW, Events, Segment, make
 
@@ -42,13 +43,13 @@ class Plan:
     Attributes:
         segments: the rows to insert.
         heads: the new heads of the streams concerned.
-        ids: stream to (keys, offsets) of its new events, where it has ids.
+        ids: stream to the ids of its new events, where it has ids.
         receipts: one per append.
     """
 
     segments: tuple[Segment, ...]
     heads: Mapping[str, Head]
-    ids: Mapping[str, tuple[Int64, Int64]]
+    ids: Mapping[str, NewIds]
     receipts: list[Receipt]
 
 
@@ -96,7 +97,7 @@ def plan(
         if len(offset):
             if share.verdict is not None:
                 keys = share.verdict.keys if share.new is None else share.verdict.keys[share.new]
-                ids[stream] = (keys, offset)
+                ids[stream] = NewIds(keys, offset, fresh=share.new is None)
             written = _segments(stream, share, offset, arrival, heads.get(stream, Head()))
             segments += written
             held = heads.get(stream, Head())

@@ -81,7 +81,7 @@ class EmbeddedLog:
         self._index: IndexOfStreams | None = None
         self._heads: dict[str, Head] = {}
         self._stale = False
-        self._small: dict[str, tuple[int, int]] = {}  # stream -> (window, small segments in it)
+        self._folding: dict[str, compaction.Folding] = {}
         try:
             if lock is not None:
                 self._start_writing(streams, max_bytes)
@@ -180,8 +180,8 @@ class EmbeddedLog:
                     connection.executemany(_SAVE_HEAD, _head_rows(made.heads))
                     dead_letters.insert(connection, found)
                 self._heads.update(made.heads)
-                for stream, (keys, offsets) in made.ids.items():
-                    index.add(stream, keys, offsets)
+                for stream, ids in made.ids.items():
+                    index.add(stream, ids)
                 self._stale = False
                 self._fold(connection, made.segments)
             return made.receipts
@@ -190,7 +190,6 @@ class EmbeddedLog:
         """Merge small segments; offsets, bits and the hash chain stay. Readers may go on reading."""
         with self._mutex, sqlite_errors(self.path):
             connection, _ = self._writing()
-            self._small.clear()
             return compaction.compact(connection, self._catalog)
 
     def remove_dead_letters(
@@ -386,16 +385,10 @@ class EmbeddedLog:
     def _fold(self, connection: sqlite3.Connection, written: Sequence[segments.Segment]) -> None:
         """Fold single events together, now and then, so that reading them stays quick."""
         for segment in written:
-            if segment.events >= compaction.SMALL:
-                continue
-            window = segment.first - segment.first % segments.WINDOW
-            before, small = self._small.get(segment.stream, (window, 0))
-            small = small + 1 if before == window else 1
-            if small >= compaction.FOLD_AFTER:
+            folding = self._folding.setdefault(segment.stream, compaction.Folding())
+            for window, smaller_than in folding.due(segment.first, segment.events):
                 with suppress(sqlite3.Error, LogError):  # the append itself is done; next time, then
-                    compaction.fold(connection, self._catalog, segment.stream, window)
-                small = 0
-            self._small[segment.stream] = (window, small)
+                    compaction.fold(connection, self._catalog, segment.stream, window, smaller_than)
 
 
 _NOTHING = Plan((), {}, {}, [])

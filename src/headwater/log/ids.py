@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,18 @@ from headwater.log.runs import Run, merged_run, save, sorted_run
 RECENT = 65_536  # ids in memory before they are sorted away; about 7 MB
 FAN = 4  # neighbouring runs of one size that become one
 
+_LOWEST = -(2**63)
+
 Listed = Callable[[Sequence[Run], Sequence[Run]], None]  # (new runs, runs they replace) -> on record
+
+
+@dataclass(frozen=True, slots=True)
+class NewIds:
+    """Keys of events that are now in the log, with their offsets; ``fresh`` if no key was found before."""
+
+    keys: Int64
+    offsets: Int64
+    fresh: bool
 
 
 def keys_of(ids: pl.Series, seed: int) -> Int64:
@@ -68,6 +80,7 @@ class IdIndex:
         self._background = background
         self._listed = listed
         self._recent: dict[int, int] = {}
+        self._top = _LOWEST  # the highest key in _recent
         self._clashes: dict[int, list[int]] = {}  # further offsets of a key in _recent
         self._high = self.covered  # every id below this offset is in a run or in _recent
         self._merging: tuple[list[Run], Future[Run]] | None = None
@@ -80,11 +93,10 @@ class IdIndex:
     def find(self, keys: Int64) -> tuple[Int64, Int64]:
         """Pairs (row of ``keys``, offset) of every event that may have that id; ``keys`` ascending."""
         found = [run.find(keys) for run in self.runs]
-        texts = keys.tolist()
-        if not self._recent.keys().isdisjoint(texts):
+        if keys[0] <= self._top and not self._recent.keys().isdisjoint(keys.tolist()):
             pairs = [
                 (row, offset)
-                for row, key in enumerate(texts)
+                for row, key in enumerate(keys.tolist())
                 if key in self._recent
                 for offset in (self._recent[key], *self._clashes.get(key, ()))
             ]
@@ -93,18 +105,17 @@ class IdIndex:
             return np.empty(0, np.int64), np.empty(0, np.int64)
         return np.concatenate([rows for rows, _ in found]), np.concatenate([places for _, places in found])
 
-    def add(self, keys: Int64, offsets: Int64) -> None:
-        """Remember ids of events that are now in the log, offsets ascending."""
+    def add(self, keys: Int64, offsets: Int64, *, fresh: bool = False) -> None:
+        """Remember ids of events that are now in the log, offsets ascending; ``fresh`` if none was found."""
         self._high = int(offsets[-1]) + 1
         if len(keys) + len(self._recent) >= RECENT:
             self._sort_away(keys, offsets)
             return
-        pairs = list(zip(keys.tolist(), offsets.tolist(), strict=True))
-        before = len(self._recent)
-        if self._recent.keys().isdisjoint(key for key, _ in pairs):
-            self._recent.update(reversed(pairs))  # of equal keys the first stays
-            if len(self._recent) == before + len(pairs):
-                return
+        self._top = max(self._top, int(keys.max()))
+        pairs = zip(keys.tolist(), offsets.tolist(), strict=True)
+        if fresh:
+            self._recent.update(pairs)
+            return
         for key, offset in pairs:
             held = self._recent.setdefault(key, offset)
             if held != offset:
@@ -117,12 +128,19 @@ class IdIndex:
             self._take_merged()
 
     def _sort_away(self, keys: Int64, offsets: Int64) -> None:
-        held = [*self._recent.items(), *((key, at) for key, more in self._clashes.items() for at in more)]
-        if held:
-            recent = np.array(held, dtype=np.int64)
-            keys = np.concatenate([recent[:, 0], keys])
-            offsets = np.concatenate([recent[:, 1], offsets])
-        self._recent, self._clashes = {}, {}
+        clashes = [(key, offset) for key, more in self._clashes.items() for offset in more]
+        held = len(self._recent)
+        keys = np.concatenate(
+            [np.fromiter(self._recent.keys(), np.int64, held), [key for key, _ in clashes], keys],
+            dtype=np.int64,
+            casting="unsafe",  # an empty list counts as floats
+        )
+        offsets = np.concatenate(
+            [np.fromiter(self._recent.values(), np.int64, held), [place for _, place in clashes], offsets],
+            dtype=np.int64,
+            casting="unsafe",  # an empty list counts as floats
+        )
+        self._recent, self._clashes, self._top = {}, {}, _LOWEST
         self.runs.append(self._kept(sorted_run(self.covered, self._high, keys, offsets), replaces=()))
         self._take_merged()
         self._start_merge()

@@ -13,10 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
-from headwater.core.batch import Int64
 from headwater.log.catalog import Catalog
 from headwater.log.database import sqlite_errors, transaction
-from headwater.log.ids import IdIndex, keys_of, probe_of
+from headwater.log.ids import IdIndex, NewIds, keys_of, probe_of
 from headwater.log.runs import Run, load
 from headwater.log.segments import WINDOW, read, select
 
@@ -42,9 +41,9 @@ class IndexOfStreams:
         """The index of a stream that has ids."""
         return self._indexes[stream]
 
-    def add(self, stream: str, keys: Int64, offsets: Int64) -> None:
+    def add(self, stream: str, ids: NewIds) -> None:
         """Remember new events of a stream; they are in the log."""
-        self._indexes[stream].add(keys, offsets)
+        self._indexes[stream].add(ids.keys, ids.offsets, fresh=ids.fresh)
 
     def close(self) -> None:
         """Let the merge that runs come to its end."""
