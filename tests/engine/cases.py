@@ -7,9 +7,10 @@ says otherwise.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -98,18 +99,44 @@ class Case:
         """The streams that the views read."""
         return {view.stream.name: view.stream for view in self.views}
 
+    @cached_property
+    def arrivals(self) -> list[int]:
+        """When each event arrived."""
+        return [event.arrival for event in self.log]
+
     def arrived(self, t: int) -> int:
         """How many events of the log have arrived by ``t``."""
-        return bisect_right([event.arrival for event in self.log], t)
+        return bisect_right(self.arrivals, t)
+
+    @cached_property
+    def places(self) -> dict[str, list[int]]:
+        """For each stream the places of its events in the log."""
+        found: dict[str, list[int]] = {}
+        for place, event in enumerate(self.log):
+            found.setdefault(event.stream.name, []).append(place)
+        return found
+
+    @cached_property
+    def frames(self) -> dict[str, pl.DataFrame]:
+        """Each stream's events as a frame, with their arrival."""
+        return {
+            name: pl.DataFrame(
+                [
+                    {**event.row, event.stream.time: event.time, "arrived_at": event.arrival}
+                    for event in map(self.log.__getitem__, places)
+                ],
+                schema={**self.log[places[0]].stream.schema, "arrived_at": WHEN},
+            )
+            for name, places in self.places.items()
+        }
 
     def frame(self, stream: hw.Stream, start: int = 0, stop: int | None = None) -> pl.DataFrame:
         """The stream's events of that part of the log, with their arrival."""
-        rows = [
-            {**event.row, stream.time: event.time, "arrived_at": event.arrival}
-            for event in self.log[start:stop]
-            if event.stream is stream
-        ]
-        return pl.DataFrame(rows, schema={**stream.schema, "arrived_at": WHEN})
+        if stream.name not in self.frames:
+            return pl.DataFrame(schema={**stream.schema, "arrived_at": WHEN})
+        places = self.places[stream.name]
+        end = len(places) if stop is None else bisect_left(places, stop)
+        return self.frames[stream.name][bisect_left(places, start) : end]
 
     def batch(self, start: int, stop: int) -> Batch:
         """That part of the log, all of one stream. Offsets have gaps, as those of a shared log do."""

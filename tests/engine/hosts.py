@@ -63,14 +63,14 @@ class Oracle(Host):
 
     def true_answers(self, case: Case) -> list[dict[str, Truth]]:
         """The answers, with the slack that each is allowed."""
+        seen = Sight(case)
         return [
-            self._features(case, case.views, ask.keys, ask.time, case.arrived(ask.time) - 1)
-            for ask in case.asks
+            seen.features(case.views, ask.keys, ask.time, case.arrived(ask.time) - 1) for ask in case.asks
         ]
 
     def true_emissions(self, case: Case) -> list[dict[str, Truth]]:
         """The emissions, with the slack that each is allowed."""
-        emitted = []
+        seen, emitted = Sight(case), []
         for place, event in enumerate(case.log):
             row: dict[str, Truth] = {}
             for own in (each for each in case.views if each.stream is event.stream):
@@ -79,17 +79,28 @@ class Oracle(Host):
                     for earlier in case.log[: place + 1]
                     if earlier.stream is event.stream and earlier.row[own.key] == event.row[own.key]
                 )
-                row |= self._features(case, [own], event.row, newest, place)
+                row |= seen.features([own], event.row, newest, place)
             emitted.append(row)
         return emitted
 
-    def _features(
-        self, case: Case, views: Sequence[hw.FeatureView], keys: Mapping[str, Any], t: int, o: int
+
+class Sight:
+    """The events of a case as the oracle takes them: the aggregated value, and what ``where`` says."""
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self.events = {
+            output.name: self._events(own, output.aggregate) for own in case.views for output in own.outputs
+        }
+
+    def features(
+        self, views: Sequence[hw.FeatureView], keys: Mapping[str, Any], t: int, o: int
     ) -> dict[str, Truth]:
+        """The features of these keys as of (``t``, ``o``)."""
         return {
             output.name: truth(
                 output.aggregate.op,
-                seen(case, own, output.aggregate, keys[own.key]),
+                self.events[output.name].get(keys[own.key], []),
                 t,
                 o,
                 over=output.over,
@@ -101,19 +112,17 @@ class Oracle(Host):
             for output in own.outputs
         }
 
-
-def seen(case: Case, own: hw.FeatureView, aggregate: hw.Aggregate, key: object) -> list[Seen]:
-    """The events of a key as the oracle takes them: the aggregated value, and what ``where`` says."""
-    frame = case.frame(own.stream)
-    always = [True] * len(frame)
-    values = always if aggregate.column is None else column(frame, aggregate.column)
-    matches = always if aggregate.where is None else column(frame, aggregate.where)
-    places = [place for place, event in enumerate(case.log) if event.stream is own.stream]
-    return [
-        Seen(case.log[place].time, place, value, match)
-        for place, value, match in zip(places, values, matches, strict=True)
-        if case.log[place].row[own.key] == key
-    ]
+    def _events(self, own: hw.FeatureView, aggregate: hw.Aggregate) -> dict[object, list[Seen]]:
+        frame = self.case.frame(own.stream)
+        always = [True] * len(frame)
+        values = always if aggregate.column is None else column(frame, aggregate.column)
+        matches = always if aggregate.where is None else column(frame, aggregate.where)
+        by_key: dict[object, list[Seen]] = {}
+        places = self.case.places.get(own.stream.name, [])
+        for place, value, match in zip(places, values, matches, strict=True):
+            event = self.case.log[place]
+            by_key.setdefault(event.row[own.key], []).append(Seen(event.time, place, value, match))
+        return by_key
 
 
 def column(frame: pl.DataFrame, expression: pl.Expr) -> list[Any]:
