@@ -79,7 +79,7 @@ def asof(
     streams = {view.stream.name: view.stream for view in asked}
     _require_streams(streams, events)
     batches = {
-        name: _batch(stream, events[name], arrival, [v.key for v in asked if v.stream.name == name])
+        name: batch_of(stream, events[name], arrival, [v.key for v in asked if v.stream.name == name])
         for name, stream in streams.items()
     }
     return asof_batches(asked, batches, frame, time=time)
@@ -163,8 +163,8 @@ def _merged(events: Rows, arrival: at.Int64, ids: at.Int64, times: at.Int64, kno
     )
 
 
-def _batch(stream: Stream, frame: Any, arrival: str | None, keys: Sequence[str]) -> Batch:
-    """Events of a frame as a log would hold them: by arrival, each id once."""
+def batch_of(stream: Stream, frame: Any, arrival: str | None, keys: Sequence[str]) -> Batch:
+    """Events of a frame as a log would hold them: by arrival, each id once. Called by ``training`` too."""
     came = as_polars(frame, f"events[{stream.name!r}]")
     if arrival is not None and arrival not in came.columns:
         raise DataError.of(

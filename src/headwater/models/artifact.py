@@ -162,7 +162,7 @@ def load(folder: str | Path, *, definition_hash: str | None = None, digest: str 
     home = Path(folder)
     facts = _trusted(home, digest)
     ModelError.raise_if(_definition_problems(facts, definition_hash))
-    columns = pl.read_ipc(home / _COLUMNS, memory_map=False)
+    columns = pl.read_ipc(home / _COLUMNS)
     return Artifact(
         model=facts["model"],
         definition_hash=facts["definition_hash"],

@@ -71,8 +71,7 @@ class Inputs:
             DataError: the frame lacks a column.
         """
         DataError.raise_if(_missing(self.types, frame.columns))
-        derived = [expr.alias(name) for name, expr in self.derived.items() if name in self.names]
-        return frame.with_columns(derived).select(self.names)
+        return frame.with_columns(self._expressions).select(self.names)
 
     def matrix(self, frame: pl.DataFrame) -> Float64:
         """The feature matrix of a frame, shape (rows, f), C order; NaN is null.
@@ -125,9 +124,13 @@ class Inputs:
         return number if math.isfinite(number) else math.nan
 
     def _derive(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        read = {name: [values[name]] for name in self._read}
-        frame = pl.DataFrame(read, schema=self._read)
-        return frame.select(expr.alias(name) for name, expr in self.derived.items()).row(0, named=True)
+        read = tuple(values[name] for name in self._read)
+        frame = pl.DataFrame([read], schema=self._read, orient="row")
+        return frame.select(self._expressions).row(0, named=True)
+
+    @cached_property
+    def _expressions(self) -> list[pl.Expr]:
+        return [expr.alias(name) for name, expr in self.derived.items()]
 
     @cached_property
     def _codes(self) -> dict[str, dict[str, float]]:

@@ -99,7 +99,7 @@ def build(
         >>> training_set.X.shape  # doctest: +SKIP
         (1204, 9)
     """
-    batches = gather(events, streams_of(model))
+    batches = gather(events, streams_of(model), model.keys)
     newest = max((int(b.arrival[-1]) for b in batches.values() if len(b)), default=None)
     if newest is None:
         raise _no_events(model, batches)

@@ -14,11 +14,11 @@ import polars as pl
 
 from headwater.core.batch import Batch
 from headwater.core.errors import DataError
-from headwater.core.schema import check_frame
 from headwater.definitions.label import Happens
 from headwater.definitions.model import Model
 from headwater.definitions.observe import Each
 from headwater.definitions.stream import Stream
+from headwater.engine.asof import batch_of
 from headwater.log.protocol import EventLog
 
 Events = EventLog | Mapping[str, Any]
@@ -34,15 +34,17 @@ def streams_of(model: Model) -> tuple[Stream, ...]:
     return tuple({stream.name: stream for stream in found}.values())
 
 
-def gather(events: Events, streams: Sequence[Stream]) -> dict[str, Batch]:
+def gather(events: Events, streams: Sequence[Stream], keys: Sequence[str] = ()) -> dict[str, Batch]:
     """All events of the streams, one batch for each.
 
     Args:
         events: a log, or a mapping from stream name to a batch or a frame (Polars, pandas or Arrow).
         streams: which to take.
+        keys: columns that may not be null, in those of the streams that have them.
 
     Raises:
         DataError: a stream is missing, or its frame does not fit the schema.
+        ConflictError: an event id comes twice in a frame, with different content.
     """
     if not isinstance(events, Mapping):
         return _scanned(events, streams)
@@ -54,7 +56,7 @@ def gather(events: Events, streams: Sequence[Stream]) -> dict[str, Batch]:
             got=", ".join(events) or "no streams",
             do="give the events of " + ", ".join(missing),
         )
-    return {stream.name: _batch(stream, events[stream.name]) for stream in streams}
+    return {stream.name: _given(stream, events[stream.name], keys) for stream in streams}
 
 
 def _scanned(log: EventLog, streams: Sequence[Stream]) -> dict[str, Batch]:
@@ -67,7 +69,7 @@ def _scanned(log: EventLog, streams: Sequence[Stream]) -> dict[str, Batch]:
 def _joined(stream: Stream, parts: Iterable[Batch]) -> Batch:
     whole = list(parts)
     if not whole:
-        return _batch(stream, pl.DataFrame(schema=dict(stream.schema)))
+        return batch_of(stream, pl.DataFrame(schema=dict(stream.schema)), None, ())
     return Batch(
         stream.name,
         np.concatenate([part.offset for part in whole]),
@@ -77,12 +79,7 @@ def _joined(stream: Stream, parts: Iterable[Batch]) -> Batch:
     )
 
 
-def _batch(stream: Stream, events: Any) -> Batch:
+def _given(stream: Stream, events: Any, keys: Sequence[str]) -> Batch:
     if isinstance(events, Batch):
         return events
-    checked = check_frame(
-        events, stream.schema, time=stream.time, id=stream.id, strict=True, name=stream.name
-    )
-    order = np.argsort(checked.time, kind="stable")
-    time = checked.time[order]
-    return Batch(stream.name, np.arange(len(time)), time, time, checked.accepted[order])
+    return batch_of(stream, events, None, [key for key in keys if key in stream.schema])
