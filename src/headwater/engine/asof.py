@@ -66,10 +66,9 @@ def asof(
         >>> import polars as pl
         >>> import headwater as hw
         >>> day = pl.Datetime("us", "UTC")
-        >>> payments = hw.Stream("payments", schema={"at": day, "who": pl.Int64, "amount": pl.Float64}, time="at")
+        >>> payments = hw.Stream("payments", schema={"at": day, "who": pl.Int64}, time="at")
         >>> view = hw.FeatureView("v", stream=payments, key="who", features={"n": hw.count(over="7d")})
-        >>> rows = pl.DataFrame({"at": [0, 86_400_000_000], "who": [1, 1], "amount": [2.0, 3.0]},
-        ...                     schema=payments.schema)
+        >>> rows = pl.DataFrame({"at": [0, 86_400_000_000], "who": [1, 1]}, schema=payments.schema)
         >>> asked = pl.DataFrame({"who": [1, 2], "time": [5, 5]}, schema={"who": pl.Int64, "time": day})
         >>> hw.asof(view, {"payments": rows}, asked)["n_7d"].to_list()
         [1, 0]
