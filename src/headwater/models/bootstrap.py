@@ -31,7 +31,7 @@ def resamples(groups: Int64, times: int, seed: int) -> Iterator[Float64]:
 
     Example:
         >>> [weight.tolist() for weight in resamples(np.array([0, 0, 1]), 2, seed=3)]
-        [[0.0, 0.0, 2.0], [2.0, 2.0, 0.0]]
+        [[1.0, 1.0, 1.0], [2.0, 2.0, 0.0]]
     """
     rng = np.random.default_rng(seed)
     size = int(groups.max()) + 1 if len(groups) else 0

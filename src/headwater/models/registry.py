@@ -45,6 +45,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.telemetry import set_telemetry_client
 from mlflow.types.schema import ColSpec, DataType, Schema
+from sqlalchemy.exc import SQLAlchemyError
 
 from headwater.core.errors import ModelError
 from headwater.models.artifact import Artifact, load, versions
@@ -308,7 +309,7 @@ def _quietly(what: str, where: str) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-    except (MlflowException, OSError) as error:
+    except (MlflowException, SQLAlchemyError, OSError) as error:
         raise ModelError.of(
             what,
             got=str(error).strip().partition("\n")[0],
