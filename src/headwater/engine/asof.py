@@ -124,7 +124,7 @@ def _answer(
     ids = state.keys.number(fitted.values, add=True)
     mine = np.flatnonzero(state.keys.number(batch.frame[view.key], add=False) >= 0)
     events = state.rows(_take(batch, mine), emit=False)
-    out = np.empty((len(state.plan.tables.cells), len(ids)), dtype=np.float64)
+    out = state.output(len(ids))
     state.feed(_merged(events, batch.arrival[mine], ids, times, known), out)
     return state.frame(out)
 

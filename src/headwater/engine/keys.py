@@ -41,9 +41,7 @@ class Codebook:
     def decode(self, codes: Int64) -> pl.Series:
         """The text of each code, null for NULL."""
         places = pl.Series(codes)
-        return pl.Series(self.texts, dtype=pl.String).gather(
-            places.set(places == NULL, None).cast(pl.UInt32)
-        )
+        return pl.Series(self.texts, dtype=pl.String).gather(places.set(places == NULL, None).cast(pl.UInt32))
 
     def _code(self, text: str | None, add: bool) -> int:
         if text is None:

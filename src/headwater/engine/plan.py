@@ -279,9 +279,8 @@ def _reals(cell: Cell) -> list[float]:
 
 
 def _keep(cells: list[Cell]) -> int:
-    """How far back the state must remember: the longest window's far end; -1 for not at all."""
-    reach = [cell.delay + max(cell.over, 0) for cell in cells]
-    return max(reach) or -1
+    """How far back the state must remember: the longest window's far end."""
+    return max(cell.delay + max(cell.over, 0) for cell in cells)
 
 
 def _blank(cell: Cell, kind: int) -> int:

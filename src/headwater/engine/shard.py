@@ -12,6 +12,13 @@ from headwater.engine.kernels import layout as at
 from headwater.engine.kernels import process
 from headwater.engine.plan import ViewPlan
 
+NO_ITEMS = at.Items(
+    *(np.zeros(0, dtype=kind) for kind in (np.int64, np.int64, np.uint8, np.int64)),
+    columns=np.zeros((0, 0), dtype=np.int64),
+    values=np.zeros((0, 0), dtype=np.float64),
+    flags=np.zeros((0, 0), dtype=np.uint8),
+)
+
 
 class Memory:
     """Four growing blocks and the struct of views on them that kernels take."""
@@ -87,40 +94,38 @@ class Memory:
         )
 
 
-def work_space(plan: ViewPlan) -> at.Work:
+def work_space() -> at.Work:
     """Scratch for one thread."""
-    lanes = max(len(plan.tables.lanes), 1)
-    x = np.empty((lanes, at.PASS), dtype=np.float64)
-    y = np.empty(at.PASS, dtype=np.float64)
 
     def integers(*shape: int) -> at.Int64:
-        return np.empty(shape, dtype=np.int64)
+        return np.zeros(shape, dtype=np.int64)
 
+    line = np.zeros(at.PASS, dtype=np.float64)
     return at.Work(
         time=integers(at.SEGMENT),
         offset=integers(at.SEGMENT),
         emit=integers(at.SEGMENT),
-        entered=integers(at.SEGMENT),
-        left=integers(at.SEGMENT),
-        x_value=x,
-        x_bits=integers(lanes, at.PASS),
-        x_ok=np.empty((lanes, at.PASS), dtype=np.uint8),
-        x_time=integers(at.PASS),
-        x_place=integers(at.PASS, 3),
-        y_value=y,
-        y_bits=integers(at.PASS),
-        y_ok=np.empty(at.PASS, dtype=np.uint8),
-        y_time=integers(at.PASS),
-        y_place=integers(at.PASS, 3),
-        p=np.empty(64),
-        q=np.empty(64),
-        r=np.empty(64),
-        s=np.empty(64),
-        w=np.empty(64),
+        place=integers(at.PASS, 3),
+        item=integers(at.PASS),
+        sign=integers(at.PASS),
+        end=np.zeros(at.PASS, dtype=np.uint8),
+        when=integers(at.PASS),
+        signed=np.zeros(at.PASS),
+        step=integers(at.PASS),
+        bits=integers(at.PASS),
+        line=line,
+        whole=line.view(np.int64),
+        p=np.zeros(at.PARTIALS),
+        q=np.zeros(at.PARTIALS),
+        r=np.zeros(at.PARTIALS),
+        s=np.zeros(at.PARTIALS),
+        w=np.zeros(at.PARTIALS),
     )
 
 
-def run(memory: Memory, plan: ViewPlan, items: at.Items, runs: at.Int64, work: at.Work, out: at.Float64) -> int:
+def run(
+    memory: Memory, plan: ViewPlan, items: at.Items, runs: at.Int64, work: at.Work, out: at.Float64
+) -> int:
     """Process all runs of this memory, growing it as needed.
 
     Returns:
@@ -128,9 +133,7 @@ def run(memory: Memory, plan: ViewPlan, items: at.Items, runs: at.Int64, work: a
     """
     run_, item = 0, 0
     while run_ < len(runs):
-        run_, item, words = process.process(
-            memory.shard, plan.tables, items, runs, work, out, out.view(np.int64), run_, item
-        )
+        run_, item, words = process.process(memory.shard, plan.tables, items, runs, work, out, run_, item)
         if words < 0:
             return int(item)
         if run_ < len(runs):
@@ -151,9 +154,7 @@ def look(
     """Read keys of this memory into rows of ``out``; -1, or the index that reaches behind what is kept."""
     i = 0
     while i < len(keys):
-        i, words = process.read(
-            memory.shard, plan.tables, keys, times, offset, rows, work, out, out.view(np.int64), i
-        )
+        i, words = process.read(memory.shard, plan.tables, NO_ITEMS, keys, times, offset, rows, work, out, i)
         if words < 0:
             return int(i)
         if words:

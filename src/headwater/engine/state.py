@@ -77,7 +77,7 @@ class ViewState:
         self.book = Codebook()
         count = shards or min(os.cpu_count() or 1, 8)
         self.memories = [Memory(self.plan) for _ in range(count)]
-        self._works = [work_space(self.plan) for _ in range(count)]
+        self._works = [work_space() for _ in range(count)]
         self._pool = ThreadPoolExecutor(count) if count > 1 else None
 
     # --- events -----------------------------------------------------------------------------------
@@ -85,7 +85,7 @@ class ViewState:
     def apply(self, batch: Batch, *, emit: bool) -> pl.DataFrame | None:
         """Take in a batch; with ``emit``, the features after each of its events, one row each."""
         rows = self.rows(batch, emit=emit)
-        out = self._output(len(batch)) if emit else self._output(0)
+        out = self.output(len(batch)) if emit else self.output(0)
         self.feed(rows, out)
         return self.frame(out) if emit else None
 
@@ -103,19 +103,20 @@ class ViewState:
             flags=flags,
         )
 
-    def feed(self, rows: Rows, out: at.Float64) -> None:
-        """Run rows through the kernels, block by block; ``out`` has shape (cells, emitted rows)."""
+    def feed(self, rows: Rows, out: list[at.Float64]) -> None:
+        """Run rows through the kernels, block by block; ``out`` holds a column per cell."""
+        grouped = np.empty((len(out), min(len(rows.ids), BLOCK)), dtype=np.float64)
         for start in range(0, len(rows.ids), BLOCK):
-            self._block(rows[start : start + BLOCK], out)
+            self._block(rows[start : start + BLOCK], grouped, out)
 
-    def frame(self, out: at.Float64) -> pl.DataFrame:
+    def frame(self, out: list[at.Float64]) -> pl.DataFrame:
         """The kernels' output as the view's columns."""
         return values.decode(self.plan, out, self.book)
 
-    def _output(self, rows: int) -> at.Float64:
-        return np.empty((len(self.plan.tables.cells), rows), dtype=np.float64)
+    def output(self, rows: int) -> list[at.Float64]:
+        return [np.empty(rows, dtype=np.float64) for _ in range(len(self.plan.tables.cells))]
 
-    def _block(self, rows: Rows, out: at.Float64) -> None:
+    def _block(self, rows: Rows, grouped: at.Float64, out: list[at.Float64]) -> None:
         order, runs = _grouped(rows.ids, self.keys.count)
         shards = len(self.memories)
         mine = [runs[runs[:, 0] % shards == s] for s in range(shards)]
@@ -127,7 +128,6 @@ class ViewState:
         some = int(wanted.sum())
         local = np.where(wanted, np.cumsum(wanted) - 1, -1)
         items = _items(rows, order, local)
-        grouped = np.empty((len(out), some), dtype=np.float64)
         bad = self._each(
             [
                 (run, self.memories[s], self.plan, items, part, self._works[s], grouped)
@@ -142,7 +142,7 @@ class ViewState:
         if some:
             target = emitted[wanted] if some < len(emitted) else emitted
             self._each(
-                [(index.scatter, target, grouped[c], out[c]) for c in range(len(out))],
+                [(index.scatter, target, grouped[c, :some], out[c]) for c in range(len(out))],
                 parallel=some >= SERIAL,
             )
 
@@ -176,7 +176,7 @@ class ViewState:
             bad = look(memory, self.plan, ids[rows] // shards, times[rows], offset, rows, self._works[s], out)
             if bad >= 0:
                 raise _forgotten(self.view.name, int(times[rows[bad]]))
-        return self.frame(out)
+        return self.frame(list(out))
 
     # --- size -------------------------------------------------------------------------------------
 

@@ -42,8 +42,8 @@ def _encode(column: Column, series: pl.Series, book: Codebook) -> at.Int64:
     return series.to_physical().cast(pl.Int64).fill_null(at.NULL).to_numpy()
 
 
-def decode(plan: ViewPlan, out: at.Float64, book: Codebook) -> pl.DataFrame:
-    """The kernels' output, shape (cells, n), as the view's columns."""
+def decode(plan: ViewPlan, out: list[at.Float64], book: Codebook) -> pl.DataFrame:
+    """The kernels' output, a column per cell, as the view's columns."""
     columns = []
     for output, row, kind in zip(plan.outputs, plan.rows, plan.kinds, strict=True):
         op = plan.tables.cells[row, at.C_OP]

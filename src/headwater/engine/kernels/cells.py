@@ -1,9 +1,9 @@
-"""The accumulators: one small loop per operation, over a segment of items of one key.
+"""The accumulators: one small loop per operation, along the tape of a window.
 
-``process`` lays out, per item ``i``, how many values have left the window (``work.left``) and entered it
-(``work.entered``) by then. Each loop here follows the same shape::
+``process`` lays out what leaves and enters a window as a tape (``layout.Work``). Each loop here has the
+same shape, and no branch that depends on the data in the hottest of them::
 
-    for each item:  take out what left  ->  put in what entered  ->  write the value, if it is asked for
+    for each step of the tape:  take out or put in  ->  note the value if the window is read here
 
 Every operation is a pure function of what is inside: counts and extremes are exact, sums are held in
 partials that lose nothing (``exact``), so taking out undoes putting in. With ``keep`` off nothing is
@@ -53,90 +53,75 @@ from headwater.engine.kernels.layout import (
 )
 
 NAN = float("nan")
-HUGE = 1e150  # the square of anything larger overflows: variance and trend are then infinite
+HUGE = 1e150  # the square of anything larger overflows: variance is then infinite, a trend unknown
 ANCHOR = 946_684_800_000_000  # 2000-01-01: times minus this are exact float64 integers
 MICROSECONDS = 1e6
 DAY = 86_400e6
 
 
-@kernel("Shard, ints, Work, int, int, int, int, int, bool, bool, ints2")
-def _count(shard, cell, work, key, lane, i0, i1, j, silent, keep, outs):
-    at = cell[C_REALS]
-    n = shard.bits[key, at]
-    entered, left, emit = work.entered, work.left, work.emit
+@kernel("Shard, ints, Work, int, int, bool")
+def _count(shard, cell, work, key, n, keep):
+    step, end, whole = work.step, work.end, work.whole
+    count = shard.bits[key, cell[C_REALS]]
     e = 0
-    for i in range(i0, i1):
-        while e < left[i]:
-            n -= work.y_ok[e]
-            e += 1
-        while j < entered[i]:
-            n += work.x_ok[lane, j]
-            j += 1
-        if emit[i] >= 0 and not (silent and i == i1 - 1):
-            outs[cell[C_OUT], emit[i]] = n
+    for k in range(n):
+        count += step[k]
+        whole[e] = count
+        e += end[k]
     if keep:
-        shard.bits[key, at] = n
+        shard.bits[key, cell[C_REALS]] = count
 
 
-@kernel("Shard, ints, Work, int, int, int, int, int, bool, bool, floats2")
-def _sum(shard, cell, work, key, lane, i0, i1, j, silent, keep, out):
+@kernel("Shard, int, Work, int, int, bool")
+def _sum(shard, at, work, key, n, keep):
     """The hot one: two partials in registers for as long as nothing is lost, then all of them."""
-    bits, reals = shard.bits[key], shard.reals[key]
-    mean = cell[C_OP] == MEAN
-    at = cell[C_REALS]
-    record = at + 1 if mean else at
-    count = bits[at] if mean else 0
-    p = work.p
-    n = exact.load(reals, bits, record, shard.floats, p)
-    row = cell[C_OUT]
-    x, y, entered, left, emit = work.x_value, work.y_value, work.entered, work.left, work.emit
-    narrow = n <= 2
-    high = p[n - 1] if n > 0 else 0.0
-    low = p[0] if n == 2 else 0.0
+    bits, reals, p = shard.bits[key], shard.reals[key], work.p
+    signed, end, line = work.signed, work.end, work.line
+    partials = exact.load(reals, bits, at, shard.floats, p)
+    high = p[partials - 1] if partials > 0 else 0.0
+    low = p[0] if partials == 2 else 0.0
     e = 0
-    for i in range(i0, i1):
-        while e < left[i] or j < entered[i]:
-            if e < left[i]:
-                v = -y[e]
-                if mean:
-                    count -= work.y_ok[e]
-                e += 1
-            else:
-                v = x[lane, j]
-                if mean:
-                    count += work.x_ok[lane, j]
-                j += 1
-            if narrow:
-                high, error = exact.two_sum(high, v)
-                low, rest = exact.two_sum(low, error)
-                if rest != 0.0:
-                    narrow = False
-                    n = exact.add(p, 0, rest)
-                    n = exact.add(p, n, low)
-                    n = exact.add(p, n, high)
-            elif v != 0.0:
-                n = exact.add(p, n, v)
-        if emit[i] >= 0 and not (silent and i == i1 - 1):
-            value = high + low if narrow else exact.rounded(p, n)
-            if mean:
-                value = value / count if count > 0 else NAN
-            out[row, emit[i]] = value
+    k = 0
+    if partials <= 2:
+        while k < n:
+            high, error = exact.two_sum(high, signed[k])
+            low, rest = exact.two_sum(low, error)
+            if rest != 0.0:
+                break
+            line[e] = high + low
+            e += end[k]
+            k += 1
+        partials = exact.add(p, 0, rest) if k < n else 0
+        partials = exact.add(p, partials, low)
+        partials = exact.add(p, partials, high)
+        if k < n:
+            line[e] = exact.rounded(p, partials)
+            e += end[k]
+            k += 1
+    for i in range(k, n):
+        if signed[i] != 0.0:
+            partials = exact.add(p, partials, signed[i])
+        if end[i] != 0:
+            line[e] = exact.rounded(p, partials)
+            e += 1
     if keep:
-        if narrow:
-            n = exact.add(p, 0, low)
-            n = exact.add(p, n, high)
-        exact.store(reals, bits, record, shard.floats, shard.heap, p, n)
-        if mean:
-            bits[at] = count
+        exact.store(reals, bits, at, shard.floats, shard.heap, p, partials)
 
 
-@kernel("Work, pair, float, float")
-def _moments_add(work, n, x, sign):
-    """Add ``sign * x`` and ``sign * x^2`` to the partials in p and q; their counts."""
-    np_, nq = n
-    np_ = exact.add(work.p, np_, sign * x)
-    nq = exact.add_product(work.q, nq, sign * x, x)
-    return np_, nq
+@kernel("Shard, ints, Work, int, int, bool")
+def _mean(shard, cell, work, key, n, keep):
+    """The sum, then divided by the count of values at each reading."""
+    at = cell[C_REALS]
+    count = shard.bits[key, at]
+    _sum(shard, at + 1, work, key, n, keep)
+    e = 0
+    for k in range(n):
+        count += work.step[k]
+        if work.end[k] != 0:
+            work.line[e] = work.line[e] / count if count > 0 else NAN
+            e += 1
+    if keep:
+        shard.bits[key, at] = count
 
 
 @kernel("int, int, Work, pair")
@@ -150,40 +135,30 @@ def variance(count, huge, work, n):
     return spread / (float(count) * float(count - 1))
 
 
-@kernel("Shard, ints, Work, int, int, int, int, int, bool, bool, floats2")
-def _var(shard, cell, work, key, lane, i0, i1, j, silent, keep, out):
-    bits, reals = shard.bits[key], shard.reals[key]
-    at = cell[C_REALS]
+@kernel("Shard, ints, Work, int, int, bool")
+def _var(shard, cell, work, key, n, keep):
+    bits, reals, at = shard.bits[key], shard.reals[key], cell[C_REALS]
     count, huge = bits[at], bits[at + 1]
-    n = (
-        exact.load(reals, bits, at + 2, shard.floats, work.p),
-        exact.load(reals, bits, at + 2 + exact.RECORD, shard.floats, work.q),
-    )
+    np_ = exact.load(reals, bits, at + 2, shard.floats, work.p)
+    nq = exact.load(reals, bits, at + 2 + exact.RECORD, shard.floats, work.q)
     e = 0
-    for i in range(i0, i1):
-        while e < work.left[i]:
-            if work.y_ok[e]:
-                count -= 1
-                if abs(work.y_value[e]) > HUGE:
-                    huge -= 1
-                else:
-                    n = _moments_add(work, n, work.y_value[e], -1.0)
+    for k in range(n):
+        step, x = work.step[k], work.signed[k]
+        if step != 0:
+            count += step
+            if abs(x) > HUGE:
+                huge += step
+            else:
+                np_ = exact.add(work.p, np_, x)
+                nq = exact.add_product(work.q, nq, x, x * step)
+        if work.end[k] != 0:
+            value = variance(count, huge, work, (np_, nq))
+            work.line[e] = math.sqrt(value) if cell[C_OP] == STD else value
             e += 1
-        while j < work.entered[i]:
-            if work.x_ok[lane, j]:
-                count += 1
-                if abs(work.x_value[lane, j]) > HUGE:
-                    huge += 1
-                else:
-                    n = _moments_add(work, n, work.x_value[lane, j], 1.0)
-            j += 1
-        if work.emit[i] >= 0 and not (silent and i == i1 - 1):
-            value = variance(count, huge, work, n)
-            out[cell[C_OUT], work.emit[i]] = math.sqrt(value) if cell[C_OP] == STD else value
     if keep:
         bits[at], bits[at + 1] = count, huge
-        exact.store(reals, bits, at + 2, shard.floats, shard.heap, work.p, n[0])
-        exact.store(reals, bits, at + 2 + exact.RECORD, shard.floats, shard.heap, work.q, n[1])
+        exact.store(reals, bits, at + 2, shard.floats, shard.heap, work.p, np_)
+        exact.store(reals, bits, at + 2 + exact.RECORD, shard.floats, shard.heap, work.q, nq)
 
 
 @kernel("Work, four, int, float, float")
@@ -210,43 +185,35 @@ def slope(count, huge, work, n):
     return joint / spread * DAY
 
 
-@kernel("Shard, ints, Work, int, int, int, int, int, bool, bool, floats2")
-def _trend(shard, cell, work, key, lane, i0, i1, j, silent, keep, out):
-    bits, reals = shard.bits[key], shard.reals[key]
+@kernel("Shard, ints, Work, int, int, bool")
+def _trend(shard, cell, work, key, n, keep):
+    bits, reals, floats = shard.bits[key], shard.reals[key], shard.floats
     at, size = cell[C_REALS], exact.RECORD
     count, huge = bits[at], bits[at + 1]
-    n = (
-        exact.load(reals, bits, at + 2, shard.floats, work.p),
-        exact.load(reals, bits, at + 2 + size, shard.floats, work.q),
-        exact.load(reals, bits, at + 2 + 2 * size, shard.floats, work.r),
-        exact.load(reals, bits, at + 2 + 3 * size, shard.floats, work.s),
+    sums = (
+        exact.load(reals, bits, at + 2, floats, work.p),
+        exact.load(reals, bits, at + 2 + size, floats, work.q),
+        exact.load(reals, bits, at + 2 + 2 * size, floats, work.r),
+        exact.load(reals, bits, at + 2 + 3 * size, floats, work.s),
     )
     e = 0
-    for i in range(i0, i1):
-        while e < work.left[i]:
-            if work.y_ok[e]:
-                count -= 1
-                if abs(work.y_value[e]) > HUGE:
-                    huge -= 1
-                else:
-                    n = trend_add(work, n, work.y_time[e], work.y_value[e], -1.0)
+    for k in range(n):
+        step, x = work.step[k], work.signed[k]
+        if step != 0:
+            count += step
+            if abs(x) > HUGE:
+                huge += step
+            else:
+                sums = trend_add(work, sums, work.when[k], x * step, float(step))
+        if work.end[k] != 0:
+            work.line[e] = slope(count, huge, work, sums)
             e += 1
-        while j < work.entered[i]:
-            if work.x_ok[lane, j]:
-                count += 1
-                if abs(work.x_value[lane, j]) > HUGE:
-                    huge += 1
-                else:
-                    n = trend_add(work, n, work.x_time[j], work.x_value[lane, j], 1.0)
-            j += 1
-        if work.emit[i] >= 0 and not (silent and i == i1 - 1):
-            out[cell[C_OUT], work.emit[i]] = slope(count, huge, work, n)
     if keep:
         bits[at], bits[at + 1] = count, huge
-        exact.store(reals, bits, at + 2, shard.floats, shard.heap, work.p, n[0])
-        exact.store(reals, bits, at + 2 + size, shard.floats, shard.heap, work.q, n[1])
-        exact.store(reals, bits, at + 2 + 2 * size, shard.floats, shard.heap, work.r, n[2])
-        exact.store(reals, bits, at + 2 + 3 * size, shard.floats, shard.heap, work.s, n[3])
+        exact.store(reals, bits, at + 2, floats, shard.heap, work.p, sums[0])
+        exact.store(reals, bits, at + 2 + size, floats, shard.heap, work.q, sums[1])
+        exact.store(reals, bits, at + 2 + 2 * size, floats, shard.heap, work.r, sums[2])
+        exact.store(reals, bits, at + 2 + 3 * size, floats, shard.heap, work.s, sums[3])
 
 
 @kernel("int, float, int, int")
@@ -257,109 +224,111 @@ def term(time, x, half, rung):
     return math.ldexp(y, k - rung)
 
 
-@kernel("Shard, ints, Work, int, int, int, int, int, bool, bool, floats2")
-def _decayed(shard, cell, work, key, lane, i0, i1, j, silent, keep, out):
-    bits, reals = shard.bits[key], shard.reals[key]
+@kernel("floats, int, int, int, int")
+def _to_rung(p, partials, count, rung, top):
+    """Move the partials from one rung to another, exactly; nothing is left of an empty window."""
+    if count == 0:
+        return 0
+    if top != rung:
+        for k in range(partials):
+            p[k] = math.ldexp(p[k], rung - top)
+    return partials
+
+
+@kernel("Shard, ints, Work, int, int, bool")
+def _decayed(shard, cell, work, key, n, keep):
+    bits, reals, p = shard.bits[key], shard.reals[key], work.p
     at, half = cell[C_REALS], cell[C_HALF]
     count, rung = bits[at], bits[at + 1]
-    p = work.p
-    n = exact.load(reals, bits, at + 2, shard.floats, p)
+    partials = exact.load(reals, bits, at + 2, shard.floats, p)
     e = 0
-    for i in range(i0, i1):
-        while e < work.left[i]:
-            if work.y_ok[e]:
-                count -= 1
-                n = exact.add(p, n, -term(work.y_time[e], work.y_value[e], half, rung))
+    for k in range(n):
+        now = work.time[work.item[k]] - cell[C_DELAY]
+        if work.sign[k] >= 0:  # what leaves does so on the rung it stood on
+            partials = _to_rung(p, partials, count, rung, now // half)
+            rung = now // half
+        if work.step[k] != 0:
+            count += work.step[k]
+            partials = exact.add(p, partials, term(work.when[k], work.signed[k], half, rung))
+        if work.end[k] != 0:
+            partials = _to_rung(p, partials, count, rung, now // half)
+            rung = now // half
+            work.line[e] = exact.rounded(p, partials) * decay.fade(now, half) if count > 0 else NAN
             e += 1
-        now = work.time[i] - cell[C_DELAY]
-        quiet = silent and i == i1 - 1
-        if j < work.entered[i] or not quiet:
-            if count == 0:
-                n = 0
-            top = now // half
-            if top != rung:
-                for k in range(n):
-                    p[k] = math.ldexp(p[k], rung - top)
-                rung = top
-        while j < work.entered[i]:
-            if work.x_ok[lane, j]:
-                count += 1
-                n = exact.add(p, n, term(work.x_time[j], work.x_value[lane, j], half, rung))
-            j += 1
-        if work.emit[i] >= 0 and not quiet:
-            value = exact.rounded(p, n) * decay.fade(now, half) if count > 0 else NAN
-            out[cell[C_OUT], work.emit[i]] = value
     if keep:
         bits[at], bits[at + 1] = count, rung
-        exact.store(reals, bits, at + 2, shard.floats, shard.heap, p, n)
+        exact.store(reals, bits, at + 2, shard.floats, shard.heap, p, partials)
 
 
-@kernel("Shard, ints, Work, int, int, int, int, int, bool, bool, floats2")
-def _extreme(shard, cell, work, key, lane, i0, i1, j, silent, keep, out):
-    """Minimum and maximum of a window; one since forever is a single number."""
-    ints, reals = shard.ints, shard.reals
+@kernel("Shard, ints, Work, int, int, bool")
+def _extreme_ever(shard, cell, work, key, n, keep):
+    """Minimum or maximum since forever: a single number."""
     sign = 1.0 if cell[C_OP] == MIN else -1.0
-    at, over = cell[C_INTS], cell[C_OVER]
-    best = reals[key, cell[C_REALS]] if over < 0 else NAN
-    head = ints[key, at + deque.HEAD] if over >= 0 else 0
-    for i in range(i0, i1):
-        bound = work.time[i] - cell[C_DELAY] - over
-        if over >= 0:
-            head = deque.front(shard, key, at, bound)
-            if keep:
-                ints[key, at + deque.HEAD] = head
-        while j < work.entered[i]:
-            if work.x_ok[lane, j]:
-                v = sign * work.x_value[lane, j]
-                if over < 0:
-                    if not (best <= v):
-                        best = v
-                elif work.x_time[j] > bound:
-                    deque.push(shard, key, at, work.x_time[j], v)
-                    head = ints[key, at + deque.HEAD]
-            j += 1
-        if work.emit[i] >= 0 and not (silent and i == i1 - 1):
-            if over >= 0:
-                inside = head < ints[key, at + deque.END]
-                address = ints[key, at + deque.ADDRESS] + deque.ENTRY * head + 1
-                best = shard.floats[address] if inside else NAN
-            out[cell[C_OUT], work.emit[i]] = sign * best
-    if keep and over < 0:
-        reals[key, cell[C_REALS]] = best
+    best = shard.reals[key, cell[C_REALS]]
+    e = 0
+    for k in range(n):
+        if work.step[k] != 0 and not (best <= sign * work.signed[k]):
+            best = sign * work.signed[k]
+        if work.end[k] != 0:
+            work.line[e] = sign * best
+            e += 1
+    if keep:
+        shard.reals[key, cell[C_REALS]] = best
 
 
-@kernel("ints, int, Work, int, int, int, floats2, ints2")
-def write_code(cell, kind, work, i, time, value, out, outs):
-    """A first or last value, or the seconds since it; ``time`` NEVER: there is none."""
-    row, e = cell[C_OUT], work.emit[i]
-    since = cell[C_OP] == SINCE_FIRST or cell[C_OP] == SINCE_LAST
-    if since:
-        out[row, e] = (work.time[i] - time) / MICROSECONDS if time != NEVER else NAN
+@kernel("Shard, ints, Work, int, int, bool")
+def _extreme(shard, cell, work, key, n, keep):
+    """Minimum or maximum of a window, from its deque."""
+    ints = shard.ints
+    sign = 1.0 if cell[C_OP] == MIN else -1.0
+    at = cell[C_INTS]
+    head = ints[key, at + deque.HEAD]
+    e = 0
+    for k in range(n):
+        bound = work.time[work.item[k]] - cell[C_DELAY] - cell[C_OVER]
+        head = deque.front(shard, key, at, bound)
+        if keep:
+            ints[key, at + deque.HEAD] = head
+        if work.step[k] != 0 and work.when[k] > bound:
+            deque.push(shard, key, at, work.when[k], sign * work.signed[k])
+            head = ints[key, at + deque.HEAD]
+        if work.end[k] != 0:
+            inside = head < ints[key, at + deque.END]
+            address = ints[key, at + deque.ADDRESS] + deque.ENTRY * head + 1
+            work.line[e] = sign * shard.floats[address] if inside else NAN
+            e += 1
+
+
+@kernel("ints, int, Work, int, int, int, int")
+def write_code(cell, kind, work, e, now, time, value):
+    """Note a first or last value, or the seconds since it; ``time`` NEVER: there is none."""
+    if cell[C_OP] == SINCE_FIRST or cell[C_OP] == SINCE_LAST:
+        work.line[e] = (now - time) / MICROSECONDS if time != NEVER else NAN
     elif time != NEVER:
-        outs[row, e] = value
+        work.whole[e] = value
     elif kind == NUMBER:
-        out[row, e] = NAN
+        work.line[e] = NAN
     else:
-        outs[row, e] = NULL
+        work.whole[e] = NULL
 
 
-@kernel("Shard, ints, Work, int, int, int, int, int, int, bool, bool, floats2, ints2")
-def _edge(shard, cell, work, key, lane, kind, i0, i1, j, silent, keep, out, outs):
+@kernel("Shard, ints, int, Work, int, int, bool")
+def _edge(shard, cell, kind, work, key, n, keep):
     """The last value of any window, or the first since forever: a single remembered event."""
-    bits = shard.bits[key]
-    at, over = cell[C_REALS], cell[C_OVER]
+    bits, at, over = shard.bits[key], cell[C_REALS], cell[C_OVER]
     time, value = bits[at], bits[at + 1]
     last = cell[C_OP] == LAST or cell[C_OP] == SINCE_LAST
-    for i in range(i0, i1):
-        while j < work.entered[i]:
-            if work.x_ok[lane, j]:
-                t = work.x_time[j]
-                if time == NEVER or (last and t >= time) or (not last and t < time):
-                    time, value = t, work.x_bits[lane, j]
-            j += 1
-        if work.emit[i] >= 0 and not (silent and i == i1 - 1):
-            gone = over >= 0 and time <= work.time[i] - cell[C_DELAY] - over
-            write_code(cell, kind, work, i, NEVER if gone else time, value, out, outs)
+    e = 0
+    for k in range(n):
+        if work.step[k] != 0:
+            t = work.when[k]
+            if time == NEVER or (last and t >= time) or (not last and t < time):
+                time, value = t, work.bits[k]
+        if work.end[k] != 0:
+            now = work.time[work.item[k]]
+            gone = over >= 0 and time <= now - cell[C_DELAY] - over
+            write_code(cell, kind, work, e, now, NEVER if gone else time, value)
+            e += 1
     if keep:
         bits[at], bits[at + 1] = time, value
 
@@ -367,126 +336,133 @@ def _edge(shard, cell, work, key, lane, kind, i0, i1, j, silent, keep, out, outs
 @kernel("Shard, Tables, int, int, int, int")
 def counts(shard, tables, lane, address, slot, capacity):
     """Whether the stored event takes part in a lane."""
-    row = tables.lanes[lane]
+    kind, column, flag = tables.lanes[lane, L_KIND], tables.lanes[lane, L_COLUMN], tables.lanes[lane, L_FLAG]
     columns = tables.shape[SHAPE.columns]
-    if row[L_FLAG] >= 0:
-        if shard.bytes[(address + (2 + columns) * capacity) * 8 + row[L_FLAG] * capacity + slot] == 0:
-            return False
-    if row[L_KIND] == UNIT:
+    if flag >= 0 and shard.bytes[(address + (2 + columns) * capacity) * 8 + flag * capacity + slot] == 0:
+        return False
+    if kind == UNIT:
         return True
-    value = address + (2 + row[L_COLUMN]) * capacity + slot
-    if row[L_KIND] == NUMBER:
+    value = address + (2 + column) * capacity + slot
+    if kind == NUMBER:
         return shard.floats[value] == shard.floats[value]
     return shard.words[value] != NULL
 
 
-@kernel("Shard, Tables, ints, Work, int, int, int, int, int, bool, bool, floats2, ints2")
-def _first(shard, tables, cell, work, key, lane, kind, i0, i1, silent, keep, out, outs):
+@kernel("Shard, Tables, ints, Work, int, int, int, int")
+def _walk_first(shard, tables, cell, work, key, i, d, s):
+    """From (d, s) on, the first event that counts in the window of item ``i``: (d, s, time, bits)."""
+    ints, words, lane = shard.ints, shard.words, cell[C_LANE]
+    until = work.time[i] - cell[C_DELAY]
+    while True:
+        d, s = timeline.normal(shard, key, d, s)
+        if d >= ints[key, LENGTH]:
+            return d, s, NEVER, 0
+        at = timeline.entry(shard, key, d)
+        address, capacity = words[at], words[at + 2]
+        if s >= words[at + 1] or words[address + s] > until:
+            return d, s, NEVER, 0
+        if words[address + capacity + s] > work.offset[i]:
+            return d, s, NEVER, 0
+        time = words[address + s]
+        if time > until - cell[C_OVER] and counts(shard, tables, lane, address, s, capacity):
+            column = tables.lanes[lane, L_COLUMN]
+            return d, s, time, words[address + (2 + column) * capacity + s] if column >= 0 else 0
+        s += 1
+
+
+@kernel("Shard, Tables, ints, int, Work, int, int, bool")
+def _first(shard, tables, cell, kind, work, key, n, keep):
     """The first value of a window: a cursor that walks over what left or does not count."""
-    ints, words = shard.ints, shard.words
+    ints = shard.ints
     d, s = ints[key, cell[C_INTS]], ints[key, cell[C_INTS] + 1]
-    column = tables.lanes[lane][L_COLUMN]
-    for i in range(i0, i1):
-        until = work.time[i] - cell[C_DELAY]
-        time, value = NEVER, 0
-        while True:
-            d, s = timeline.normal(shard, key, d, s)
-            if d >= ints[key, LENGTH]:
-                break
-            at = timeline.entry(shard, key, d)
-            if s >= words[at + 1]:
-                break
-            address, capacity = words[at], words[at + 2]
-            if words[address + s] > until or words[address + capacity + s] > work.offset[i]:
-                break
-            if words[address + s] > until - cell[C_OVER] and counts(
-                shard, tables, lane, address, s, capacity
-            ):
-                time = words[address + s]
-                value = words[address + (2 + column) * capacity + s] if kind != UNIT else 0
-                break
-            s += 1
-        if work.emit[i] >= 0 and not (silent and i == i1 - 1):
-            write_code(cell, kind, work, i, time, value, out, outs)
+    e = 0
+    for k in range(n):
+        if work.end[k] != 0:
+            i = work.item[k]
+            d, s, time, value = _walk_first(shard, tables, cell, work, key, i, d, s)
+            write_code(cell, kind, work, e, work.time[i], time, value)
+            e += 1
     if keep:
         ints[key, cell[C_INTS]], ints[key, cell[C_INTS] + 1] = d, s
 
 
-@kernel("Shard, ints, Work, int, int, int, int, int, bool, ints2")
-def _distinct(shard, cell, work, key, lane, i0, i1, j, silent, outs):
-    e = 0
+@kernel("Shard, ints, Work, int, int")
+def _distinct(shard, cell, work, key, n):
     at = cell[C_INTS]
-    for i in range(i0, i1):
-        while e < work.left[i]:
-            if work.y_ok[e]:
-                multiset.drop(shard, key, at, work.y_bits[e])
+    e = 0
+    for k in range(n):
+        if work.step[k] > 0:
+            multiset.put(shard, key, at, work.bits[k])
+        elif work.step[k] < 0:
+            multiset.drop(shard, key, at, work.bits[k])
+        if work.end[k] != 0:
+            work.whole[e] = shard.ints[key, at + multiset.USED]
             e += 1
-        while j < work.entered[i]:
-            if work.x_ok[lane, j]:
-                multiset.put(shard, key, at, work.x_bits[lane, j])
-            j += 1
-        if work.emit[i] >= 0 and not (silent and i == i1 - 1):
-            outs[cell[C_OUT], work.emit[i]] = shard.ints[key, at + multiset.USED]
+
+
+@kernel("Shard, ints, float, Work, int, int")
+def _quantile(shard, cell, q, work, key, n):
+    at = cell[C_INTS]
+    e = 0
+    for k in range(n):
+        if work.step[k] > 0:
+            ranked.put(shard, key, at, work.signed[k])
+        elif work.step[k] < 0:
+            ranked.drop(shard, key, at, -work.signed[k])
+        if work.end[k] != 0:
+            work.line[e] = ranked.quantile(shard, key, at, q)
+            e += 1
 
 
 @kernel("Shard, ints, Work, int, int")
-def undo(shard, cell, work, key, lane):
-    """Take back what ``run`` did to a table or ranking over a single item: readings leave no trace."""
+def undo(shard, cell, work, key, n):
+    """Take back what ``run`` did to a table or ranking: readings leave no trace."""
     at = cell[C_INTS]
-    for j in range(work.entered[0]):
-        if work.x_ok[lane, j]:
-            if cell[C_OP] == DISTINCT:
-                multiset.drop(shard, key, at, work.x_bits[lane, j])
-            else:
-                ranked.drop(shard, key, at, work.x_value[lane, j])
-    for e in range(work.left[0]):
-        if work.y_ok[e]:
-            if cell[C_OP] == DISTINCT:
-                multiset.put(shard, key, at, work.y_bits[e])
-            else:
-                ranked.put(shard, key, at, work.y_value[e])
+    for k in range(n - 1, -1, -1):
+        if cell[C_OP] == DISTINCT and work.step[k] > 0:
+            multiset.drop(shard, key, at, work.bits[k])
+        elif cell[C_OP] == DISTINCT and work.step[k] < 0:
+            multiset.put(shard, key, at, work.bits[k])
+        elif work.step[k] > 0:
+            ranked.drop(shard, key, at, work.signed[k])
+        elif work.step[k] < 0:
+            ranked.put(shard, key, at, -work.signed[k])
 
 
-@kernel("Shard, ints, float, Work, int, int, int, int, int, bool, floats2")
-def _quantile(shard, cell, q, work, key, lane, i0, i1, j, silent, out):
-    e = 0
-    at = cell[C_INTS]
-    for i in range(i0, i1):
-        while e < work.left[i]:
-            if work.y_ok[e]:
-                ranked.drop(shard, key, at, work.y_value[e])
-            e += 1
-        while j < work.entered[i]:
-            if work.x_ok[lane, j]:
-                ranked.put(shard, key, at, work.x_value[lane, j])
-            j += 1
-        if work.emit[i] >= 0 and not (silent and i == i1 - 1):
-            out[cell[C_OUT], work.emit[i]] = ranked.quantile(shard, key, at, q)
-
-
-@kernel("Shard, Tables, int, Work, int, int, int, int, bool, bool, floats2, ints2")
-def run(shard, tables, c, work, key, i0, i1, j, silent, keep, out, outs):
-    """Run cell ``c`` over items i0 .. i1-1; ``j`` values have entered before. ``outs`` is ``out`` as int64."""
+@kernel("Shard, Tables, int, Work, int, int, bool")
+def _dispatch(shard, tables, c, work, key, n, keep):
     cell = tables.cells[c]
-    op, lane = cell[C_OP], cell[C_LANE]
-    kind = tables.lanes[lane, L_KIND]
+    op, over, kind = cell[C_OP], cell[C_OVER], tables.lanes[cell[C_LANE], L_KIND]
     if op == COUNT:
-        _count(shard, cell, work, key, lane, i0, i1, j, silent, keep, outs)
-    elif op == SUM or op == MEAN:
-        _sum(shard, cell, work, key, lane, i0, i1, j, silent, keep, out)
+        _count(shard, cell, work, key, n, keep)
+    elif op == SUM:
+        _sum(shard, cell[C_REALS], work, key, n, keep)
+    elif op == MEAN:
+        _mean(shard, cell, work, key, n, keep)
     elif op == VAR or op == STD:
-        _var(shard, cell, work, key, lane, i0, i1, j, silent, keep, out)
+        _var(shard, cell, work, key, n, keep)
     elif op == TREND:
-        _trend(shard, cell, work, key, lane, i0, i1, j, silent, keep, out)
+        _trend(shard, cell, work, key, n, keep)
+    elif (op == MIN or op == MAX) and over < 0:
+        _extreme_ever(shard, cell, work, key, n, keep)
     elif op == MIN or op == MAX:
-        _extreme(shard, cell, work, key, lane, i0, i1, j, silent, keep, out)
+        _extreme(shard, cell, work, key, n, keep)
     elif op == DECAYED:
-        _decayed(shard, cell, work, key, lane, i0, i1, j, silent, keep, out)
+        _decayed(shard, cell, work, key, n, keep)
     elif op == DISTINCT:
-        _distinct(shard, cell, work, key, lane, i0, i1, j, silent, outs)
+        _distinct(shard, cell, work, key, n)
     elif op == QUANTILE:
-        _quantile(shard, cell, tables.params[c], work, key, lane, i0, i1, j, silent, out)
-    elif (op == FIRST or op == SINCE_FIRST) and cell[C_OVER] >= 0:
-        _first(shard, tables, cell, work, key, lane, kind, i0, i1, silent, keep, out, outs)
+        _quantile(shard, cell, tables.params[c], work, key, n)
+    elif (op == FIRST or op == SINCE_FIRST) and over >= 0:
+        _first(shard, tables, cell, kind, work, key, n, keep)
     else:
-        _edge(shard, cell, work, key, lane, kind, i0, i1, j, silent, keep, out, outs)
+        _edge(shard, cell, kind, work, key, n, keep)
+
+
+@kernel("Shard, Tables, int, Work, int, int, int, int, bool, floats2")
+def run(shard, tables, c, work, key, n, first, ends, keep, out):
+    """Run cell ``c`` along a tape of ``n`` steps; its ``ends`` readings go to ``out`` from ``first`` on."""
+    _dispatch(shard, tables, c, work, key, n, keep)
+    row = tables.cells[c, C_OUT]
+    for e in range(ends):
+        out[row, first + e] = work.line[e]

@@ -28,6 +28,7 @@ from headwater.engine.kernels.layout import (
     FORGOTTEN,
     L_COLUMN,
     L_KIND,
+    LAST,
     LENGTH,
     MAX,
     MEAN,
@@ -35,8 +36,8 @@ from headwater.engine.kernels.layout import (
     NEVER,
     NUMBER,
     QUANTILE,
-    SHAPE,
     SINCE_FIRST,
+    SINCE_LAST,
     STD,
     SUM,
     TREND,
@@ -107,7 +108,7 @@ def _decayed(values, times, n, now, half, unit, work):
     return exact.rounded(work.p, count) * decay.fade(now, half)
 
 
-@kernel("floats, int, float")
+@kernel("floats, int, float", allocates=True)
 def _quantile(values, n, q):
     ordered = np.sort(values[:n])
     position = q * (n - 1)
@@ -117,7 +118,7 @@ def _quantile(values, n, q):
     return ranked.interpolate(ordered[rank], ordered[rank + 1], position - rank)
 
 
-@kernel("ints, int")
+@kernel("ints, int", allocates=True)
 def _distinct(bits, n):
     if n == 0:
         return 0
@@ -129,7 +130,7 @@ def _distinct(bits, n):
     return distinct
 
 
-@kernel("floats, ints, int, int, ints, float, bool, Work")
+@kernel("floats, ints, int, int, ints, float, bool, Work", allocates=True)
 def _number(values, times, n, t, cell, q, unit, work):
     """The operations that give a float64 and are null over nothing, for n >= 1."""
     op = cell[C_OP]
@@ -150,8 +151,8 @@ def _number(values, times, n, t, cell, q, unit, work):
     return _quantile(values, n, q)
 
 
-@kernel("Shard, Tables, int, int, int, int, int, Work, floats2, ints2")
-def evaluate(shard, tables, c, key, t, o, emit, work, out, outs):
+@kernel("Shard, Tables, int, int, int, int, int, Work, floats2", allocates=True)
+def evaluate(shard, tables, c, key, t, o, emit, work, out):
     """Write cell ``c`` as of (t, o) to row ``emit``; False if some of its events are no longer kept."""
     cell = tables.cells[c]
     op, over = cell[C_OP], cell[C_OVER]
@@ -161,27 +162,19 @@ def evaluate(shard, tables, c, key, t, o, emit, work, out, outs):
     size = shard.ints[key, EVENTS]
     bits = np.empty(size, dtype=np.int64)
     times = np.empty(size, dtype=np.int64)
-    n = collect(shard, tables, cell, key, t, o, bits, times) if tables.shape[SHAPE.keep] >= 0 else 0
+    n = collect(shard, tables, cell, key, t, o, bits, times)
     kind = tables.lanes[cell[C_LANE], L_KIND]
     values = bits.view(np.float64)
-    row = cell[C_OUT]
     if op == COUNT:
-        outs[row, emit] = n
+        work.whole[0] = n
     elif op == DISTINCT:
-        outs[row, emit] = _distinct(bits, n)
-    elif op == SUM or op == MEAN or op == VAR or op == STD or op == TREND:
-        out[row, emit] = (
-            _number(values, times, n, t, cell, 0.0, False, work) if n else (0.0 if op == SUM else cells.NAN)
-        )
-    elif op == MIN or op == MAX or op == DECAYED or op == QUANTILE:
-        out[row, emit] = (
-            _number(values, times, n, t, cell, tables.params[c], kind == UNIT, work) if n else cells.NAN
-        )
-    else:
+        work.whole[0] = _distinct(bits, n)
+    elif op == FIRST or op == SINCE_FIRST or op == LAST or op == SINCE_LAST:
         i = 0 if op == FIRST or op == SINCE_FIRST else n - 1
-        work.time[0] = t
-        work.emit[0] = emit
-        time = times[i] if n else NEVER
-        value = bits[i] if n else 0
-        cells.write_code(cell, kind, work, 0, time, value, out, outs)
+        cells.write_code(cell, kind, work, 0, t, times[i] if n else NEVER, bits[i] if n else 0)
+    elif n > 0:
+        work.line[0] = _number(values, times, n, t, cell, tables.params[c], kind == UNIT, work)
+    else:
+        work.line[0] = 0.0 if op == SUM else cells.NAN
+    out[cell[C_OUT], emit] = work.line[0]
     return True

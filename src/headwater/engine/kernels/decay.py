@@ -41,9 +41,7 @@ def power(f):
     if j >= STEPS:
         return 2.0
     r = (f - j / STEPS) * LN2
-    tail = r * (
-        1.0 + r * (0.5 + r * (1.0 / 6.0 + r * (1.0 / 24.0 + r * (1.0 / 120.0 + r * (1.0 / 720.0)))))
-    )
+    tail = r * (1.0 + r * (0.5 + r * (1.0 / 6.0 + r * (1.0 / 24.0 + r * (1.0 / 120.0 + r * (1.0 / 720.0))))))
     return TABLE[j] + TABLE[j] * tail
 
 

@@ -8,7 +8,7 @@ needed only where a model of trees is, and their types (arrays of records) are p
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
 
@@ -17,5 +17,5 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 def kernel(function: Function) -> Function:
     """Compile ``function`` for the types of its first call: cached, without the GIL, without fast-math."""
-    compiled: Function = numba.njit(cache=True, nogil=True, fastmath=False, error_model="numpy")(function)
-    return compiled
+    compiled = numba.njit(cache=True, nogil=True, fastmath=False, error_model="numpy")(function)
+    return cast(Function, compiled)

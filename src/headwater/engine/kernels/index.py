@@ -54,7 +54,7 @@ def rehash(table, numbers, new_table, new_numbers):
             new_numbers[j] = numbers[i]
 
 
-@kernel("ints, int, ints, ints2")
+@kernel("ints, int, ints, ints2", allocates=True)
 def group(ids, keys, order, runs):
     """Stable order by number into ``order``; rows (number, first, end) into ``runs``; how many rows."""
     starts = np.zeros(keys + 1, dtype=np.int64)

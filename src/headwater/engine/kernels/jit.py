@@ -45,11 +45,11 @@ TYPES: dict[str, types.Type] = {
     "Shard": _struct(Shard, "1111222", "ifbiifi"),
     "Tables": _struct(Tables, "12222211", "iiiiiifi"),
     "Items": _struct(Items, "1111222", "iibiifb"),
-    "Work": _struct(Work, "11111" "22212" "11112" "11111", "iiiii" "fibii" "fibii" "fffff"),
+    "Work": _struct(Work, "111211111111111111", "iiiiiibifiififffff"),
 }
 
 
-def kernel(arguments: str, *, entry: bool = False) -> Callable[[Function], Function]:
+def kernel(arguments: str, *, entry: bool = False, allocates: bool = False) -> Callable[[Function], Function]:
     """Compile a function for the named argument types."""
     words = [word.strip() for word in arguments.split(",")]
     bare = not entry and any(word[0].isupper() for word in words)
@@ -61,5 +61,6 @@ def kernel(arguments: str, *, entry: bool = False) -> Callable[[Function], Funct
         error_model="numpy",
         no_cpython_wrapper=bare,
         no_cfunc_wrapper=not entry,
+        _nrt=allocates,
     )
     return compile_

@@ -76,7 +76,7 @@ class Shape(NamedTuple):
     ints: int = 2
     reals: int = 3
     cursors: int = 4
-    keep: int = 5  # microseconds; -1: events are not stored at all
+    keep: int = 5  # microseconds
     firsts: int = 6  # cells with a cursor of their own
     exacts: int = 7  # records of partials
 
@@ -127,23 +127,31 @@ class Items(NamedTuple):
 
 
 class Work(NamedTuple):
-    """Scratch of one thread, sized once."""
+    """Scratch of one thread, sized once: items, the tape of a window, and a lane's values along it.
+
+    A tape is what happens to one window over a pass, in order: values that leave (``sign`` -1) and enter
+    (+1), and after which of them the window is read (``end``)::
+
+        item        0    1         2    3
+        sign        +1   -1   +1   -1   +1    0 : a reading without comings and goings
+        end          1    0    1    0    1    1
+
+    ``place`` says where the value stands: (chunk address, slot, capacity), or (-1 - i, 0, 0) for item i.
+    """
 
     time: Int64  # per item: the frontier after it
     offset: Int64
     emit: Int64
-    entered: Int64  # per item: events entered so far in this pass
-    left: Int64
-    x_value: Float64  # (lanes, n) values that enter, with aliases and facts beside them
-    x_bits: Int64
-    x_ok: UInt8
-    x_time: Int64
-    x_place: Int64  # (n, 3): chunk address, slot, capacity
-    y_value: Float64  # values that leave, of the lane at hand
-    y_bits: Int64
-    y_ok: UInt8
-    y_time: Int64
-    y_place: Int64
+    place: Int64  # the tape, shape (PASS, 3)
+    item: Int64
+    sign: Int64
+    end: UInt8
+    when: Int64  # event time
+    signed: Float64  # a lane along the tape: sign times value, 0.0 where the event does not count
+    step: Int64  # sign, 0 where the event does not count
+    bits: Int64  # the value's bits or code
+    line: Float64  # what is read, in order; ``whole`` is the same memory as int64
+    whole: Int64
     p: Float64  # partials
     q: Float64
     r: Float64
@@ -152,7 +160,8 @@ class Work(NamedTuple):
 
 
 SEGMENT = 1024  # items at a time
-PASS = 4096  # events entering or leaving at a time
+PASS = 4096  # length of a tape
+PARTIALS = 64  # room for the partials of any sum
 
 
 def owned(array: npt.NDArray[np.generic]) -> Int64:

@@ -1,14 +1,10 @@
 """The driver: items of a key, in order of the log, through timeline and cells.
 
 Items that come in order are taken in *segments*: all events of a segment are appended to the timeline
-first, then each window works out once what leaves it and when, and each cell runs its own tight loop::
-
-    items      i0   i1   i2   i3              t0 <= t1 <= t2 <= t3
-    entered     1    2    2    3   (so far; i2 is a reading)
-    left        0    0    2    2
-
-A late event is written into its place and handed to the cells of the windows that still cover it. A
-reading older than the key's frontier is answered from the window's contents. Called by ``engine.state``.
+first; then each window lays out once, as a tape, what leaves and enters it and where it is read
+(``layout.Work``), and each cell runs its own tight loop along the tape. A late event is written into its
+place and handed to the windows that still cover it. A reading older than the key's frontier is answered
+from the window's contents. Called by ``engine.state``.
 """
 
 from __future__ import annotations
@@ -33,6 +29,7 @@ from headwater.engine.kernels.layout import (
     HEAD,
     L_COLUMN,
     L_FLAG,
+    CODE,
     L_KIND,
     LARGEST,
     LENGTH,
@@ -64,9 +61,8 @@ def demand(shard, tables, key, m):
     shape, ints = tables.shape, shard.ints
     chunks = m // 32 + 3
     need = exact.MOST * shape[SHAPE.exacts] + 64
-    if shape[SHAPE.keep] >= 0:
-        need += chunks * timeline.chunk_words(shape, LARGEST)
-        need += 4 * ENTRY * (ints[key, LENGTH] - ints[key, HEAD] + chunks + 2)
+    need += chunks * timeline.chunk_words(shape, LARGEST)
+    need += 4 * ENTRY * (ints[key, LENGTH] - ints[key, HEAD] + chunks + 2)
     for c in range(tables.cells.shape[0]):
         op, over = tables.cells[c, C_OP], tables.cells[c, C_OVER]
         at = tables.cells[c, C_INTS]
@@ -79,59 +75,83 @@ def demand(shard, tables, key, m):
     return need
 
 
-@kernel("Tables, Work, Items, int, int, int")
-def _enter_item(tables, work, items, i, j, lane):
-    """Put item ``i``, an event, at ``j`` of a lane's values that enter."""
-    row = tables.lanes[lane]
-    ok = row[L_FLAG] < 0 or items.flags[row[L_FLAG], i] != 0
-    if row[L_KIND] == UNIT:
-        work.x_ok[lane, j] = ok
-        work.x_value[lane, j] = 1.0
-        work.x_bits[lane, j] = 0
-        return
-    bits = items.columns[row[L_COLUMN], i]
-    work.x_bits[lane, j] = bits
-    if row[L_KIND] == NUMBER:
-        value = items.values[row[L_COLUMN], i]
-        ok = ok and value == value
-        work.x_value[lane, j] = value if ok else 0.0
+@kernel("Tables, Items, Work, int, int")
+def _gather_item(tables, items, work, lane, k):
+    """Lay a lane's value at step ``k``, which is an item that is not stored, or none at all."""
+    kind, column, flag = tables.lanes[lane, L_KIND], tables.lanes[lane, L_COLUMN], tables.lanes[lane, L_FLAG]
+    i = -1 - work.place[k, 0]
+    step = work.sign[k]
+    if flag >= 0 and items.flags[flag, i] == 0:
+        step = 0
+    if kind == UNIT:
+        work.signed[k] = float(step)
     else:
-        ok = ok and bits != NULL
-    work.x_ok[lane, j] = ok
+        work.bits[k] = items.columns[column, i]
+        value = items.values[column, i]
+        if (kind == NUMBER and value != value) or (kind == CODE and work.bits[k] == NULL):
+            step = 0
+        work.signed[k] = value * step if kind == NUMBER and step != 0 else 0.0
+    work.step[k] = step
 
 
-@kernel("Shard, Tables, int, ints2, int, floats, ints, bytes")
-def _enter_stored(shard, tables, lane, places, n, value_out, bits_out, ok_out):
-    """Gather a lane of stored events, given their places."""
-    row = tables.lanes[lane]
-    kind, columns = row[L_KIND], tables.shape[SHAPE.columns]
-    flag, column = row[L_FLAG], row[L_COLUMN]
+@kernel("Shard, Tables, Items, Work, int, int")
+def _gather(shard, tables, items, work, lane, n):
+    """Lay a lane's values along the tape. Each loop is free of branches that depend on the data."""
+    kind, column, flag = tables.lanes[lane, L_KIND], tables.lanes[lane, L_COLUMN], tables.lanes[lane, L_FLAG]
+    place, sign, step, signed, bits = work.place, work.sign, work.step, work.signed, work.bits
+    if flag >= 0:
+        for k in range(n):
+            step[k] = sign[k] * shard.bytes[place[k, 1] + flag * place[k, 2]]
+    else:
+        for k in range(n):
+            step[k] = sign[k]
+    if kind == UNIT:
+        for k in range(n):
+            signed[k] = step[k]
+    elif kind == NUMBER:
+        words, floats = shard.words, shard.floats
+        for k in range(n):
+            at = place[k, 0] + (2 + column) * place[k, 2]
+            at = max(at, 0)
+            bits[k] = words[at]
+            value = floats[at]
+            there = value == value
+            step[k] = step[k] if there else 0
+            signed[k] = (value if there else 0.0) * step[k]
+    else:
+        words = shard.words
+        for k in range(n):
+            bits[k] = words[max(place[k, 0] + (2 + column) * place[k, 2], 0)]
+            step[k] = step[k] if bits[k] != NULL else 0
     for k in range(n):
-        address, slot, capacity = places[k, 0], places[k, 1], places[k, 2]
-        ok = True
-        if flag >= 0:
-            ok = shard.bytes[(address + (2 + columns) * capacity) * 8 + flag * capacity + slot] != 0
-        value = 1.0
-        if kind != UNIT:
-            at = address + (2 + column) * capacity + slot
-            bits_out[k] = shard.words[at]
-            if kind == NUMBER:
-                value = shard.floats[at]
-                ok = ok and value == value
-            else:
-                ok = ok and shard.words[at] != NULL
-        else:
-            bits_out[k] = 0
-        value_out[k] = value if ok else 0.0
-        ok_out[k] = ok
+        if place[k, 0] < 0 and sign[k] != 0:
+            _gather_item(tables, items, work, lane, k)
 
 
-@kernel("Shard, int, int, int, int, int, int, ints2, ints")
-def _walk(shard, key, d, s, bound, skip_after, n, places, times):
-    """Collect the places of events up to ``bound``, from (d, s) on, until ``places`` is full.
+@kernel("Work, int, int, int, int, int, int, int, int, bool")
+def _put(work, n, columns, address, slot, capacity, when, item, sign, end):
+    """Write step ``n`` of the tape, whose value is stored at a slot of a chunk; n + 1."""
+    work.place[n, 0] = address + slot
+    work.place[n, 1] = (address + (2 + columns) * capacity) * 8 + slot
+    work.place[n, 2] = capacity
+    work.when[n], work.item[n], work.sign[n], work.end[n] = when, item, sign, end
+    return n + 1
 
-    Events later than ``skip_after`` are passed over. Returns the new place, the count, and whether all
-    were collected.
+
+@kernel("Work, int, int, int, int, int, bool")
+def _put_item(work, n, i, when, item, sign, end):
+    """Write step ``n`` of the tape, whose value is that of item ``i`` of the call; n + 1."""
+    work.place[n, 0], work.place[n, 1], work.place[n, 2] = -1 - i, 0, 0
+    work.when[n], work.item[n], work.sign[n], work.end[n] = when, item, sign, end
+    return n + 1
+
+
+@kernel("Shard, Work, int, int, int, int, int, int, int, int, int, int")
+def _walk(shard, work, columns, key, d, s, bound, above, upto, n, item, sign):
+    """Put the stored events from (d, s) up to ``bound`` on the tape, as far as there is room.
+
+    Only those with ``above`` < event time <= ``upto`` are put there, the others are passed over. Returns
+    the place reached, the tape's length, and whether all were taken.
     """
     words, length = shard.words, shard.ints[key, LENGTH]
     while d < length:
@@ -141,12 +161,10 @@ def _walk(shard, key, d, s, bound, skip_after, n, places, times):
             time = words[address + s]
             if time > bound:
                 return d, s, n, True
-            if time <= skip_after:
-                if n == PASS:
+            if above < time <= upto:
+                if n >= PASS - 1:
                     return d, s, n, False
-                places[n, 0], places[n, 1], places[n, 2] = address, s, capacity
-                times[n] = time
-                n += 1
+                n = _put(work, n, columns, address, s, capacity, time, item, sign, False)
             s += 1
         if d + 1 == length:
             break
@@ -155,188 +173,179 @@ def _walk(shard, key, d, s, bound, skip_after, n, places, times):
     return d, s, n, True
 
 
-@kernel("Shard, int, int, int, int, int, int, ints2, ints")
-def _walk_in(shard, key, d, s, bound, expired, n, places, times):
-    """As ``_walk`` for events that enter: those at or before ``expired`` are passed over."""
+@kernel("Shard, Items, Work, int, int, int, four, int, int, int")
+def _fill_prompt(shard, items, work, columns, key, over, place, i, count, first):
+    """Lay the tape of a window without delay, from item ``i`` on; items are ``first`` + i.
+
+    ``place`` is (entering d, s, leaving d, s). Walking is written out because this is the hot path.
+    Returns (place, i, n): the item to go on with (``count``: all done), and the tape's length.
+    """
     words, length = shard.words, shard.ints[key, LENGTH]
-    while d < length:
+    hd, hs, d, s = place
+    address, slots, capacity = 0, 0, 0
+    if over >= 0 and d < length:
         at = timeline.entry(shard, key, d)
-        address, count, capacity = words[at], words[at + 1], words[at + 2]
-        while s < count:
+        address, slots, capacity = words[at], words[at + 1], words[at + 2]
+    enter, enter_slots, enter_capacity = 0, 0, 0
+    if hd < length:
+        at = timeline.entry(shard, key, hd)
+        enter, enter_slots, enter_capacity = words[at], words[at + 1], words[at + 2]
+    n = 0
+    while i < count and n < PASS - 1:
+        now = work.time[i]
+        bound = now - over if over >= 0 else NULL
+        while over >= 0 and n < PASS - 1:
+            if s >= slots:
+                if d + 1 >= length:
+                    break
+                d += 1
+                s = 0
+                at = timeline.entry(shard, key, d)
+                address, slots, capacity = words[at], words[at + 1], words[at + 2]
+                continue
             time = words[address + s]
             if time > bound:
-                return d, s, n, True
-            if time > expired:
-                if n == PASS:
-                    return d, s, n, False
-                places[n, 0], places[n, 1], places[n, 2] = address, s, capacity
-                times[n] = time
-                n += 1
-            s += 1
-        if d + 1 == length:
-            break
-        d += 1
-        s = 0
-    return d, s, n, True
-
-
-@kernel("Work, int, int")
-def _frontier_before(work, i, frontier):
-    return work.time[i - 1] if i > 0 else frontier
-
-
-@kernel("Shard, Tables, Work, int, int, int")
-def _gather(shard, tables, work, lane, leaving, entering):
-    """The values of a lane at the places that leave and enter."""
-    if leaving > 0:
-        _enter_stored(shard, tables, lane, work.y_place, leaving, work.y_value, work.y_bits, work.y_ok)
-    if entering > 0:
-        x_value, x_bits, x_ok = work.x_value[lane], work.x_bits[lane], work.x_ok[lane]
-        _enter_stored(shard, tables, lane, work.x_place, entering, x_value, x_bits, x_ok)
-
-
-@kernel("Shard, Tables, ints, Work, int, int, int, int, int, int, bool, bool, floats2, ints2")
-def _run_pairs(shard, tables, window, work, key, i0, i1, j, leaving, entering, silent, keep, out, outs):
-    """Run every cell of a window over a pass."""
-    for pair in range(window[W_FIRST], window[W_END]):
-        _gather(shard, tables, work, tables.pairs[pair, P_LANE], leaving, entering)
-        for c in range(tables.pairs[pair, P_FIRST], tables.pairs[pair, P_END]):
-            cells.run(shard, tables, c, work, key, i0, i1, j, silent, keep, out, outs)
-
-
-@kernel("Shard, Tables, ints, Work, int, int, floats2, ints2")
-def _window_prompt(shard, tables, window, work, key, n, out, outs):
-    """A window without delay: items enter as they come."""
-    over, cursor = window[W_OVER], CURSORS + 2 * window[W_CURSOR]
-    if over < 0:
-        for i in range(n):
-            work.left[i] = 0
-        _run_pairs(shard, tables, window, work, key, 0, n, 0, 0, 0, False, True, out, outs)
-        return
-    ints = shard.ints
-    d, s = ints[key, cursor], ints[key, cursor + 1]
-    i0 = 0
-    j = 0
-    while i0 < n:
-        leaving = 0
-        done = True
-        i = i0
-        while i < n:
-            t = work.time[i] - over
-            d, s, leaving, done = _walk(shard, key, d, s, t, t, leaving, work.y_place, work.y_time)
-            work.left[i] = leaving
-            if not done:
                 break
-            i += 1
-        i1 = n if done else i + 1
-        whole = work.entered[i1 - 1]
-        if not done:
-            work.entered[i] = work.entered[i - 1] if i > 0 else 0
-        _run_pairs(shard, tables, window, work, key, i0, i1, j, leaving, 0, not done, True, out, outs)
-        j = work.entered[i1 - 1]
-        work.entered[i1 - 1] = whole
-        i0 = n if done else i
-    ints[key, cursor], ints[key, cursor + 1] = d, s
+            n = _put(work, n, columns, address, s, capacity, time, i, -1, False)
+            s += 1
+        if n >= PASS - 1:
+            break
+        end = work.emit[i] >= 0
+        if items.kind[first + i] == 0:
+            if hs >= enter_slots:
+                hd += 1
+                hs = 0
+                at = timeline.entry(shard, key, hd)
+                enter, enter_slots, enter_capacity = words[at], words[at + 1], words[at + 2]
+            n = _put(work, n, columns, enter, hs, enter_capacity, now, i, 1, end)
+            hs += 1
+        elif end:
+            n = _put_item(work, n, 0, now, i, 0, True)
+        i += 1
+    return (hd, hs, d, s), i, n
 
 
-@kernel("Shard, int, ints, ints, Work, int, int, int, four")
-def _fill_delayed(shard, key, group, window, work, frontier, i0, n, place):
-    """Work out one pass of a delayed window from item ``i0`` on: leave first, then enter.
+@kernel("Shard, Work, int, int, ints, ints, int, four, int, int")
+def _fill_delayed(shard, work, columns, key, group, window, frontier, place, i, count):
+    """Lay the tape of a window that ends ``delay`` ago, from item ``i`` on: leave first, then enter.
 
-    ``place`` is (entering d, s, leaving d, s). An event that enters and leaves at the same item does
-    neither. Returns the new places, the item that the pass ends in, the counts, and whether it is whole.
+    ``place`` is (entering d, s, leaving d, s). An event that would enter and leave at the same item does
+    neither. Returns (place, i, n) as ``_fill_prompt``.
     """
     delay, over = group[G_DELAY], window[W_OVER]
     hd, hs, d, s = place
-    leaving = 0
-    entering = 0
-    i = i0
-    while i < n:
+    n = 0
+    while i < count:
         bound = work.time[i] - delay
         expired = bound - over if over >= 0 else NULL
-        done = True
         if over >= 0:
-            entered_by = _frontier_before(work, i, frontier) - delay
-            d, s, leaving, done = _walk(
-                shard, key, d, s, expired, entered_by, leaving, work.y_place, work.y_time
-            )
-        work.left[i] = leaving
-        work.entered[i] = entering
-        if done:
-            hd, hs, entering, done = _walk_in(
-                shard, key, hd, hs, bound, expired, entering, work.x_place, work.x_time
-            )
-            work.entered[i] = entering
+            entered = (work.time[i - 1] if i > 0 else frontier) - delay
+            d, s, n, done = _walk(shard, work, columns, key, d, s, expired, NULL, entered, n, i, -1)
+            if not done:
+                break
+        hd, hs, n, done = _walk(shard, work, columns, key, hd, hs, bound, expired, bound, n, i, 1)
         if not done:
-            return (hd, hs, d, s), i, leaving, entering, False
+            break
+        if work.emit[i] >= 0:
+            if n > 0 and work.item[n - 1] == i:
+                work.end[n - 1] = 1
+            elif n < PASS - 1:
+                n = _put_item(work, n, 0, 0, i, 0, True)
+            else:
+                break
         i += 1
-    return (hd, hs, d, s), n - 1, leaving, entering, True
+    return (hd, hs, d, s), i, n
 
 
-@kernel("Shard, Tables, ints, ints, Work, int, int, int, floats2, ints2")
-def _window_delayed(shard, tables, group, window, work, key, frontier, n, out, outs):
+@kernel("Shard, Tables, ints, Items, Work, int, int, bool, floats2")
+def _run_window(shard, tables, window, items, work, key, n, keep, out):
+    """Run every cell of a window along the tape."""
+    ends = 0
+    first = 0
+    for k in range(n):
+        if work.end[k] != 0:
+            if ends == 0:
+                first = work.emit[work.item[k]]
+            ends += 1
+    for pair in range(window[W_FIRST], window[W_END]):
+        _gather(shard, tables, items, work, tables.pairs[pair, P_LANE], n)
+        for c in range(tables.pairs[pair, P_FIRST], tables.pairs[pair, P_END]):
+            cells.run(shard, tables, c, work, key, n, first, ends, keep, out)
+
+
+@kernel("Shard, int, int")
+def _behind(shard, key, events):
+    """The place of the event that has ``events`` - 1 others behind it; the end for none."""
+    d = shard.ints[key, LENGTH] - 1
+    while d > shard.ints[key, HEAD] and shard.words[timeline.entry(shard, key, d) + 1] < events:
+        events -= shard.words[timeline.entry(shard, key, d) + 1]
+        d -= 1
+    if d < 0:
+        return 0, 0
+    return d, shard.words[timeline.entry(shard, key, d) + 1] - events
+
+
+@kernel("Shard, Tables, ints, Items, Work, int, int, int, int, floats2")
+def _window_prompt(shard, tables, window, items, work, key, first, count, events, out):
+    """A window without delay: the ``events`` newest of the timeline enter as they come."""
+    ints, over, cursor = shard.ints, window[W_OVER], CURSORS + 2 * window[W_CURSOR]
+    columns = tables.shape[SHAPE.columns]
+    hd, hs = _behind(shard, key, events)
+    d, s = (ints[key, cursor], ints[key, cursor + 1]) if over >= 0 else (0, 0)
+    place = (hd, hs, d, s)
+    i = 0
+    while i < count:
+        place, i, n = _fill_prompt(shard, items, work, columns, key, over, place, i, count, first)
+        _run_window(shard, tables, window, items, work, key, n, True, out)
+    if over >= 0:
+        ints[key, cursor], ints[key, cursor + 1] = place[2], place[3]
+
+
+@kernel("Shard, Tables, ints, ints, Items, Work, int, int, int, floats2")
+def _window_delayed(shard, tables, group, window, items, work, key, frontier, count, out):
     """A window that ends ``delay`` ago; the place up to which events have entered."""
-    ints = shard.ints
+    ints, over = shard.ints, window[W_OVER]
     enter, leave = CURSORS + 2 * group[G_CURSOR], CURSORS + 2 * window[W_CURSOR]
-    over = window[W_OVER]
     d, s = (ints[key, leave], ints[key, leave + 1]) if over >= 0 else (0, 0)
     place = (ints[key, enter], ints[key, enter + 1], d, s)
-    i0 = 0
-    while i0 < n:
-        place, last, leaving, entering, done = _fill_delayed(
-            shard, key, group, window, work, frontier, i0, n, place
-        )
-        _run_pairs(
-            shard, tables, window, work, key, i0, last + 1, 0, leaving, entering, not done, True, out, outs
-        )
-        i0 = n if done else last
+    i = 0
+    columns = tables.shape[SHAPE.columns]
+    while i < count:
+        place, i, n = _fill_delayed(shard, work, columns, key, group, window, frontier, place, i, count)
+        _run_window(shard, tables, window, items, work, key, n, True, out)
     if over >= 0:
         ints[key, leave], ints[key, leave + 1] = place[2], place[3]
     return place[0], place[1]
 
 
-@kernel("Shard, Tables, Items, int, int, int, Work, floats2, ints2")
-def _segment(shard, tables, items, key, first, end, work, out, outs):
+@kernel("Shard, Tables, Items, int, int, int, Work, floats2")
+def _segment(shard, tables, items, key, first, end, work, out):
     """Take in a run of items in order, at most SEGMENT of them; how many."""
     shape, ints = tables.shape, shard.ints
     frontier = ints[key, FRONTIER]
-    stores = shape[SHAPE.keep] >= 0
-    prompt = tables.groups[0, G_DELAY] == 0
     now = frontier
     n = 0
     events = 0
     while first + n < end and n < SEGMENT and items.time[first + n] >= now:
-        i = first + n
-        now = items.time[i]
-        work.time[n], work.offset[n], work.emit[n] = now, items.offset[i], items.emit[i]
-        if items.kind[i] == 0:
-            if stores:
-                timeline.append(shard, shape, key, items, i)
-            else:
-                ints[key, FORGOTTEN] = now
-            if prompt:
-                work.x_time[events] = now
-                for lane in range(tables.lanes.shape[0]):
-                    _enter_item(tables, work, items, i, events, lane)
-            events += 1
-        work.entered[n] = events
+        now = items.time[first + n]
+        work.time[n], work.offset[n], work.emit[n] = now, items.offset[first + n], items.emit[first + n]
+        events += 1 - items.kind[first + n]
         n += 1
+    timeline.append_events(shard, shape, key, items, first, first + n)
     for g in range(tables.groups.shape[0]):
         group = tables.groups[g]
         d, s = 0, 0
         for w in range(group[G_FIRST], group[G_END]):
+            window = tables.windows[w]
             if group[G_DELAY] == 0:
-                _window_prompt(shard, tables, tables.windows[w], work, key, n, out, outs)
+                _window_prompt(shard, tables, window, items, work, key, first, n, events, out)
             else:
-                d, s = _window_delayed(
-                    shard, tables, group, tables.windows[w], work, key, frontier, n, out, outs
-                )
+                d, s = _window_delayed(shard, tables, group, window, items, work, key, frontier, n, out)
         if group[G_DELAY] > 0:
             cursor = CURSORS + 2 * group[G_CURSOR]
             ints[key, cursor], ints[key, cursor + 1] = d, s
     ints[key, FRONTIER] = now
-    if stores:
-        timeline.forget(shard, shape, key, now - shape[SHAPE.keep])
+    timeline.forget(shard, shape, key, now - shape[SHAPE.keep])
     return n
 
 
@@ -376,80 +385,77 @@ def _settle_cursors(shard, tables, key, time, d, s, frontier):
             ints[key, c + 1] += 1
 
 
-@kernel("Shard, Tables, Items, int, int, Work, floats2, ints2")
-def _late(shard, tables, items, key, i, work, out, outs):
+@kernel("Shard, Tables, Items, int, int, Work, floats2")
+def _late(shard, tables, items, key, i, work, out):
     """Take in an event that is older than the newest of its key."""
     shape, ints = tables.shape, shard.ints
     frontier, time = ints[key, FRONTIER], items.time[i]
-    if shape[SHAPE.keep] >= 0:
-        if time > frontier - shape[SHAPE.keep]:
-            d, s = timeline.insert(shard, shape, key, items, i)
-            _settle_cursors(shard, tables, key, time, d, s, frontier)
-        elif time > ints[key, FORGOTTEN]:
-            ints[key, FORGOTTEN] = time
+    if time > frontier - shape[SHAPE.keep]:
+        d, s = timeline.insert(shard, shape, key, items, i)
+        _settle_cursors(shard, tables, key, time, d, s, frontier)
     elif time > ints[key, FORGOTTEN]:
         ints[key, FORGOTTEN] = time
-    work.time[0], work.offset[0], work.emit[0], work.left[0] = frontier, items.offset[i], items.emit[i], 0
-    work.x_time[0] = time
-    for lane in range(tables.lanes.shape[0]):
-        _enter_item(tables, work, items, i, 0, lane)
+    work.time[0], work.offset[0], work.emit[0] = frontier, items.offset[i], items.emit[i]
     for g in range(tables.groups.shape[0]):
         delay = tables.groups[g, G_DELAY]
         for w in range(tables.groups[g, G_FIRST], tables.groups[g, G_END]):
             window = tables.windows[w]
-            work.entered[0] = 1 if _covers(window[W_OVER], delay, time, frontier) else 0
-            _run_pairs(shard, tables, window, work, key, 0, 1, 0, 0, 0, False, True, out, outs)
+            sign = 1 if _covers(window[W_OVER], delay, time, frontier) else 0
+            _put_item(work, 0, i, time, 0, sign, items.emit[i] >= 0)
+            _run_window(shard, tables, window, items, work, key, 1, True, out)
 
 
-@kernel("Shard, Tables, int, int, int, int, Work, floats2, ints2")
-def _glance(shard, tables, key, t, o, emit, work, out, outs):
+@kernel("Shard, Tables, Items, int, int, int, int, Work, floats2")
+def _glance(shard, tables, items, key, t, o, emit, work, out):
     """Read at ``t``, not before the key's frontier, and change nothing."""
-    ints = shard.ints
-    frontier = ints[key, FRONTIER]
+    ints, columns = shard.ints, tables.shape[SHAPE.columns]
     known = True
     for g in range(tables.groups.shape[0]):
         group = tables.groups[g]
         enter = CURSORS + 2 * group[G_CURSOR]
+        hd, hs = (ints[key, enter], ints[key, enter + 1]) if group[G_DELAY] > 0 else (ints[key, LENGTH], 0)
         for w in range(group[G_FIRST], group[G_END]):
             window = tables.windows[w]
             leave = CURSORS + 2 * window[W_CURSOR]
             d, s = (ints[key, leave], ints[key, leave + 1]) if window[W_OVER] >= 0 else (0, 0)
-            hd, hs = (ints[key, enter], ints[key, enter + 1]) if group[G_DELAY] > 0 else (ints[key, LENGTH], 0)
             work.time[0], work.offset[0], work.emit[0] = t, o, emit
-            _, _, leaving, entering, done = _fill_delayed(
-                shard, key, group, window, work, frontier, 0, 1, (hd, hs, d, s)
-            )
+            place = (hd, hs, d, s)
+            frontier = ints[key, FRONTIER]
+            _, done, n = _fill_delayed(shard, work, columns, key, group, window, frontier, place, 0, 1)
+            enters = False
+            for k in range(n):
+                enters = enters or work.sign[k] > 0
             for pair in range(window[W_FIRST], window[W_END]):
-                if done:
-                    _gather(shard, tables, work, tables.pairs[pair, P_LANE], leaving, entering)
+                if done == 1:
+                    _gather(shard, tables, items, work, tables.pairs[pair, P_LANE], n)
                 for c in range(tables.pairs[pair, P_FIRST], tables.pairs[pair, P_END]):
                     cell = tables.cells[c]
                     op = cell[C_OP]
-                    pushes = (op == MIN or op == MAX) and cell[C_OVER] >= 0 and entering > 0
-                    if done and not pushes:
-                        cells.run(shard, tables, c, work, key, 0, 1, 0, False, False, out, outs)
+                    pushes = (op == MIN or op == MAX) and cell[C_OVER] >= 0 and enters
+                    if done == 1 and not pushes:
+                        cells.run(shard, tables, c, work, key, n, emit, 1, False, out)
                         if op == DISTINCT or op == QUANTILE:
-                            cells.undo(shard, cell, work, key, tables.pairs[pair, P_LANE])
-                    elif not contents.evaluate(shard, tables, c, key, t, o, emit, work, out, outs):
+                            cells.undo(shard, cell, work, key, n)
+                    elif not contents.evaluate(shard, tables, c, key, t, o, emit, work, out):
                         known = False
     return known
 
 
-@kernel("Shard, Tables, int, int, int, int, Work, floats2, ints2")
-def look(shard, tables, key, t, o, emit, work, out, outs):
+@kernel("Shard, Tables, Items, int, int, int, int, Work, floats2")
+def look(shard, tables, items, key, t, o, emit, work, out):
     """Read as of (t, o) without changing anything; False if it reaches behind what is kept."""
     if t >= shard.ints[key, FRONTIER] and o == NEWEST:
-        return _glance(shard, tables, key, t, o, emit, work, out, outs)
+        return _glance(shard, tables, items, key, t, o, emit, work, out)
     known = True
     for c in range(tables.cells.shape[0]):
-        if not contents.evaluate(shard, tables, c, key, t, o, emit, work, out, outs):
+        if not contents.evaluate(shard, tables, c, key, t, o, emit, work, out):
             known = False
     return known
 
 
-@kernel("Shard, Tables, ints, ints, int, ints, Work, floats2, ints2, int", entry=True)
-def read(shard, tables, keys, times, offset, rows, work, out, outs, start):
-    """Read many keys, from number ``start`` on.
+@kernel("Shard, Tables, Items, ints, ints, int, ints, Work, floats2, int", entry=True)
+def read(shard, tables, items, keys, times, offset, rows, work, out, start):
+    """Read many keys, from number ``start`` on; ``items`` is empty.
 
     Returns (next, words): all are read when ``next`` is their number; else words is the room that the
     arena must get first, or -1 where a reading reaches behind what is kept.
@@ -458,13 +464,13 @@ def read(shard, tables, keys, times, offset, rows, work, out, outs, start):
         need = demand(shard, tables, keys[i], PASS)
         if shard.heap[0] + need > shard.words.shape[0]:
             return i, need
-        if not look(shard, tables, keys[i], times[i], offset, rows[i], work, out, outs):
+        if not look(shard, tables, items, keys[i], times[i], offset, rows[i], work, out):
             return i, -1
     return keys.shape[0], 0
 
 
-@kernel("Shard, Tables, Items, ints2, Work, floats2, ints2, int, int", entry=True)
-def process(shard, tables, items, runs, work, out, outs, run, item):
+@kernel("Shard, Tables, Items, ints2, Work, floats2, int, int", entry=True)
+def process(shard, tables, items, runs, work, out, run, item):
     """Work through the runs of items, one (key, first, end) per key, from (run, item) on.
 
     Returns (run, item, words): the number of runs when all is done; else where to go on once the arena
@@ -479,14 +485,13 @@ def process(shard, tables, items, runs, work, out, outs, run, item):
             if shard.heap[0] + need > shard.words.shape[0]:
                 return r, i, need
             if items.time[i] >= shard.ints[key, FRONTIER]:
-                i += _segment(shard, tables, items, key, i, end, work, out, outs)
+                i += _segment(shard, tables, items, key, i, end, work, out)
             elif items.kind[i] == 0:
-                _late(shard, tables, items, key, i, work, out, outs)
+                _late(shard, tables, items, key, i, work, out)
                 i += 1
             else:
-                if not look(
-                    shard, tables, key, items.time[i], items.offset[i], items.emit[i], work, out, outs
-                ):
+                t, o, emit = items.time[i], items.offset[i], items.emit[i]
+                if not look(shard, tables, items, key, t, o, emit, work, out):
                     return r, i, -1
                 i += 1
     return runs.shape[0], 0, 0

@@ -175,6 +175,35 @@ def append(shard, shape, key, items, i):
     shard.ints[key, EVENTS] += 1
 
 
+@kernel("Shard, ints, int, Items, int, int")
+def append_events(shard, shape, key, items, first, end):
+    """Write the events among items ``first`` .. ``end`` - 1 behind all others; readings are passed over."""
+    words, columns, flags = shard.words, shape[SHAPE.columns], shape[SHAPE.flags]
+    i = first
+    while i < end:
+        if items.kind[i] != 0:
+            i += 1
+            continue
+        append(shard, shape, key, items, i)
+        i += 1
+        at = entry(shard, key, shard.ints[key, LENGTH] - 1)
+        address, slot, capacity = words[at], words[at + 1], words[at + 2]
+        start = slot
+        while i < end and slot < capacity:
+            if items.kind[i] == 0:
+                words[address + slot] = items.time[i]
+                words[address + capacity + slot] = items.offset[i]
+                for column in range(columns):
+                    words[address + (2 + column) * capacity + slot] = items.columns[column, i]
+                for flag in range(flags):
+                    place = (address + (2 + columns) * capacity) * 8 + flag * capacity + slot
+                    shard.bytes[place] = items.flags[flag, i]
+                slot += 1
+            i += 1
+        words[at + 1] = slot
+        shard.ints[key, EVENTS] += slot - start
+
+
 @kernel("Shard, int, int")
 def seek(shard, key, time):
     """The first place whose event time is later than ``time``. Galloping back from the end."""
