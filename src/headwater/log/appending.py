@@ -207,7 +207,7 @@ def _check_ascending(arrival: Int64, latest: int) -> None:
             expected=f"an arrival not before {before}, that of the event before it",
             got=str(int(arrival[back[0]])),
             where=f"new event {int(back[0])} of the append",
-            do="append in the order of arrival; when a clock stepped back, use the log's last arrival()",
+            do="append in the order of arrival; after a clock stepped back, use the log's arrival()",
         )
 
 

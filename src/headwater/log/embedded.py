@@ -3,7 +3,7 @@
 The front of this package: opened by the command line, training and serving, as an
 :class:`~headwater.log.protocol.EventLog`. The work is done next door: ``appending`` (what to write),
 ``scan`` (reading), ``duplicates`` with ``ids``, ``compaction``, ``integrity``, ``dead_letters``. Why it is
-built like this: design note 0003.
+built like this: design note 0004.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from headwater.log.appending import Head, Plan, plan
 from headwater.log.catalog import Catalog, Version
 from headwater.log.database import connect_reader, connect_writer, sqlite_errors, transaction
 from headwater.log.duplicates import Verdict, judge
-from headwater.log.index import IndexOfStreams
+from headwater.log.index import IndexOfStreams, runs_folder
 from headwater.log.lock import WriterLock
 from headwater.log.protocol import Append, DeadLetter, Letters, Receipt
 from headwater.log.scan import Range
@@ -304,7 +304,8 @@ class EmbeddedLog:
     def verify(self) -> integrity.Verification:
         """Look at every byte, offset and link of the log, and report everything that is wrong."""
         with self._reading() as connection:
-            return integrity.verify(connection, Catalog(connection))
+            connection.execute("BEGIN")  # one moment of the log, whatever is appended meanwhile
+            return integrity.verify(connection, Catalog(connection), runs_folder(self.path))
 
     # --- Inside ----------------------------------------------------------------------------------
 

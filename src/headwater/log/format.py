@@ -15,7 +15,7 @@ record can be read with numpy and this page in thirty years::
 
 Enums are stored as codes in the fewest bytes that hold them, categoricals as text, booleans as a byte,
 times as their integer. Flag 4 and the reserved bytes are the place of sealed personal columns: a text
-column whose values are envelopes (see design note 0003); this version refuses to read them.
+column whose values are envelopes (see design note 0004); this version refuses to read them.
 
 Called by ``segments`` (write, read), ``compaction`` and ``integrity``.
 """
@@ -120,8 +120,9 @@ class Columns:
     columns: tuple[Column, ...]
 
     def __getitem__(self, rows: slice) -> Columns:
-        """Rows ``start:stop`` (both given)."""
-        return Columns(rows.stop - rows.start, tuple(column[rows] for column in self.columns))
+        start, stop, _ = rows.indices(self.rows)
+        exact = slice(start, max(start, stop))
+        return Columns(exact.stop - exact.start, tuple(column[exact] for column in self.columns))
 
 
 class Codec:
@@ -357,7 +358,7 @@ def _unreadable(why: str) -> LogError:
     return LogError(
         Problem(
             "a record of the log cannot be read",
-            expected="a record of the format that design note 0003 describes",
+            expected="a record of the format that design note 0004 describes",
             got=why,
             do="run `headwater log verify`, then restore the log from a copy",
         )

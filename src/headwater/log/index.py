@@ -20,6 +20,11 @@ from headwater.log.runs import Run, load
 from headwater.log.segments import WINDOW, read, select
 
 
+def runs_folder(path: Path) -> Path:
+    """Where the runs of the log at ``path`` are."""
+    return path.with_name(path.name + "-ids")
+
+
 class IndexOfStreams:
     """One :class:`~headwater.log.ids.IdIndex` per stream that has ids."""
 
@@ -27,7 +32,7 @@ class IndexOfStreams:
         self._connection = connection
         self._catalog = catalog
         self._path = path
-        self._folder = path.with_name(path.name + "-ids")
+        self._folder = runs_folder(path)
         self._background = ThreadPoolExecutor(1, "headwater-ids")
         self.seed = int(connection.execute("SELECT value FROM meta WHERE key = 'id_seed'").fetchone()[0])
         self._indexes = {

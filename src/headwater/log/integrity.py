@@ -10,11 +10,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 from headwater.core.errors import LogError, Problem
 from headwater.log.catalog import Catalog
+from headwater.log.runs import intact
 from headwater.log.segments import GENESIS, WINDOW, Events, Segment, links, read, select
 
 _RESTORE = "restore the log from a copy"
@@ -55,8 +57,8 @@ class _Found:
     problems: list[Problem] = field(default_factory=list)
 
 
-def verify(connection: sqlite3.Connection, catalog: Catalog) -> Verification:
-    """Look at everything; raises nothing that it can report."""
+def verify(connection: sqlite3.Connection, catalog: Catalog, folder: Path) -> Verification:
+    """Look at everything; raises nothing that it can report. ``folder`` holds the sorted ids."""
     found = _Found()
     try:
         found.problems += _pages(connection)
@@ -64,6 +66,7 @@ def verify(connection: sqlite3.Connection, catalog: Catalog) -> Verification:
         for window in range(0, max(end, 1), WINDOW):
             _window(connection, catalog, window, min(end, window + WINDOW), found)
         found.problems += _heads(connection, found)
+        found.problems += _runs(connection, folder)
     except sqlite3.DatabaseError as error:
         found.problems.append(
             Problem(
@@ -161,6 +164,16 @@ def _order(whole: list[Events], window: int, end: int, found: _Found) -> Iterato
         at = window + int(np.flatnonzero(seen > 0)[back[0]])
         yield Problem("arrival goes back", where=f"offset {at}", do=_RESTORE)
     found.arrival = int(known.max())
+
+
+def _runs(connection: sqlite3.Connection, folder: Path) -> Iterator[Problem]:
+    for file, stream in connection.execute("SELECT file, stream FROM id_runs ORDER BY stream, low"):
+        if (folder / file).exists() and not intact(folder / file):
+            yield Problem(
+                "sorted ids are damaged: duplicates may be missed",
+                where=f"stream {stream!r}, file {file}",
+                do=f"delete the folder {folder.name} while nobody writes; it is made again from the log",
+            )
 
 
 def _heads(connection: sqlite3.Connection, found: _Found) -> Iterator[Problem]:

@@ -118,13 +118,14 @@ def load(file: Path, low: int, high: int, probe: int) -> Run | None:
     return _mapped(file, low, high, count) if size == _HEADER.size + 16 * count else None
 
 
-def intact(run: Run) -> bool:
+def intact(file: Path) -> bool:
     """Whether the bytes of a run's file are those that were written."""
-    if run.file is None:
-        return True
-    with run.file.open("rb") as source:
-        checksum: int = _HEADER.unpack(source.read(_HEADER.size))[5]
-    return zlib.crc32(run.offsets.data, zlib.crc32(run.keys.data)) == checksum
+    with file.open("rb") as source:
+        header = source.read(_HEADER.size)
+        checksum = 0
+        while chunk := source.read(2**20):
+            checksum = zlib.crc32(chunk, checksum)
+    return len(header) == _HEADER.size and checksum == _HEADER.unpack(header)[5]
 
 
 def _mapped(file: Path, low: int, high: int, count: int) -> Run:

@@ -52,7 +52,6 @@ class Events:
         return self.columns.rows
 
     def __getitem__(self, rows: slice) -> Events:
-        """Rows ``start:stop`` (both given)."""
         return Events(self.columns[rows], self.offset[rows], self.arrival[rows], self.time[rows])
 
 
