@@ -196,8 +196,7 @@ def _none_mature(model: Model, spine: Spine, known: int) -> TrainingError:
     wait = span_text(gap(model.label)) if gap(model.label) else "0d"
     return TrainingError.of(
         "no observation has a label that is known yet",
-        expected=f"observations up to {iso(known - gap(model.label))}: a label takes {wait} to be known, "
-        f"and the newest event arrived {iso(known)}",
+        expected=f"observations up to {iso(known - gap(model.label))}, {wait} before the newest event",
         got=f"{len(spine):,} observations"
         + (f", the first at {iso(int(spine.time[0]))}" if len(spine) else ""),
         where=model.name,

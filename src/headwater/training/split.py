@@ -169,8 +169,7 @@ def _empty(times: Int64, gap: int, test_from: int, train: int, test: int) -> Tra
     wait = span_text(gap) if gap else "0d"
     return TrainingError.of(
         "the rows cannot be split in time",
-        expected=f"rows up to {iso(test_from - gap)} to fit on ({wait} before the test, in which labels "
-        f"become known), and rows from {iso(test_from)} on to test",
+        expected=f"rows up to {iso(test_from - gap)}, {wait} before the test, and from {iso(test_from)} on",
         got=f"{train:,} to fit on and {test:,} to test, observed {bounds}",
         do="import more history, or begin the test at another time",
     )
