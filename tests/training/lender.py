@@ -59,7 +59,7 @@ def many(accounts: int = 40, days: int = 200, seed: int = 0) -> pl.DataFrame:
     random = np.random.default_rng(seed)
     count = accounts * days // 4
     who = random.integers(0, accounts, count)
-    size = random.gamma(2.0, 5.0 + 2.0 * (who % 40))
+    size = random.gamma(6.0, 2.0 + 0.7 * (who % 40))
     time = np.sort(day(0) + random.integers(0, days * 86_400_000_000, count))
     return pl.DataFrame(
         {

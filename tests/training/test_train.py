@@ -159,7 +159,7 @@ def test_a_stored_model_is_judged_on_other_rows(trained: TrainedModel) -> None:
 def test_rows_to_judge_on_are_not_looked_at_in_fitting() -> None:
     """A text that comes up only in the test rows gets no code of its own."""
     texts = hw.FeatureView("t", PAYMENTS, key="who", features={"who_": hw.last("who"), "n": hw.count()})
-    frame = many(accounts=10, days=100)
+    frame = many(accounts=30, days=100)
     late = frame.with_columns(pl.col("id") + 10**6, pl.col("time") + pl.duration(days=100), who=pl.lit("new"))
     small = model(features=[texts], estimator=HistGradientBoostingClassifier(max_iter=2))
     found = build(small, {"payments": pl.concat([frame, late])})
