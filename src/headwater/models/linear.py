@@ -74,12 +74,21 @@ class Columns:
             centred=centred,
         )
 
+    def stretched(self, scale: Float64, offset: Float64) -> Columns:
+        """Each column times its scale, plus its offset."""
+        return replace(
+            self,
+            factor=self.factor * scale,
+            constant=self.constant * scale + offset,
+            missing=self.missing * scale + offset,
+            centred=False,
+        )
+
     def imputed(self, step: Any) -> Columns:
         """Null filled with the step's statistics; its indicator columns behind the others."""
-        filled = replace(
-            self, missing=np.where(np.isnan(self.missing), step.statistics_, self.missing), centred=False
-        )
-        whole = filled.kept(~np.isnan(np.asarray(step.statistics_, np.float64)))
+        usual = np.asarray(step.statistics_, np.float64)
+        filled = replace(self, missing=np.where(np.isnan(self.missing), usual, self.missing), centred=False)
+        whole = filled.kept(~np.isnan(usual))
         if not step.add_indicator:
             return whole
         marked = self.kept(step.indicator_.features_)
@@ -99,12 +108,14 @@ def _columns(arrays: Sequence[Any]) -> Columns:
 
 
 _STEPS: dict[type, Callable[[Columns, Any], Columns]] = {
-    StandardScaler: lambda columns, step: columns.scaled(step.mean_, step.scale_, centred=step.with_mean),
+    StandardScaler: lambda columns, step: columns.scaled(
+        step.mean_ if step.with_mean else None, step.scale_, centred=step.with_mean
+    ),
     RobustScaler: lambda columns, step: columns.scaled(
         step.center_ if step.with_centering else None, step.scale_ if step.with_scaling else None
     ),
     MaxAbsScaler: lambda columns, step: columns.scaled(None, step.scale_),
-    MinMaxScaler: lambda columns, step: columns.scaled(-step.min_ / step.scale_, 1.0 / step.scale_),
+    MinMaxScaler: lambda columns, step: columns.stretched(step.scale_, step.min_),
     SimpleImputer: lambda columns, step: columns.imputed(step),
     SelectorMixin: lambda columns, step: columns.kept(step.get_support()),
 }

@@ -19,6 +19,7 @@ from sklearn.ensemble import (
 )
 from sklearn.tree import DecisionTreeClassifier
 
+from headwater.core.errors import ModelError
 from headwater.models.forest.tree import Bool, Ensemble, Float64, Input, NotFlatError, Tree
 
 Histogram = HistGradientBoostingClassifier
@@ -34,7 +35,8 @@ def read(estimator: Any) -> Ensemble:
     """The trees of a fitted binary classifier.
 
     Raises:
-        NotFlatError: a start that depends on the row, or categories that are no numbers.
+        NotFlatError: a start that depends on the row.
+        ModelError: categories that are texts; nothing could score a row of numbers with them.
     """
     if isinstance(estimator, Histogram):
         return _histogram(estimator)
@@ -116,7 +118,7 @@ def _numbers(categories: npt.NDArray[Any]) -> Float64:
     try:
         numbers = categories.astype(np.float64)
     except (TypeError, ValueError):
-        raise NotFlatError.of(
+        raise ModelError.of(
             "a categorical feature of the model was fitted on texts",
             expected="categories as numbers (codes), since a feature vector holds float64",
             got=f"{len(categories)} categories of type {categories.dtype}",

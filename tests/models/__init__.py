@@ -1,0 +1,1 @@
+"""Models against their libraries and against the slow truth."""
