@@ -186,3 +186,16 @@ def test_a_store_that_cannot_be_opened(tmp_path: Path) -> None:
     assert problem.got == "(sqlite3.DatabaseError) file is not a database"
     assert problem.where == f"sqlite:///{tmp_path / 'mlflow.db'}"
     assert problem.do == "look at the folder or the tracking server, then try again"
+
+
+def test_a_training_that_cannot_be_recorded_registers_nothing(tmp_path: Path, training: Training) -> None:
+    registry = Registry(tmp_path, "demo")
+    (tmp_path / "mlruns").write_text("a file where the folder should be")
+    with pytest.raises(ModelError) as caught:
+        registry.track(artifact(), training, now=NOW)
+    assert caught.value.problems[0].what == "the training cannot be recorded"
+    assert registry.versions("risk") == []
+    client = MlflowClient(registry.uri, registry.uri)
+    experiment = client.get_experiment_by_name("demo")
+    assert experiment is not None
+    assert [run.info.status for run in client.search_runs([experiment.experiment_id])] == ["FAILED"]

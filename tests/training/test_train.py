@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from headwater.models.scorer import scorer_for
 from headwater.training.dataset import build
 from headwater.training.evaluate import judge
 from headwater.training.fit import fit_model
+from headwater.training.report import report
 from headwater.training.split import temporal
 from headwater.training.train import Plan, TrainedModel, find_model, find_policy, open_registry, train
 from tests.letters import says
@@ -78,6 +80,16 @@ def test_training_twice_gives_the_same_model(trained: TrainedModel) -> None:
     np.testing.assert_array_equal(again.judged.scores, trained.judged.scores)
     assert again.evaluation == trained.evaluation
     assert again.version is None
+
+
+def test_a_report_is_plain_json(trained: TrainedModel) -> None:
+    told = report(trained)
+    assert json.loads(json.dumps(told, allow_nan=False)) == told
+    assert told["rows"]["gap"] == "10d"
+    assert told["rows"]["train"] == len(trained.split.train)
+    assert told["scorer"] == "forest"
+    assert told["version"]["aliases"] == ["champion"]
+    assert told["evaluation"]["figures"]["roc_auc"][0] == trained.evaluation.roc_auc.value
 
 
 def test_progress_is_told() -> None:

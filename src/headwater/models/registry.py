@@ -143,7 +143,7 @@ class Registry:
             now: microseconds UTC.
 
         Raises:
-            ModelError: the store cannot be written.
+            ModelError: the store cannot be written; no version is registered then.
         """
         with _quietly("the training cannot be recorded", self.uri), tempfile.TemporaryDirectory() as space:
             home = Path(space) / "model"
@@ -152,8 +152,12 @@ class Registry:
             run = self._client.create_run(
                 self._experiment, start_time=now // 1000, run_name=artifact.model, tags=self._tags(artifact)
             ).info.run_id
-            number = self._register(artifact, home, run, digest)
-            self._tell(artifact, training, run, now)
+            try:
+                self._tell(artifact, training, run, now)
+                number = self._register(artifact, home, run, digest)
+            except BaseException:
+                self._client.set_terminated(run, "FAILED", end_time=now // 1000)
+                raise
             self._client.set_terminated(run, "FINISHED", end_time=now // 1000)
             return self._version(self._client.get_model_version(self._name(artifact.model), str(number)))
 
