@@ -36,6 +36,9 @@ class Head:
     chain: bytes = GENESIS
 
 
+_EMPTY = Head()
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What to write, and what to tell and remember once it is written.
@@ -88,8 +91,8 @@ def plan(
     segments: list[Segment] = []
     new_heads, ids = {}, {}
     for stream, share in shares.items():
-        arrival = np.concatenate([arrivals[place] for place in share.places])
-        offset = np.concatenate([offsets[place] for place in share.places])
+        arrival = _joined([arrivals[place] for place in share.places])
+        offset = _joined([offsets[place] for place in share.places])
         if share.new is None:
             share.offset = offset
         else:
@@ -98,9 +101,9 @@ def plan(
             if share.verdict is not None:
                 keys = share.verdict.keys if share.new is None else share.verdict.keys[share.new]
                 ids[stream] = NewIds(keys, offset, fresh=share.new is None)
-            written = _segments(stream, share, offset, arrival, heads.get(stream, Head()))
+            held = heads.get(stream, _EMPTY)
+            written = _segments(stream, share, offset, arrival, held)
             segments += written
-            held = heads.get(stream, Head())
             new_heads[stream] = Head(
                 held.events + len(offset), written[-1].last, written[-1].arrival_max, written[-1].chain
             )
@@ -184,7 +187,7 @@ def _give_out(arrivals: Sequence[Int64], heads: Mapping[str, Head], *, merge: bo
     """Offsets of the new events of each append: one append after the other, or merged by arrival."""
     base = 1 + max((head.last for head in heads.values()), default=-1)
     latest = max((head.arrival for head in heads.values()), default=-(2**63))
-    every = arrivals[0] if len(arrivals) == 1 else np.concatenate(arrivals)
+    every = _joined(arrivals)
     offsets = np.arange(base, base + len(every))
     placed = every
     if merge:
@@ -193,20 +196,26 @@ def _give_out(arrivals: Sequence[Int64], heads: Mapping[str, Head], *, merge: bo
         offsets[order] = np.arange(base, base + len(every))
     if len(placed):
         _check_ascending(placed, latest)
+    if len(arrivals) == 1:
+        return [offsets]
     return np.split(offsets, np.cumsum([len(arrival) for arrival in arrivals])[:-1])
 
 
+def _joined(arrays: Sequence[Int64]) -> Int64:
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+
+
 def _check_ascending(arrival: Int64, latest: int) -> None:
-    back = np.flatnonzero(arrival[1:] < arrival[:-1]) + 1
+    back: list[int] = (np.flatnonzero(arrival[1:] < arrival[:-1]) + 1).tolist() if len(arrival) > 1 else []
     if int(arrival[0]) < latest:
-        back = np.zeros(1, np.int64)
-    if len(back):
+        back = [0]
+    if back:
         before = latest if back[0] == 0 else int(arrival[back[0] - 1])
         raise DataError.of(
             "arrival goes back",
             expected=f"an arrival not before {before}, that of the event before it",
             got=str(int(arrival[back[0]])),
-            where=f"new event {int(back[0])} of the append",
+            where=f"new event {back[0]} of the append",
             do="append in the order of arrival; after a clock stepped back, use the log's arrival()",
         )
 

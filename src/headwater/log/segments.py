@@ -17,7 +17,8 @@ import sqlite3
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -75,7 +76,7 @@ class Segment:
     record: bytes
 
     @property
-    def row(self) -> tuple[object, ...]:
+    def row(self) -> tuple[Any, ...]:
         """The values of the row, in the table's order."""
         return (
             *(self.first, self.last, self.stream, self.schema, self.events),
@@ -85,12 +86,7 @@ class Segment:
 
     def computed_checksum(self) -> int:
         """CRC-32 over everything in the row but itself."""
-        facts = _FACTS.pack(
-            *(self.first, self.last, self.schema, self.events, self.time_min, self.time_max),
-            *(self.arrival_min, self.arrival_max, len(self.places), len(self.record)),
-        )
-        crc = zlib.crc32(facts + self.stream.encode() + self.chain + (self.appends or b"") + self.places)
-        return zlib.crc32(self.record, crc)
+        return _checksum(self.row)
 
     def check(self) -> None:
         """Compare the checksum.
@@ -202,23 +198,17 @@ def _segment(
     chain: bytes,
     appends: bytes | None,
 ) -> Segment:
-    bare = Segment(
-        first=int(events.offset[0]),
-        last=int(events.offset[-1]),
-        stream=stream,
-        schema=schema,
-        events=len(events),
-        time_min=int(events.time.min()),
-        time_max=int(events.time.max()),
-        arrival_min=int(events.arrival[0]),
-        arrival_max=int(events.arrival[-1]),
-        checksum=0,
-        chain=chain,
-        appends=appends,
-        places=places,
-        record=record,
-    )
-    return replace(bare, checksum=bare.computed_checksum())
+    time, arrival, offset = events.time, events.arrival, events.offset
+    head = (int(offset[0]), int(offset[-1]), stream, schema, len(events), int(time.min()), int(time.max()))
+    between = (int(arrival[0]), int(arrival[-1]))
+    checksum = _checksum((*head, *between, 0, chain, appends, places, record))
+    return Segment(*head, *between, checksum, chain, appends, places, record)
+
+
+def _checksum(row: tuple[Any, ...]) -> int:
+    stream, chain, appends, places, record = row[2], *row[10:]
+    facts = _FACTS.pack(*row[:2], *row[3:9], len(places), len(record))
+    return zlib.crc32(record, zlib.crc32(b"".join([facts, stream.encode(), chain, appends or b"", places])))
 
 
 def _places(events: Events) -> bytes:
