@@ -20,7 +20,7 @@ from headwater.training.dataset import TrainingSet
 
 Float64 = npt.NDArray[np.float64]
 
-_EXPLAINED = 2_000
+_EXPLAINED = 500
 _EXPLAINED_SLOWLY = 100  # an estimator that must be asked again and again
 
 

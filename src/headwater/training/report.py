@@ -34,10 +34,7 @@ def report(trained: TrainedModel) -> dict[str, Any]:
         },
         "evaluation": trained.evaluation.to_json(),
         "importance": trained.judged.importance,
-        "manifest": {
-            **trained.training_set.manifest.to_json(),
-            "digest": trained.training_set.manifest.digest,
-        },
+        "manifest": {**manifest.to_json(), "digest": manifest.digest},
         "version": None
         if version is None
         else {
