@@ -115,17 +115,21 @@ def test_a_booster_from_its_text() -> None:
     [
         (
             {"linear_tree": True},
-            "a LightGBM model cannot be scored exactly as a flat forest: its leaves are linear models\n"
-            "  expected: linear_tree=false\n"
-            "  got:      linear_tree=true\n"
-            "  do:       change the parameter, or let its own predict_proba score",
+            (
+                "a LightGBM model cannot be scored exactly as a flat forest: its leaves are linear models\n"
+                "  expected: linear_tree=false\n"
+                "  got:      linear_tree=true\n"
+                "  do:       change the parameter, or let its own predict_proba score"
+            ),
         ),
         (
             {"objective": "regression"},
-            "a LightGBM model cannot be scored exactly as a flat forest: its objective\n"
-            "  expected: binary or cross_entropy\n"
-            "  got:      regression\n"
-            "  do:       change the parameter, or let its own predict_proba score",
+            (
+                "a LightGBM model cannot be scored exactly as a flat forest: its objective\n"
+                "  expected: binary or cross_entropy\n"
+                "  got:      regression\n"
+                "  do:       change the parameter, or let its own predict_proba score"
+            ),
         ),
     ],
 )

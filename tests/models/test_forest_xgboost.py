@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numba.core import config
 
 from headwater.models.forest.scorer import ForestScorer
 from headwater.models.scorer import scorer_for
@@ -16,7 +16,8 @@ from tests.models.trees import Float64, problem
 
 xgboost = pytest.importorskip("xgboost")
 pytestmark = pytest.mark.skipif(
-    bool(config.DISABLE_JIT), reason="Python has no float32 exp and log of the C library, which XGBoost uses"
+    os.environ.get("NUMBA_DISABLE_JIT", "0") != "0",
+    reason="Python has no float32 exp and log of the C library, which XGBoost uses",
 )
 
 NAMES = ["a", "b", "c", "d", "e", "f"]

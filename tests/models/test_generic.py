@@ -13,7 +13,6 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 
 from headwater.core.errors import MissingExtraError, ModelError
-from headwater.models import generic
 from headwater.models.scorer import Scorer, scorer_for
 from tests.letters import says
 from tests.models.trees import problem
@@ -82,7 +81,7 @@ def test_onnx_is_asked_for_and_does_not_know_the_estimator() -> None:
 
 
 def test_onnx_is_asked_for_and_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(generic.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("headwater.models.generic.util.find_spec", lambda _: None)
     assert scorer_for(Own(), NAMES).kind == "estimator"
     letter = """
         ONNX Runtime is not installed

@@ -11,7 +11,7 @@ Float64 = npt.NDArray[np.float64]
 
 
 def grow(random: np.random.Generator, features: int, leaves: int, *, empty: bool = False) -> Tree:
-    """A tree of ``leaves`` leaves, split at random places; ``empty`` lets some nodes have no training rows."""
+    """A tree split at random places; ``empty`` lets some nodes have no training rows."""
     size = 2 * leaves - 1
     left, right = np.full(size, -1, np.int32), np.full(size, -1, np.int32)
     cover = np.zeros(size)

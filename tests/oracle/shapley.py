@@ -68,14 +68,16 @@ def paths(
 
 def in_fractions(tree: Tree, x: Sequence[float]) -> list[Fraction]:
     """Per leaf and feature: the sum over the sizes of the sets of the other features, in exact numbers."""
-    phi = [Fraction(0)] * len(x)
+    zero = Fraction(0)
+    phi = [zero] * len(x)
     for path, value in paths(tree, x):
         d = len(path)
         for feature, (passes, share) in path.items():
             sets = [Fraction(1)]  # by size: the sum over sets of known others of the product of their factors
             for other, (o, z) in path.items():
                 if other != feature:
-                    sets = [z * a + o * b for a, b in zip([*sets, 0], [0, *sets], strict=True)]
-            weights = (Fraction(factorial(k) * factorial(d - k - 1), factorial(d)) for k in range(d))
-            phi[feature] += value * (passes - share) * sum(w * s for w, s in zip(weights, sets, strict=True))
+                    sets = [z * a + o * b for a, b in zip([*sets, zero], [zero, *sets], strict=True)]
+            weights = [Fraction(factorial(k) * factorial(d - k - 1), factorial(d)) for k in range(d)]
+            mean = sum((w * s for w, s in zip(weights, sets, strict=True)), zero)
+            phi[feature] += value * (passes - share) * mean
     return phi
