@@ -23,7 +23,7 @@ FAINTEST = 1e-200  # the share of a path that no training row followed: no zero,
 class Shape(NamedTuple):
     """What a laid-out tree measures."""
 
-    nodes: int  # reachable ones; -1: the tree bites its tail
+    nodes: int  # that can be reached from the root
     splits: int
     depth: int
     distinct: int  # the most distinct features on one path
@@ -56,7 +56,7 @@ def lay_out(tree: Plain, nodes: Records, root: int, splits: Records) -> Shape:
     """Write ``tree`` into ``nodes`` and ``splits``, both at least as long as the tree.
 
     Args:
-        tree: the tree as the library has it.
+        tree: the tree as the library has it; each node has one parent, or none.
         nodes: NODE, written from place 0.
         root: the place of ``nodes[0]`` in the whole forest, added to every ``left``.
         splits: SPLIT, written from place 0; its node numbers count from the tree's own root.
@@ -77,8 +77,6 @@ def lay_out(tree: Plain, nodes: Records, root: int, splits: Records) -> Shape:
             deepest, most = max(deepest, depth[place]), max(most, distinct[place])
             expected += weight[place] * tree.value[old]
             continue
-        if tail + 2 > size:
-            return Shape(-1, 0, 0, 0, 0.0)
         node["column"], node["left"] = tree.column[old], root + tail
         feature, anchor = tree.feature[old], place
         while anchor != 0 and tree.feature[order[parent[anchor]]] != feature:

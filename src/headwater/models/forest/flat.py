@@ -16,7 +16,7 @@ from headwater.engine.kernels import forest as kernels
 from headwater.engine.kernels.forest import Forest, Records
 from headwater.engine.kernels.forest_layout import Plain, Shape, lay_out
 from headwater.engine.kernels.treeshap import quadrature
-from headwater.models.forest.tree import Bool, Ensemble, Float64, Input, NotFlatError, Tree
+from headwater.models.forest.tree import Bool, Ensemble, Float64, Input, Int32, NotFlatError, Tree
 
 _LINKS = {
     "mean": kernels.MEAN,
@@ -39,8 +39,6 @@ def pack(ensemble: Ensemble) -> Forest:
     for place, tree in enumerate(ensemble.trees):
         plain = _plain(tree, tests, len(ensemble.inputs), place)
         shape = Shape(*lay_out(plain, nodes[root:], root, splits[first:]))
-        if shape.nodes < 0:
-            raise _not_a_tree(place)
         rows[place] = root, shape.depth, first, first + shape.splits
         root, first = root + shape.nodes, first + shape.splits
         shapes.append(shape)
@@ -88,7 +86,7 @@ def _plain(tree: Tree, tests: _Tests, features: int, place: int) -> Plain:
     size = len(tree.left)
     children = np.concatenate([tree.left[inner], tree.right[inner]])
     tested = tree.feature[inner]
-    if size == 0 or (children.size and not (children.min() > 0 and children.max() < size)):
+    if size == 0 or (children.size and not _are_children(children, size)):
         raise _not_a_tree(place)
     if tested.size and not (tested.min() >= 0 and tested.max() < features):
         raise _not_a_tree(place)
@@ -112,6 +110,11 @@ def _plain(tree: Tree, tests: _Tests, features: int, place: int) -> Plain:
         value,
         np.ascontiguousarray(tree.cover, np.float64),
     )
+
+
+def _are_children(children: Int32, size: int) -> bool:
+    """Whether all are places in the tree, none the root, each with one parent: then nothing can go round."""
+    return bool(children.min() > 0 and children.max() < size and np.bincount(children).max() == 1)
 
 
 def _not_a_tree(place: int) -> HeadwaterError:
