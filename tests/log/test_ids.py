@@ -171,3 +171,13 @@ def test_a_refusal_does_not_show_a_personal_id(tmp_path: Path) -> None:
                 "people", pl.DataFrame({"ssn": ["123-45"], "time": day, "name": [name]}), arrival=NOW
             )
         assert receipt.refusals[0].message == "an id of stream 'people' came again with other content in name"
+
+
+def test_events_are_taken_even_if_the_disk_will_not_have_their_sorted_ids(tmp_path: Path) -> None:
+    (tmp_path / "events.log-ids").write_text("in the way")
+    for start in range(0, 8 * RECENT, 4 * RECENT):
+        with opened(tmp_path, [PAYMENTS]) as log:
+            for more in range(0, 4 * RECENT, RECENT):
+                log.append("payments", many(RECENT, start + more), arrival=NOW)
+            assert log.append("payments", many(RECENT // 2, RECENT), arrival=NOW).duplicates == RECENT // 2
+            assert log.append("payments", many(10, start), arrival=NOW).duplicates == 10

@@ -172,3 +172,30 @@ def test_a_reader_sees_a_whole_log_while_it_is_written_and_compacted(tmp_path: P
             seen += scan
             assert pl.concat([batch.frame for batch in seen]).equals(many(4 * WINDOW))
             assert reader.end() == 4 * WINDOW + 10
+
+
+def test_two_merged_appends_of_one_stream_become_one_run_of_offsets(tmp_path: Path) -> None:
+    # arrival    1 2 3 4 5 6
+    # first      0   2   4           second    1   3   5
+    with opened(tmp_path, [PAYMENTS]) as log:
+        even, odd = (many(6).filter(pl.col("id") % 2 == rest) for rest in (0, 1))
+        receipts = log.append_many(
+            [Append("payments", even, np.array([1, 3, 5])), Append("payments", odd, np.array([2, 4, 6]))],
+            merge=True,
+        )
+        assert [receipt.offset.tolist() for receipt in receipts] == [[0, 2, 4], [1, 3, 5]]
+        (batch,) = log.scan()
+        assert batch.frame.equals(many(6))
+        assert batch.arrival.tolist() == [1, 2, 3, 4, 5, 6]
+        assert log.append("payments", many(6), arrival=9).known.tolist() == [0, 1, 2, 3, 4, 5]
+        assert log.verify().sound
+
+
+def test_status_tells_what_is_held(tmp_path: Path) -> None:
+    with opened(tmp_path, [PAYMENTS, CLICKS]) as log:
+        log.append("payments", pl.concat([many(2), many(3, 2)], rechunk=False), arrival=NOW + 7)
+        empty, held = log.status()
+        assert (empty.stream, empty.events, empty.last_arrival) == ("clicks", 0, None)
+        assert (held.events, held.segments, held.first_time, held.last_time) == (5, 1, NOW, NOW + 4 * SECOND)
+        assert (held.first_arrival, held.last_arrival) == (NOW + 7, NOW + 7)
+        assert held.bytes > 5 * 33
