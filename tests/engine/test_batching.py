@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import polars as pl
 from hypothesis import given
@@ -145,3 +147,27 @@ def test_profiles_and_payments_take_turns(host: Host) -> None:
         {"n_3s": 3},
         {"income": 3.0},
     ]
+
+
+#   300,000 events of 1,000 keys: more than the engine takes in at one go, on more than one thread
+def test_a_large_batch_is_many_small_ones() -> None:
+    n, dice = 300_000, np.random.default_rng(3)
+    time = np.sort(dice.integers(0, 10**9, n)) - dice.choice([0, 0, 0, 5_000_000], n)
+    payload = pl.DataFrame(
+        {
+            "shop": dice.integers(0, 1_000, n),
+            "amount": dice.normal(size=n),
+            "at": time.astype("datetime64[us]"),
+        }
+    )
+    blank = pl.DataFrame(schema=payments.schema).clear(n)
+    frame = blank.with_columns(payload["shop"], payload["amount"], payload["at"].dt.replace_time_zone("UTC"))
+    whole = Batch("payments", np.arange(n), np.arange(n), time, frame)
+    own = view({"s": hw.sum("amount", over="30s"), "low": hw.min("amount", over="30s")}, key="shop")
+    at_once, piecemeal = Engine([own]), Engine([own], shards=1)
+    out = at_once.apply(whole, emit=True)["view"]
+    cuts = [0, 1, 7, 2_000, 99_999, 262_144, 262_145, n]
+    parts = [piecemeal.apply(whole[slice(*ends)], emit=True)["view"] for ends in pairwise(cuts)]
+    assert out.equals(pl.concat(parts))
+    shops = list(range(1_000))
+    assert at_once.read("view", shops, 10**9).equals(piecemeal.read("view", shops, 10**9))

@@ -10,7 +10,6 @@ import math
 import random
 from fractions import Fraction
 from statistics import variance
-from typing import Any
 
 import polars as pl
 import pytest
@@ -21,8 +20,6 @@ import headwater as hw
 from tests.engine.cases import Case, at, log, near, view
 from tests.engine.hosts import ANY_CUTS, EVENT_BY_EVENT, ORACLE, Host, bits, differences
 from tests.engine.strategies import WILD, cases, trials
-from tests.oracle.naive import SECOND, truth
-from tests.oracle.naive import Event as Seen
 
 
 #   time        0    1    2    3    4
@@ -169,32 +166,19 @@ def test_a_long_run_does_not_drift() -> None:
     dice = random.Random(20)
     cents = [round(dice.lognormvariate(3, 2), 2) * dice.choice([1, -1]) for _ in range(5_000)]
     cents[1_000:1_010] = [1e15, -1e15, 1e-9, 1e18, 0.1, -1e18, 1e12, 1e-12, 3.0, -7.0]
-    seconds = [i + dice.random() for i in range(5_000)]
-    window: dict[str, Any] = {"over": 100 * SECOND}
-    case = Case(
-        [
-            view(
-                {
-                    "sum": hw.sum("amount", over="100s"),
-                    "mean": hw.mean("amount", over="100s"),
-                    "var": hw.var("amount", over="100s"),
-                    "trend": hw.trend("amount", over="100s"),
-                    "quantile": hw.quantile("amount", q=0.9, over="100s"),
-                    "decayed_sum": hw.decayed_sum("amount", half_life="20s"),
-                }
-            )
-        ],
-        log(at(second, amount) for second, amount in zip(seconds, cents, strict=True)),
-    )
-    spec = {"quantile": {**window, "q": 0.9}, "decayed_sum": {"half_life": 20 * SECOND}}
-    seen = [Seen(event.time, place, event.row["amount"]) for place, event in enumerate(case.log)]
-    emitted = [{name.partition("_100s")[0]: x for name, x in row.items()} for row in ANY_CUTS.emissions(case)]
-    for place in [*range(99, 5_000, 300), *range(1_100, 1_115)]:
-        near_by = seen[max(0, place - 1_400) : place + 1]
-        ops = {
-            op: truth(op, near_by, seen[place].time, place, **spec.get(op, window)) for op in emitted[place]
-        }
-        assert differences([ops], [emitted[place]]) == [], f"after event {place}"
+    features = {
+        "sum": hw.sum("amount", over="100s"),
+        "mean": hw.mean("amount", over="100s"),
+        "var": hw.var("amount", over="100s"),
+        "trend": hw.trend("amount", over="100s"),
+        "median": hw.quantile("amount", q=0.5, over="100s"),
+        "faded": hw.decayed_sum("amount", half_life="1s"),
+        "ever": hw.sum("amount"),
+    }
+    case = Case([view(features)], log(at(i + dice.random(), amount) for i, amount in enumerate(cents)))
+    places = [*range(99, 5_000, 300), *range(1_095, 1_115), 4_999]
+    emitted = ANY_CUTS.emissions(case)
+    assert differences(ORACLE.true_emissions(case, places), [emitted[place] for place in places]) == []
 
 
 def test_nothing_is_lost_at_the_end_of_int64(host: Host) -> None:

@@ -6,15 +6,17 @@ After a late event a feature is asked at the newest time of its key, not at the 
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 
 import polars as pl
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import headwater as hw
 from tests.engine.cases import US, Ask, Case, Event, at, log, profile, profiles, view
-from tests.engine.hosts import ORACLE, Host, bits, differences
+from tests.engine.hosts import ANY_CUTS, ORACLE, RESTARTS, Host, bits, differences
 from tests.engine.strategies import WHO, asks, logs, trials, views
 
 
@@ -100,6 +102,17 @@ def test_late_into_a_delayed_window(host: Host) -> None:
     assert host.after_each(hw.count(delay="4s"), [at(0), at(6), at(2), at(10)]) == [0, 1, 2, 3]
 
 
+#   time        0    1    2
+#   arrive      b    a    c                     delay 2 s, over 1 s: hidden when it comes, seen later
+#   after c    (-1, 0] holds b, which came late and was then still inside the delay
+def test_a_late_event_that_a_delayed_window_reaches_later(host: Host) -> None:
+    events = [at(1, 1.0), at(0, 2.0), at(2, 3.0)]
+    assert host.after_each(hw.first("amount", over="1s", delay="2s"), events) == [None, None, 2.0]
+    assert host.after_each(hw.since_first(over="1s", delay="2s"), events) == [None, None, 2.0]
+    assert host.after_each(hw.last("amount", over="1s", delay="2s"), events) == [None, None, 2.0]
+    assert host.after_each(hw.sum("amount", over="1s", delay="2s"), events) == [0.0, 0.0, 2.0]
+
+
 #   time        0   1   2   3   4   5   6   7   8   9
 #   arrive      j   i   h   g   f   e   d   c   b   a      all backwards
 def test_everything_backwards(host: Host) -> None:
@@ -183,3 +196,43 @@ def test_the_order_of_arrival_leaves_no_trace(engine: Host, data: st.DataObject)
     )
     mixed = Case([own], shuffled(events, order), questions)
     assert bits(engine.answers(mixed)) == bits(engine.answers(straight))
+
+
+#   time        ------------------------------>
+#   arrive      a b c d ... with every third event late: by a few places, or by hundreds
+@pytest.mark.parametrize("host", [ANY_CUTS, RESTARTS], ids=lambda host: host.label)
+def test_a_thousand_events_with_many_late(host: Host) -> None:
+    dice = random.Random(7)
+    late = [dice.choice([0, 0, dice.randrange(5), dice.randrange(300)]) for _ in range(1_000)]
+    case = Case(
+        [
+            view(MANY),
+            view({f"{name}_then": replace(x, delay=20_000_000) for name, x in MANY.items()}, name="then"),
+        ],
+        log(
+            at(i - late[i], dice.choice([None, dice.gauss(5, 9), 7.0]), word=str(dice.randrange(99)), units=i)
+            for i in range(1_000)
+        ),
+        [Ask((1_000 + wait) * 1_000_000, {"who": "ada"}) for wait in range(0, 500, 80)],
+    )
+    places = sorted(dice.sample(range(1_000), 25))
+    emitted = host.emissions(case)
+    assert differences(ORACLE.true_emissions(case, places), [emitted[place] for place in places]) == []
+    assert differences(ORACLE.true_answers(case), host.answers(case)) == []
+
+
+MANY = {
+    "n": hw.count(over=["20s", "250s"]),
+    "sum": hw.sum("amount", over=["20s", "250s"]),
+    "var": hw.var("amount", over="250s"),
+    "low": hw.min("amount", over=["20s", "250s"]),
+    "high": hw.max("units", over=["20s", "250s"]),
+    "first": hw.first("amount", over=["20s", "250s"]),
+    "last": hw.last("amount", over="250s"),
+    "words": hw.distinct("word", over=["20s", "250s"]),
+    "median": hw.quantile("amount", q=0.5, over=["20s", "250s"]),
+    "tail": hw.quantile("amount", q=0.99),
+    "slope": hw.trend("amount", over="250s"),
+    "faded": hw.decayed_sum("amount", half_life="3s"),
+    "since": hw.since_first(where=pl.col("word") == "7", over="250s"),
+}

@@ -13,6 +13,7 @@ from tests.engine.cases import Case, at, log, micros, profile, profiles, view
 from tests.engine.hosts import ANY_CUTS, ONE_BATCH, bits, read
 from tests.engine.strategies import cases, trials
 
+SMALL = view({"n": hw.count(over="10s"), "word": hw.last("word")})
 EVERYTHING = {
     "n": hw.count(over=["2s", "5s"]),
     "s": hw.sum("wild", over="5s"),
@@ -70,6 +71,15 @@ def test_the_engine_that_was_photographed_goes_on_too() -> None:
     assert photographed.snapshot() == restored.snapshot()
 
 
+#   ada ada | ada bob cyd ...             keys that the snapshot did not know
+def test_new_keys_after_a_restart() -> None:
+    case = Case([SMALL], log(at(i, who=f"who {i // 2}", word=f"word {i}") for i in range(400)))
+    engine, _ = ONE_BATCH.feed(Engine([SMALL]), case, 0, 2)
+    engine = Engine.restore([SMALL], engine.snapshot())
+    engine, emitted = ANY_CUTS.feed(engine, case, 2, 400, emit=True)
+    assert emitted == [{"n_10s": 1 + i % 2, "word": f"word {i}"} for i in range(2, 400)]
+
+
 def test_an_engine_that_has_seen_nothing() -> None:
     own = view(EVERYTHING)
     engine = Engine.restore([own], Engine([own]).snapshot())
@@ -110,9 +120,6 @@ def test_a_flipped_bit_is_found() -> None:
         flipped = blob[:place] + bytes([blob[place] ^ 16]) + blob[place + 1 :]
         with pytest.raises(StoreError):
             Engine.restore([SMALL], flipped)
-
-
-SMALL = view({"n": hw.count(over="10s"), "word": hw.last("word")})
 
 
 def small() -> bytes:
