@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import headwater as hw
-from headwater.core.errors import DataError, DefinitionError
+from headwater.core.errors import DataError
 from tests.engine.cases import WHEN, Ask, Case, at, log, micros, payments, profile, profiles, view
 from tests.engine.hosts import ASOF, EVENT_BY_EVENT, bits
 from tests.engine.strategies import cases, trials
@@ -208,29 +208,149 @@ def test_the_future_leaves_no_trace(case: Case) -> None:
     assert bits(ASOF.answers(past)) == bits(ASOF.answers(Case(case.views, case.log, [first])))
 
 
-def refused(kind: type[Exception], views: list[hw.FeatureView], **call: Any) -> str:
-    """The letter that ``hw.asof`` answers with."""
-    with pytest.raises(kind) as caught:
-        hw.asof(views, **{"events": {"payments": frame(at(0))}, "spine": spine((0, "ada")), **call})
-    return str(caught.value)
+SAME = view({"s": hw.count()}, name="other")
+ONE = spine((0, "ada"))
 
 
-def test_what_asof_refuses() -> None:
-    same = view({"s": hw.count()}, name="other")
-    naive = spine((0, "ada")).with_columns(pl.col("time").dt.replace_time_zone(None))
-    letters = [
-        refused(DefinitionError, [COUNT, same]),
-        refused(DataError, [COUNT], events={}),
-        refused(DataError, [COUNT], spine=spine((0, "ada")).drop("who")),
-        refused(DataError, [COUNT], spine=spine((0, "ada")).drop("time")),
-        refused(DataError, [COUNT], spine=naive),
-        refused(DataError, [COUNT], spine=spine((0, "ada"), (1, None))),  # type: ignore[arg-type]
-        refused(DataError, [COUNT], spine=spine((0, "ada"), s=[1])),
-        refused(DataError, [COUNT], events={"payments": frame(at(0, who=None))}),
-        refused(DataError, [COUNT], events={"payments": frame(at(0, float("nan")))}),
-        refused(DataError, [COUNT], arrival="arrived_at"),
-    ]
-    assert letters == []
+@pytest.mark.parametrize(
+    ("views", "call", "letter"),
+    [
+        (
+            [COUNT, SAME],
+            {},
+            """\
+two columns would share a name
+  expected: different names for all features and the spine's columns
+  got:      s
+  where:    views
+  do:       rename the features or the spine's columns""",
+        ),
+        (
+            [COUNT],
+            {"spine": ONE.with_columns(s=1)},
+            """\
+two columns would share a name
+  expected: different names for all features and the spine's columns
+  got:      s
+  where:    views
+  do:       rename the features or the spine's columns""",
+        ),
+        (
+            [COUNT],
+            {"events": {}},
+            """\
+the events of a stream are missing
+  expected: events={'payments': frame}
+  got:      no streams
+  where:    events.payments
+  do:       give a frame for each stream that the views read""",
+        ),
+        (
+            [COUNT],
+            {"spine": ONE.drop("who")},
+            """\
+the spine lacks a column
+  expected: the column 'who'
+  got:      time
+  where:    spine.who
+  do:       add one column per key and the time; name the time with time=""",
+        ),
+        (
+            [COUNT],
+            {"time": "granted"},
+            """\
+the spine lacks a column
+  expected: the column 'granted'
+  got:      who, time
+  where:    spine.granted
+  do:       add one column per key and the time; name the time with time=""",
+        ),
+        (
+            [COUNT],
+            {"spine": ONE.with_columns(pl.col("time").dt.replace_time_zone(None))},
+            """\
+a column does not hold times
+  expected: a Datetime with a zone, or a Date, without nulls
+  got:      Datetime(time_unit='us', time_zone=None)
+  where:    time
+  do:       cast it, for example with .dt.replace_time_zone('UTC')""",
+        ),
+        (
+            [COUNT],
+            {"spine": ONE.with_columns(pl.lit(None, dtype=WHEN).alias("time"))},
+            """\
+a column does not hold times
+  expected: a Datetime with a zone, or a Date, without nulls
+  got:      Datetime(time_unit='us', time_zone='UTC') with 1 nulls
+  where:    time
+  do:       cast it, for example with .dt.replace_time_zone('UTC')""",
+        ),
+        (
+            [COUNT],
+            {"spine": pl.concat([ONE, ONE.with_columns(pl.lit(None, dtype=pl.String).alias("who"))])},
+            """\
+the spine has rows without a key
+  expected: a key in each row
+  got:      1 nulls, the first in row 1
+  where:    spine.who
+  do:       drop these rows""",
+        ),
+        (
+            [COUNT],
+            {"spine": ONE.with_columns(pl.lit(3, dtype=pl.Int32).alias("who"))},
+            """\
+a key of the spine has another type than the stream's
+  expected: String
+  got:      Int32
+  where:    spine.who
+  do:       cast the spine's column to the stream's type""",
+        ),
+        (
+            [COUNT],
+            {"events": {"payments": frame(at(0), at(1, who=None))}},
+            """\
+who is missing in 1 of 2 rows
+  expected: the key of the entity
+  got:      null
+  where:    events.payments[1].who
+  do:       send the key of each event""",
+        ),
+        (
+            [COUNT],
+            {"events": {"payments": frame(at(0, float("nan")))}},
+            """\
+amount is NaN or infinite in 1 of 1 rows
+  expected: a finite number or null
+  got:      nan
+  where:    events.payments[0].amount
+  do:       send null where there is no number""",
+        ),
+        (
+            [COUNT],
+            {"events": {"payments": frame(at(0)).drop("amount")}},
+            """\
+the column 'amount' is missing
+  expected: a column 'amount'
+  got:      who, shop, colour, online, at, wild, units, pieces, ratio, word, flag, day
+  where:    events.payments
+  do:       add the column; it may hold nulls if it is no key, id or time""",
+        ),
+        (
+            [COUNT],
+            {"arrival": "arrived_at"},
+            """\
+the events have no such arrival column
+  expected: who, shop, colour, online, at, amount, wild, units, pieces, ratio, word, flag, day
+  got:      'arrived_at'
+  where:    events.payments
+  do:       name the column that tells when each event arrived, or leave arrival= out""",
+        ),
+    ],
+)
+def test_what_asof_refuses(views: list[hw.FeatureView], call: dict[str, Any], letter: str) -> None:
+    with pytest.raises(DataError) as caught:
+        hw.asof(views, **{"events": {"payments": frame(at(0))}, "spine": ONE, **call})
+    assert str(caught.value) == letter
 
 
 def test_an_ask_is_a_row() -> None:
