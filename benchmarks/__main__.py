@@ -1,0 +1,94 @@
+"""``python -m benchmarks [name ...]``: measure, show tables, write JSON. ``make bench`` calls it.
+
+Ends with 1 if contenders disagree about the result or a measure fails; a missed promise is shown, and is
+an error only with ``--strict``, because a busy machine misses them too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks import flatness, memory, scripts, training_set, windows
+from benchmarks.harness import Setting, stopwatch
+from benchmarks.machine import machine, pin
+from benchmarks.report import Measured, show
+
+MEASURES: dict[str, Callable[[Setting], Measured]] = {
+    "windows": windows.measure,
+    "training_set": training_set.measure,
+    "flatness": flatness.measure,
+    "memory": memory.measure,
+    "score_row": scripts.score_row,
+    "log_append": scripts.log_append,
+}
+THREADS = 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = _parser().parse_args(argv)
+    console = Console(soft_wrap=False)
+    threads = pin(THREADS)
+    place: Path = arguments.json.parent
+    place.mkdir(parents=True, exist_ok=True)
+    setting = Setting(
+        folder=arguments.folder,
+        data=arguments.data,
+        quick=arguments.quick,
+        rounds=arguments.rounds,
+        threads=threads,
+        tell=lambda line: console.print(line, style="dim", highlight=False),
+    )
+    facts = machine()
+    versions = ", ".join(f"{name} {found}" for name, found in facts["versions"].items())
+    console.print(
+        f"{facts['processor']}, {threads} of {facts['cores']} cores, {facts['memory_gib']} GiB, {facts['system']}, "
+        f"Python {facts['python']}; {versions}",
+        highlight=False,
+    )
+    elapsed = stopwatch()
+    results = []
+    for name in arguments.names or MEASURES:
+        console.print(f"\nmeasuring {name}", highlight=False)
+        results.append(MEASURES[name](setting))
+    for measured in results:
+        show(measured, console)
+    took = elapsed()
+    content = {"machine": facts, "threads": threads, "quick": setting.quick, "seconds": round(took, 1)}
+    content["measures"] = {measured.name: measured.json() for measured in results}
+    arguments.json.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    console.print(f"\n{took:,.0f} s; everything behind the tables is in {arguments.json}", highlight=False)
+    return _verdict(results, strict=arguments.strict)
+
+
+def _verdict(results: Sequence[Measured], *, strict: bool) -> int:
+    wrong = any(measured.facts.get("disagreement") for measured in results)
+    missed = any(promise.kept is False for measured in results for promise in measured.promises)
+    return 1 if wrong or (strict and missed) else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure Headwater against others.")
+    parser.add_argument("names", nargs="*", choices=[*MEASURES, []], help=f"of {', '.join(MEASURES)}; all by default")
+    parser.add_argument("--json", type=Path, default=Path("build/bench/results.json"), help="where the figures go")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=os.environ.get("HEADWATER_DATA"),
+        help="folder with fraud_handbook/transactions.parquet; made up in the same shape without it",
+    )
+    parser.add_argument("--folder", type=Path, default=Path("build/bench"), help="where input is put")
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each contender")
+    parser.add_argument("--quick", action="store_true", help="small sizes, one round, nothing installed")
+    parser.add_argument("--strict", action="store_true", help="a missed promise is an error")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

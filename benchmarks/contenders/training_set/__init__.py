@@ -1,0 +1,1 @@
+"""Measure 2: a point-in-time training set. One module per contender."""

@@ -1,0 +1,1 @@
+"""Measure 1: eighteen windowed features after each event. One module per contender."""

@@ -1,0 +1,187 @@
+"""Starts contenders, each in a process of its own, in turns, and keeps what they report.
+
+::
+
+    round 1   headwater   polars   duckdb   ...      a machine has moods: whoever ran only in the morning
+    round 2   headwater   polars   duckdb            would be compared with whoever ran only at noon
+    round 3   headwater   polars                     (a contender that is slow once is not asked again)
+
+Medians over the rounds are compared. The starting process holds no data, sets the same number of threads
+for everyone and times nothing itself: see ``worker``. Called by the measures.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.venvs import Unavailable, python_of
+from benchmarks.work import Sample, Work
+from benchmarks.worker import MARK
+
+ROOT = Path(__file__).parent.parent
+LIMIT = 400  # seconds for one run of one contender
+SLOW = 15.0  # seconds: whoever takes longer than that runs once
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all measures of a run share.
+
+    Attributes:
+        folder: where input and results are put.
+        data: the folder with the public data sets, if there is one.
+        quick: small sizes, one round and only contenders that live in this environment.
+        rounds: turns of each contender.
+        threads: cores that each may use.
+        tell: takes a line on the way.
+    """
+
+    folder: Path
+    data: Path | None = None
+    quick: bool = False
+    rounds: int = 5
+    threads: int = 2
+    tell: Callable[[str], None] = print
+
+
+@dataclass(frozen=True)
+class Contender:
+    """Who runs: a name for people, a module, its options, and the environment that it needs."""
+
+    name: str
+    module: str
+    options: dict[str, Any] = field(default_factory=dict)
+    environment: str = ""
+
+
+@dataclass
+class Entry:
+    """What a contender did: its samples, or why it was skipped."""
+
+    contender: Contender
+    samples: list[Sample] = field(default_factory=list)
+    skipped: str = ""
+    answer: Path | None = None
+    difference: float | None = None
+
+    @property
+    def name(self) -> str:
+        return self.contender.name
+
+    def median(self, of: Callable[[Sample], float]) -> float:
+        return statistics.median(of(sample) for sample in self.samples)
+
+    @property
+    def wall(self) -> float:
+        return self.median(lambda sample: sample.wall)
+
+    @property
+    def cpu(self) -> float:
+        return self.median(lambda sample: sample.cpu)
+
+    @property
+    def peak(self) -> float:
+        return self.median(lambda sample: sample.rss_peak)
+
+    def figure(self, name: str) -> float:
+        return self.median(lambda sample: float(sample.figures[name]))
+
+    def facts(self) -> dict[str, Any]:
+        """All of it, for the JSON file."""
+        return {
+            "name": self.name,
+            "options": self.contender.options,
+            "environment": self.contender.environment or "headwater's",
+            "skipped": self.skipped or None,
+            "largest_difference": self.difference,
+            "samples": [asdict(sample) for sample in self.samples],
+        }
+
+
+def race(setting: Setting, contenders: Sequence[Contender], folder: Path, *, answers: bool = True) -> list[Entry]:
+    """Let contenders work in turns on the input in ``folder``; the first round also keeps their answers."""
+    entries = [Entry(contender) for contender in contenders]
+    for turn in range(1 if setting.quick else setting.rounds):
+        for place, entry in enumerate(entries):
+            if entry.skipped or (entry.samples and entry.samples[0].wall > SLOW):
+                continue
+            answer = folder / f"answer-{place}.npz" if answers and not turn else None
+            _turn(setting, entry, folder, answer)
+    return entries
+
+
+def once(setting: Setting, contender: Contender, folder: Path) -> Sample:
+    """One run that must succeed, such as making the input.
+
+    Raises:
+        RuntimeError: it did not; the text is the end of what it wrote.
+    """
+    entry = Entry(contender)
+    _turn(replace(setting, tell=lambda line: None), entry, folder, None)
+    if entry.skipped:
+        raise RuntimeError(f"{contender.name}: {entry.skipped}")
+    return entry.samples[0]
+
+
+def _turn(setting: Setting, entry: Entry, folder: Path, answer: Path | None) -> None:
+    contender = entry.contender
+    if contender.environment and setting.quick:
+        entry.skipped = "not in a quick run"
+        return
+    work = Work(
+        contender.module,
+        str(folder.absolute()),
+        contender.options,
+        setting.threads,
+        str(answer.absolute()) if answer else "",
+    )
+    try:
+        sample = _run(python_of(contender.environment), work)
+    except (Unavailable, _Failed) as fault:
+        entry.skipped = str(fault)
+        setting.tell(f"  {entry.name}: skipped: {fault}")
+        return
+    entry.samples.append(sample)
+    entry.answer = answer or entry.answer
+    setting.tell(f"  {entry.name}: {sample.wall:.3f} s, processor {sample.cpu:.3f} s, {sample.rss_peak / 2**20:,.0f} MiB")
+
+
+class _Failed(Exception):  # noqa: N818 - becomes the reason of a skip
+    """A contender ended without a sample."""
+
+
+def _run(python: str, work: Work) -> Sample:
+    command = [python, "-m", "benchmarks.worker", work.dump()]
+    try:
+        done = subprocess.run(
+            command, cwd=ROOT, env=_environment(work.threads), capture_output=True, text=True, timeout=LIMIT, check=False
+        )
+    except subprocess.TimeoutExpired as fault:
+        raise _Failed(f"not done within {LIMIT} s") from fault
+    lines = done.stdout.splitlines()
+    if done.returncode or not lines or not lines[-1].startswith(MARK):
+        told = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+        raise _Failed(f"ended with {done.returncode}: {told[-1].strip() if told else 'no output'}")
+    return Sample.load(lines[-1].removeprefix(MARK))
+
+
+def _environment(threads: int) -> dict[str, str]:
+    """The same number of threads for everyone, by the name that each library reads."""
+    names = ("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, **dict.fromkeys(names, str(threads)), "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
+
+
+def stopwatch() -> Callable[[], float]:
+    """Seconds since it was made."""
+    start = time.perf_counter()
+    return lambda: time.perf_counter() - start
+
+
