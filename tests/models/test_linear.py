@@ -128,9 +128,17 @@ def test_null_that_no_step_fills() -> None:
         scorer.score(X)
 
 
+class Doubling(StandardScaler):
+    """A scaler of the user's that does more than its parent."""
+
+    def transform(self, X: Any, copy: Any = None) -> Any:
+        return 2 * super().transform(X, copy)
+
+
 @pytest.mark.parametrize(
     "model",
     [
+        make_pipeline(Doubling(), LogisticRegression()),
         make_pipeline(PolynomialFeatures(), LogisticRegression(max_iter=1000)),
         make_pipeline(MinMaxScaler(clip=True), LogisticRegression()),
         make_pipeline(SimpleImputer(missing_values=0.0), LogisticRegression()),

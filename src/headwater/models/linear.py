@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scipy.special import expit
 from sklearn.feature_selection import SelectorMixin
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.linear_model import LogisticRegression, LogisticRegressionCV, SGDClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 
@@ -138,9 +138,10 @@ def knows(estimator: object) -> bool:
 
 
 def _known(step: Any) -> bool:
-    if isinstance(step, SimpleImputer):
+    """Whether the step is folded here. A subclass may do something else, so it is not."""
+    if type(step) is SimpleImputer:
         return bool(np.isscalar(step.missing_values) and np.isnan(step.missing_values))
-    return isinstance(step, tuple(_STEPS)) and not getattr(step, "clip", False)
+    return (type(step) in _STEPS or isinstance(step, SelectorMixin)) and not getattr(step, "clip", False)
 
 
 class LinearScorer:
