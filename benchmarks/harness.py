@@ -13,6 +13,7 @@ for everyone and times nothing itself: see ``worker``. Called by the measures.
 from __future__ import annotations
 
 import os
+import re
 import statistics
 import subprocess
 import time
@@ -167,9 +168,15 @@ def _run(python: str, work: Work) -> Sample:
         raise _Failed(f"not done within {LIMIT} s") from fault
     lines = done.stdout.splitlines()
     if done.returncode or not lines or not lines[-1].startswith(MARK):
-        told = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-        raise _Failed(f"ended with {done.returncode}: {told[-1].strip() if told else 'no output'}")
+        raise _Failed(f"ended with {done.returncode}: {_reason(done.stderr or done.stdout)}")
     return Sample.load(lines[-1].removeprefix(MARK))
+
+
+def _reason(told: str) -> str:
+    """The line of a traceback that names the exception, or the last line there is."""
+    lines = [line.strip() for line in told.splitlines() if line.strip()]
+    named = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b", line)]
+    return (named or lines or ["no output"])[-1]
 
 
 def _environment(threads: int) -> dict[str, str]:

@@ -20,10 +20,10 @@ def prepare(work: Work) -> Callable[[], pl.DataFrame]:
     connection.execute(f"SET threads = {work.threads}")
     connection.execute("SET TimeZone = 'UTC'")
     events = frame.events(work).with_row_index("row")
-    for table, rows in (("events", events), ("some", frame.warm(events))):
+    for table, rows in (("events", events), ("sample", frame.warm(events))):
         connection.register("came", rows.to_arrow())
         connection.execute(f"CREATE TABLE {table} AS SELECT * REPLACE (time::TIMESTAMP AS time) FROM came")
-    _run(connection, "some")
+    _run(connection, "sample")
     return lambda: _run(connection, "events")
 
 
