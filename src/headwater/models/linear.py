@@ -131,9 +131,8 @@ def _steps(estimator: Any) -> list[Any]:
 def knows(estimator: object) -> bool:
     """Whether it is a logistic regression behind steps that read one input per column."""
     *before, last = _steps(estimator)
-    plain = isinstance(last, LogisticRegression) or (
-        isinstance(last, SGDClassifier) and last.loss == "log_loss"
-    )
+    plain = type(last) in {LogisticRegression, LogisticRegressionCV}
+    plain = plain or (type(last) is SGDClassifier and last.loss == "log_loss")
     return plain and all(_known(step) for step in before)
 
 
