@@ -128,7 +128,7 @@ def test_null_that_no_step_fills() -> None:
         scorer.score(X)
 
 
-class Doubling(StandardScaler):  # type: ignore[misc] - scikit-learn ships no types
+class Doubling(StandardScaler):  # type: ignore[misc]  # it ships no types
     """A scaler of the user's that does more than its parent."""
 
     def transform(self, X: Any, copy: Any = None) -> Any:
