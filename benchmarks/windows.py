@@ -36,7 +36,7 @@ def contenders(setting: Setting) -> list[Contender]:
         Contender("duckdb window functions", f"{_AT}.duckdb"),
         Contender("bytewax stateful_map", f"{_AT}.bytewax", {"share": 0.2}, "bytewax"),
         Contender("river TimeRolling", f"{_AT}.river", {"share": 0.04}, "river"),
-        Contender("pathway interval_join", f"{_AT}.pathway", {"share": 0.04}, "pathway"),
+        Contender("pathway interval_join", f"{_AT}.pathway", {"share": 0.01}, "pathway"),
     ]
 
 
