@@ -34,6 +34,7 @@ class Incoming:
         keys: columns that are entity keys of some view; null is refused there.
         source: where they come from, for the dead letters.
         arrival: history only: when each event arrived, int64 microseconds, shape (n,), where that is known.
+        rows: the place of each row in its source, int64, shape (n,), where the frame is a part of it.
     """
 
     stream: Stream
@@ -41,6 +42,7 @@ class Incoming:
     keys: Collection[str] = ()
     source: str | None = None
     arrival: Int64 | None = None
+    rows: Int64 | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,4 +269,6 @@ def _text(value: object) -> str:
 
 
 def _source(one: _Checked, row: int) -> str | None:
-    return None if one.incoming.source is None else f"{one.incoming.source}[{row}]"
+    came = one.incoming
+    place = row if came.rows is None else int(came.rows[row])
+    return None if came.source is None else f"{came.source}[{place}]"

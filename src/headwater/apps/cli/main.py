@@ -1,0 +1,51 @@
+"""The root of the command line: ``headwater``.
+
+Knows the commands by a table and imports none of them; ``headwater --help`` costs click and nothing else.
+Read ``lazy`` for how they are loaded, ``failures`` for how they end.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+
+import click
+
+from headwater.apps.cli.failures import run
+from headwater.apps.cli.lazy import LazyGroup
+from headwater.apps.settings import Settings
+
+_HERE = "headwater.apps.cli"
+
+COMMANDS = {
+    "init": (f"{_HERE}.init", "Start a project in a new folder."),
+    "demo": (f"{_HERE}.demo", "Watch a simulated lender go live, measured."),
+    "plan": (f"{_HERE}.plan", "Show what the project defines, and what changed."),
+    "import": (f"{_HERE}.import_", "Bring events from files into the log."),
+    "log": (f"{_HERE}.log", "Look at the event log and look after it."),
+    "features": (f"{_HERE}.features", "Compute features as of the rows of a file."),
+    "train": (f"{_HERE}.train", "Train, judge and register a model."),
+    "evaluate": (f"{_HERE}.evaluate", "Judge a registered model on a stretch of the log."),
+    "score": (f"{_HERE}.score", "Score entities, now or at a past moment."),
+    "explain": (f"{_HERE}.explain", "Say why an entity has its score."),
+}
+
+cli = click.version_option(package_name="headwater", message="headwater %(version)s")(
+    LazyGroup(
+        "headwater",
+        "Events in, decisions out: always fresh, always explained, replayable bit for bit.",
+        COMMANDS,
+    )
+)
+
+
+def main() -> None:
+    """The console script."""
+    debug = Settings.read().debug
+    if not debug:
+        warnings.simplefilter("ignore")  # what matters to the user comes as a note of ours
+    sys.exit(run(cli, sys.argv[1:], debug=debug))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""Models as the command line meets them: found by name, opened from the registry, shown as tables.
+
+Imports MLflow, so it is imported by the commands that need a model and by nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from headwater.apps.cli.screen import Screen
+from headwater.apps.cli.workplace import Workplace
+from headwater.definitions.compile import content_hash
+from headwater.definitions.model import Model
+from headwater.definitions.policy import Policy
+from headwater.models.artifact import Artifact
+from headwater.models.registry import CHAMPION, Registry, Version
+from headwater.models.scorer import Scorer, scorer_for
+from headwater.training.train import find_model, find_policy, open_registry
+
+WHICH = {"metavar": "WHICH", "default": CHAMPION, "show_default": True, "help": "A version's number or alias."}
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A registered model, ready to score."""
+
+    model: Model
+    policy: Policy | None
+    version: Version
+    artifact: Artifact
+    scorer: Scorer
+
+
+def registry_of(work: Workplace) -> Registry:
+    """The project's registry: in the data folder, or where MLFLOW_TRACKING_URI says.
+
+    Raises:
+        ModelError: it cannot be opened.
+    """
+    return open_registry(work.settings.data, work.project, work.settings.tracking_uri)
+
+
+def open_model(work: Workplace, name: str | None, which: str) -> Opened:
+    """A version of a model of the project.
+
+    Raises:
+        TrainingError: the project has no such model.
+        ModelError: it has no such version, or the version was trained from another definition.
+    """
+    model = find_model(work.project, name)
+    registry = registry_of(work)
+    wanted = int(which) if which.isdecimal() else which
+    version = registry.version(model.name, wanted)
+    artifact = registry.load(model.name, version.number, definition_hash=content_hash(model))
+    scorer = scorer_for(artifact.estimator, artifact.inputs.names, artifact.background)
+    return Opened(model, find_policy(work.project, model), version, artifact, scorer)
+
+
+def version_json(version: Version | None) -> dict[str, Any] | None:
+    """A version as plain JSON values."""
+    if version is None:
+        return None
+    return {
+        "number": version.number,
+        "aliases": list(version.aliases),
+        "digest": version.digest,
+        "definition_hash": version.definition_hash,
+        "run": version.run,
+    }
+
+
+def version_text(version: Mapping[str, Any]) -> str:
+    """A version for people: ``version 3 (champion)``."""
+    aliases = ", ".join(version["aliases"])
+    return f"version {version['number']}" + (f" ({aliases})" if aliases else "")
+
+
+def print_evaluation(screen: Screen, evaluation: Mapping[str, Any]) -> None:
+    """The figures of an evaluation with their intervals, and what each band holds.
+
+    Args:
+        screen: where to.
+        evaluation: as from ``Evaluation.to_json``.
+    """
+    figures = evaluation["figures"]
+    rows = [
+        (name.replace("_", " "), figure["value"], figure["low"], figure["high"])
+        for name, figure in figures.items()
+        if not name.startswith("band_")
+    ]
+    title = f"On {evaluation['rows']:,} rows, {evaluation['positives']:,} of them positive"
+    screen.table(title, ("figure", "value", "from", "to (95 %)"), rows, numbers=("value", "from", "to (95 %)"))
+    if evaluation["bands"]:
+        bands = [
+            (
+                band["name"],
+                band["lowest"],
+                band["rows"],
+                band["positives"],
+                figures[f"band_{band['name']}_share"]["value"],
+                figures[f"band_{band['name']}_rate"]["value"],
+            )
+            for band in evaluation["bands"]
+        ]
+        columns = ("band", "from score", "rows", "positives", "share", "rate")
+        screen.table("Bands of the policy", columns, bands, numbers=columns[1:])

@@ -1,0 +1,116 @@
+"""The settings: where the project file, the data and the model registry are. The one reader of the environment.
+
+An option on the command line wins over its environment variable, which wins over the default. Made once by
+the edge (``cli``), then handed down; ``docs/reference/settings.md`` is generated from :data:`SETTINGS`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+PROJECT_FILE = "project.py"
+DATA_FOLDER = ".headwater"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One thing that can be set.
+
+    Attributes:
+        variable: the environment variable.
+        option: the command line's option, if it has one.
+        default: in words.
+        meaning: one sentence.
+    """
+
+    variable: str
+    option: str | None
+    default: str
+    meaning: str
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("HEADWATER_PROJECT", "--project", PROJECT_FILE, "The project file, or the folder that holds it."),
+    Setting(
+        "HEADWATER_HOME",
+        "--data",
+        f"{DATA_FOLDER} beside the project file",
+        "The data folder: event log, model registry, last applied definitions.",
+    ),
+    Setting(
+        "MLFLOW_TRACKING_URI",
+        None,
+        "SQLite in the data folder",
+        "Where runs and models are kept, if not in the data folder: an MLflow server or another store.",
+    ),
+    Setting(
+        "HEADWATER_DEBUG", None, "0", "1 shows the traceback of an unexpected failure and the libraries' warnings."
+    ),
+    Setting("NO_COLOR", None, "not set", "Any value: no colours in tables and messages."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What was set.
+
+    Attributes:
+        project: the project file.
+        data: the data folder.
+        tracking_uri: of an MLflow server or another store; None for the data folder.
+        debug: show tracebacks.
+
+    Example:
+        >>> settings = Settings.read({"HEADWATER_PROJECT": "bank/project.py"})
+        >>> settings.data.as_posix(), settings.log.name
+        ('bank/.headwater', 'events.log')
+    """
+
+    project: Path
+    data: Path
+    tracking_uri: str | None = None
+    debug: bool = False
+
+    @classmethod
+    def read(
+        cls,
+        environ: Mapping[str, str] | None = None,
+        *,
+        project: str | None = None,
+        data: str | None = None,
+    ) -> Settings:
+        """Read the settings: given options first, then the environment, then the defaults.
+
+        Args:
+            environ: the environment; the process's own if none is given.
+            project: the option ``--project``.
+            data: the option ``--data``.
+        """
+        known = os.environ if environ is None else environ
+        file = Path(project or known.get("HEADWATER_PROJECT") or PROJECT_FILE)
+        file = file / PROJECT_FILE if file.is_dir() else file
+        folder = data or known.get("HEADWATER_HOME")
+        return cls(
+            project=file,
+            data=Path(folder) if folder else file.parent / DATA_FOLDER,
+            tracking_uri=known.get("MLFLOW_TRACKING_URI") or None,
+            debug=known.get("HEADWATER_DEBUG", "") not in ("", "0"),
+        )
+
+    @property
+    def log(self) -> Path:
+        """The event log's file."""
+        return self.data / "events.log"
+
+    @property
+    def applied(self) -> Path:
+        """The definitions that were in force at the last import or training."""
+        return self.data / "definition.json"
+
+    @property
+    def imports(self) -> Path:
+        """Which files went into streams without ids."""
+        return self.data / "imports.json"
