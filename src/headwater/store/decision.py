@@ -1,0 +1,110 @@
+"""A decision as it is kept: all that it rested on, as plain values that JSON holds to the bit.
+
+Made by ``serving.decide``, kept by ``store.decisions``, made again by ``serving.replay``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from headwater.core.errors import StoreError
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a score is not lower, in words.
+
+    Attributes:
+        text: what the person is told.
+        feature: the input that weighs most under this text.
+        value: of that input: a number, a category, or None where there is none.
+        reference: what is usual, the median in training; None where nothing is.
+        contribution: how far all inputs under this text moved the score, in the scorer's space.
+    """
+
+    text: str
+    feature: str
+    value: float | str | None
+    reference: float | str | None
+    contribution: float
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What was decided, and on what.
+
+    Attributes:
+        model, model_digest: whose score; the seal of its artifact.
+        definition_hash: of the model's definition, features included.
+        policy, policy_hash: whose bands and reasons.
+        keys: key column to the entity's key.
+        time: as of when the features are, microseconds UTC.
+        offset: the last place in the log that the features may rest on.
+        decided_at: when it was decided, microseconds UTC.
+        request: request columns as they came.
+        features: the model's inputs by name, in order; None is null.
+        score, band: the outcome.
+        reasons: the strongest first.
+    """
+
+    model: str
+    model_digest: str
+    definition_hash: str
+    policy: str
+    policy_hash: str
+    keys: Mapping[str, Any]
+    time: int
+    offset: int
+    decided_at: int
+    features: Mapping[str, float | None]
+    score: float
+    band: str
+    reasons: tuple[Reason, ...] = ()
+    request: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, form: Mapping[str, Any]) -> Decision:
+        """The inverse of :meth:`to_json`."""
+        reasons = tuple(Reason(**reason) for reason in form["reasons"])
+        return cls(**{**form, "reasons": reasons})
+
+    def canonical(self) -> str:
+        """One line of JSON with sorted keys: the text that is chained.
+
+        Floats are written with the shortest digits that read back to the same bits.
+
+        Raises:
+            StoreError: it holds something that JSON does not.
+
+        Example:
+            >>> decided = Decision("m", "d", "h", "p", "q", {"who": 1}, 5, 0, 5, {"n": 0.1}, 0.5, "act")
+            >>> decided.canonical()[:50]
+            '{"band":"act","decided_at":5,"definition_hash":"h"'
+        """
+        try:
+            return json.dumps(
+                self.to_json(), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+            )
+        except (TypeError, ValueError) as error:
+            raise StoreError.of(
+                "a decision cannot be written as JSON",
+                expected="keys, request columns and features that are numbers, texts, Booleans or null",
+                got=str(error),
+                where=self.model,
+                do="take such columns out of the model's request",
+            ) from None
+
+
+def numbers(names: tuple[str, ...], row: Any) -> dict[str, float | None]:
+    """An input vector, float64, shape (f,), by name; NaN as None."""
+    return {
+        name: None if math.isnan(value) else value for name, value in zip(names, row.tolist(), strict=True)
+    }

@@ -1,0 +1,48 @@
+"""Where everything of a project lies on disk: one data folder, the log beside what is derived from it.
+
+::
+
+    events.log     the truth (``log.embedded``)
+    snapshots/     the engine's state at some offsets (``store.snapshots``)
+    decisions.db   what was decided (``store.decisions``)
+    mlflow.db      the models (``models.registry``), with their files under mlruns/
+
+Called by ``apps``, which say where the folder is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class DataFolder:
+    """The paths of a data folder; makes nothing but the folder itself, and that only when asked.
+
+    Example:
+        >>> DataFolder(Path("bank/.headwater")).log.as_posix()
+        'bank/.headwater/events.log'
+    """
+
+    path: Path
+
+    def make(self) -> DataFolder:
+        """The folder, made if it is not there."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        return self
+
+    @property
+    def log(self) -> Path:
+        """The event log's file."""
+        return self.path / "events.log"
+
+    @property
+    def snapshots(self) -> Path:
+        """The folder of the snapshots."""
+        return self.path / "snapshots"
+
+    @property
+    def decisions(self) -> Path:
+        """The file of the decision records."""
+        return self.path / "decisions.db"

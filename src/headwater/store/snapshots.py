@@ -1,0 +1,108 @@
+"""Snapshots on disk: one file each, named by the offset it stands at; the newest whole one is loaded.
+
+A snapshot is written beside its place, flushed to the disk and then renamed, so that a file of that name is
+whole or not there. One that is damaged all the same is passed over: an older one and a longer replay give
+the same bits. Called by ``serving`` and ``apps``; the bytes are those of ``engine.snapshot``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from headwater.core.errors import StoreError
+from headwater.definitions.view import FeatureView
+from headwater.engine.run import Engine
+
+SUFFIX = ".snapshot"
+KEEP = 2  # the newest, and one to fall back on
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """An engine from a snapshot, and the snapshots that were passed over with the reason."""
+
+    engine: Engine
+    passed_over: tuple[str, ...]
+
+
+class Snapshots:
+    """The snapshots of one project.
+
+    Args:
+        folder: made at the first save.
+        keep: how many to keep.
+
+    Example:
+        >>> import tempfile
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> snapshots = Snapshots(Path(folder.name))
+        >>> snapshots.save(Engine([])).name
+        '00000000000000000000.snapshot'
+        >>> snapshots.newest([]).engine.offset
+        -1
+        >>> folder.cleanup()
+    """
+
+    def __init__(self, folder: Path, keep: int = KEEP) -> None:
+        self.folder = folder
+        self._keep = max(1, keep)
+
+    def save(self, engine: Engine) -> Path:
+        """Write the engine's state and offset; on disk when this returns. Older snapshots are removed.
+
+        Raises:
+            StoreError: the disk will not have it; nothing changed then.
+        """
+        path = self.folder / f"{engine.offset + 1:020d}{SUFFIX}"
+        beside = path.with_suffix(".new")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            _write(beside, engine.snapshot())
+            beside.replace(path)
+            _flush_folder(self.folder)
+            for old in self.files()[self._keep :]:
+                old.unlink(missing_ok=True)
+        except OSError as error:
+            beside.unlink(missing_ok=True)
+            raise StoreError.of(
+                "a snapshot cannot be written",
+                got=error.strerror or type(error).__name__,
+                where=str(path),
+                do="make room, or look at the rights of the folder; the log alone is enough to go on",
+            ) from error
+        return path
+
+    def files(self) -> list[Path]:
+        """The snapshots' files, the newest first."""
+        return sorted(self.folder.glob(f"*{SUFFIX}"), reverse=True)
+
+    def newest(self, views: Sequence[FeatureView]) -> Restored | None:
+        """An engine from the newest snapshot that is whole and of these views; None if there is none."""
+        passed_over = []
+        for path in self.files():
+            try:
+                return Restored(Engine.restore(views, path.read_bytes()), tuple(passed_over))
+            except (StoreError, OSError) as error:
+                passed_over.append(f"{path.name}: {str(error).partition(chr(10))[0]}")
+        return None
+
+
+def _write(path: Path, blob: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(blob)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make the rename itself survive, where the system lets folders be opened."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
