@@ -124,9 +124,8 @@ class Inputs:
         return number if math.isfinite(number) else math.nan
 
     def _derive(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        read = tuple(values[name] for name in self._read)
-        frame = pl.DataFrame([read], schema=self._read, orient="row")
-        return frame.select(self._expressions).row(0, named=True)
+        frame = pl.from_dicts([{name: values[name] for name in self._read}], schema=self._read)
+        return frame.select_seq(self._expressions).row(0, named=True)
 
     @cached_property
     def _expressions(self) -> list[pl.Expr]:
