@@ -27,7 +27,8 @@ def contenders() -> list[Contender]:
     return [
         Contender("headwater asof", f"{_AT}.headwater"),
         Contender("polars rolling, all events, then the rows", f"{_AT}.polars"),
-        Contender("feast 0.67, DuckDB offline store", f"{_AT}.feast", environment="feast"),
+        Contender("feast 0.67 on DuckDB, as it comes", f"{_AT}.feast", {"ttl_days": 0}, "feast"),
+        Contender("feast 0.67 on DuckDB, ttl of 30 days", f"{_AT}.feast", {"ttl_days": 30}, "feast"),
     ]
 
 

@@ -2,7 +2,9 @@
 
 Feast does not compute windows. So the values after every event are computed first (DuckDB window functions,
 the quickest way in Feast's environment), written as Parquet as its file sources want them, and joined by
-``get_historical_features``. Both parts are timed; making the registry is not.
+``get_historical_features``. Both parts are timed; making the registry is not. Feast joins a row with every
+value of its keys that is not older than ``ttl`` and keeps the newest, so ``ttl`` (0 days, without bound, is
+the default) sets the price.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ entity_key_serialization_version: 3
 
 
 def prepare(work: Work) -> Callable[[], dict[str, Any]]:
-    folder = work.data / "feast"
+    folder = work.data / f"feast-{work.options['ttl_days']}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     (folder / "feature_store.yaml").write_text(CONFIG.format(folder=folder), encoding="utf-8")
@@ -45,7 +47,7 @@ def prepare(work: Work) -> Callable[[], dict[str, Any]]:
     spine["row"] = range(len(spine))
     _compute(work, folder, "LIMIT 1000")
     store = FeatureStore(repo_path=str(folder))
-    store.apply(_registered(folder))
+    store.apply(_registered(folder, timedelta(days=work.options["ttl_days"])))
     _join(store, spine.head(100))
     return lambda: _run(work, folder, store, spine)
 
@@ -85,13 +87,13 @@ def _names(count: str, mean: str) -> list[str]:
     return [f"{name}_{span}d" for name in (count, mean) for span in SPANS]
 
 
-def _registered(folder: Path) -> list[Any]:
+def _registered(folder: Path, ttl: timedelta) -> list[Any]:
     found: list[Any] = []
     for key, _, count, mean, _ in KINDS:
         entity = Entity(name=key, join_keys=[key], value_type=ValueType.INT64)
         source = FileSource(name=f"of_{key}", path=str(folder / f"{key}.parquet"), timestamp_field="event_timestamp")
         fields = [Field(name=name, dtype=Int64 if name.startswith("n_") else Float64) for name in _names(count, mean)]
-        found += [entity, FeatureView(name=key, entities=[entity], ttl=timedelta(days=30), schema=fields, source=source)]
+        found += [entity, FeatureView(name=key, entities=[entity], ttl=ttl, schema=fields, source=source)]
     return found
 
 
