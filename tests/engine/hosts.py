@@ -16,6 +16,7 @@ import polars as pl
 
 import headwater as hw
 from headwater.engine.run import Engine
+from headwater.engine.single import Single
 from tests.engine.cases import Ask, Case, Row, Sketch, log, micros, view
 from tests.oracle.naive import Event as Seen
 from tests.oracle.naive import Truth, truth
@@ -216,6 +217,49 @@ class LiveReads(Fed):
         return engine
 
 
+class Singly(Host):
+    """The short way for single events and single keys."""
+
+    label = "singly"
+
+    def answers(self, case: Case) -> list[Row]:
+        single, fed = Single(Engine(list(case.views))), 0
+        found: dict[int, Row] = {}
+        for i, ask in sorted(enumerate(case.asks), key=lambda pair: case.arrived(pair[1].time)):
+            self._feed(single, case, fed, case.arrived(ask.time))
+            fed = case.arrived(ask.time)
+            found[i] = self._row(single, case.views, ask.keys, ask.time)
+        return [found[i] for i in range(len(case.asks))]
+
+    def emissions(self, case: Case) -> list[Row]:
+        emitted = []
+        engine = Engine(list(case.views))
+        single = Single(engine)
+        for place, event in enumerate(case.log):
+            self._feed(single, case, place, place + 1)
+            row: Row = {}
+            for own in (each for each in case.views if each.stream is event.stream):
+                times = [e.time for e in case.log[: place + 1] if e.stream is own.stream]
+                keys = [e.row[own.key] for e in case.log[: place + 1] if e.stream is own.stream]
+                newest = max(t for t, key in zip(times, keys, strict=True) if key == event.row[own.key])
+                row |= self._row(single, [own], event.row, newest)
+            emitted.append(row)
+        return emitted
+
+    def _feed(self, single: Single, case: Case, start: int, stop: int) -> None:
+        for _, batch in case.batches(start, stop, range(len(case.log))):
+            single.apply(batch)
+
+    def _row(
+        self, single: Single, views: Sequence[hw.FeatureView], keys: Mapping[str, Any], time: int
+    ) -> Row:
+        return {
+            output.name: value
+            for own in views
+            for output, value in zip(own.outputs, single.read(own.name, keys[own.key], time), strict=True)
+        }
+
+
 class AsOf(Host):
     """``hw.asof`` with a spine."""
 
@@ -313,5 +357,5 @@ def bits(rows: Iterable[Row]) -> list[dict[str, object]]:
 
 ORACLE = Oracle()
 ONE_BATCH, EVENT_BY_EVENT, ANY_CUTS = OneBatch(), Fed(), RandomCuts()
-RESTARTS, LIVE_READS, ASOF = Restarts(), LiveReads(), AsOf()
-ENGINES: list[Host] = [ONE_BATCH, EVENT_BY_EVENT, ANY_CUTS, RESTARTS, LIVE_READS, ASOF]
+RESTARTS, LIVE_READS, SINGLY, ASOF = Restarts(), LiveReads(), Singly(), AsOf()
+ENGINES: list[Host] = [ONE_BATCH, EVENT_BY_EVENT, ANY_CUTS, RESTARTS, LIVE_READS, SINGLY, ASOF]

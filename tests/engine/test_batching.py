@@ -59,13 +59,18 @@ def test_a_stream_that_nobody_reads() -> None:
     assert engine.read("view", ["ada"], micros(2)).rows() == [(2,)]
 
 
-#   emit=True and emit=False leave the same state behind, and without it nothing comes back
+#   a b c  d e f         whether the first half was emitted or not, the second half is the same
+#   .....  !!!!!
 @trials
 @given(cases())
 def test_to_emit_or_not_to_emit(case: Case) -> None:
-    silent, _ = ANY_CUTS.feed(Engine(list(case.views)), case, 0, len(case.log))
-    loud, _ = ANY_CUTS.feed(Engine(list(case.views)), case, 0, len(case.log), emit=True)
-    assert silent.snapshot() == loud.snapshot()
+    half, end = len(case.log) // 2, len(case.log)
+    silent, nothing = ANY_CUTS.feed(Engine(list(case.views)), case, 0, half)
+    loud, _ = ANY_CUTS.feed(Engine(list(case.views)), case, 0, half, emit=True)
+    assert nothing == []
+    assert bits(ANY_CUTS.feed(silent, case, half, end, emit=True)[1]) == bits(
+        ANY_CUTS.feed(loud, case, half, end, emit=True)[1]
+    )
 
 
 #   ada    a   c     e f          what others do in between is none of ada's business

@@ -85,6 +85,30 @@ def test_keys_of_every_type_are_read(key: str, keys: list[object], counts: list[
     assert engine.read("view", keys, micros(1))["n"].to_list() == counts
 
 
+#   a a   b b   R         a read works on the state, and must leave it as it was, to the last byte
+@pytest.mark.parametrize(
+    "feature",
+    [
+        hw.distinct("pieces", over="2s"),
+        hw.quantile("amount", q=0.1, over="2s", delay="1s"),
+        hw.quantile("amount", q=0.1, over="2s"),
+        hw.min("amount", over="2s", delay="1s"),
+        hw.first("amount", over="2s", delay="1s"),
+        hw.var("amount", over="2s", delay="1s"),
+        hw.trend("amount", over="2s", delay="1s"),
+        hw.decayed_sum("amount", half_life="1s", delay="1s"),
+    ],
+    ids=lambda feature: feature.op,
+)
+def test_a_read_leaves_every_byte_as_it_was(feature: hw.Aggregate) -> None:
+    for seconds in ((0,), (0, 0, 2, 2), (3, 0, 1, 2)):
+        engine = fed({"x": feature}, *(at(t, float(i), pieces=i) for i, t in enumerate(seconds)))
+        for wait in (0, 1, 2, 3, 100):
+            before = engine.snapshot()
+            engine.read("view", ["ada", "nobody"], micros(max(seconds) + wait))
+            assert engine.snapshot() == before, f"events at {seconds}, read {wait} s after the last"
+
+
 #   a  R  b  RRR  c      the same as      a  b  c
 @trials
 @given(cases(), st.data())
