@@ -5,6 +5,7 @@ Called by the door (``core.schema``) and by every function that takes a frame fr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
@@ -68,3 +69,25 @@ def _mixed(frame: Any) -> str:
         if values.dtype == object
     }
     return "; ".join(f"{name} holds {' and '.join(found)}" for name, found in kinds.items() if len(found) > 1)
+
+
+def select_rows(frame: pl.DataFrame, expressions: Sequence[pl.Expr]) -> pl.DataFrame:
+    """Evaluate row-level expressions so that a row gives the same bits alone as among others.
+
+    Polars divides a longer column by a number by multiplying with its reciprocal, but divides a single
+    row as such, and the two differ in the last bit. So a single row is evaluated twice over.
+
+    Args:
+        frame: n rows.
+        expressions: row-level, so that each gives n values.
+
+    Example:
+        >>> many = pl.DataFrame({"x": [5.0, 1.0]})
+        >>> one = select_rows(many.head(1), [pl.col("x") / 7])
+        >>> one["x"][0] == select_rows(many, [pl.col("x") / 7])["x"][0]
+        True
+    """
+    columns = frame.get_columns()  # as series: a constant column, too, would be divided as a single value
+    if len(frame) != 1:
+        return pl.DataFrame(columns).select(expressions)
+    return pl.DataFrame([series.clone().append(series) for series in columns]).select(expressions).head(1)

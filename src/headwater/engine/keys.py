@@ -33,9 +33,9 @@ class Codebook:
         """The code of each text; NULL for null, and for an unknown one unless ``add``."""
         texts = series.cast(pl.String)
         if len(texts) == 1:
-            return np.array([self._code(texts[0], add)], dtype=np.int64)
+            return np.array([self.code(texts[0], add=add)], dtype=np.int64)
         known = texts.unique(maintain_order=True)
-        codes = pl.Series([self._code(text, add) for text in known], dtype=pl.Int64)
+        codes = pl.Series([self.code(text, add=add) for text in known], dtype=pl.Int64)
         return texts.replace_strict(known, codes, return_dtype=pl.Int64).to_numpy()
 
     def decode(self, codes: Int64) -> pl.Series:
@@ -43,7 +43,8 @@ class Codebook:
         places = pl.Series(codes)
         return pl.Series(self.texts, dtype=pl.String).gather(places.set(places == NULL, None).cast(pl.UInt32))
 
-    def _code(self, text: str | None, add: bool) -> int:
+    def code(self, text: str | None, *, add: bool) -> int:
+        """The code of one text, as :meth:`encode` gives it."""
         if text is None:
             return NULL
         code = self._codes.get(text, -1)

@@ -42,7 +42,7 @@ _OPS = {
     "decayed_count": at.DECAYED,
     "quantile": at.QUANTILE,
 }
-_CODED = {"first", "last", "distinct"}
+_CODED = {"first", "last", "distinct", "min", "max"}
 _OWN_BOUND = {at.MIN, at.MAX, at.FIRST, at.LAST, at.SINCE_FIRST, at.SINCE_LAST}
 _EXACTS = {at.SUM: 1, at.MEAN: 1, at.VAR: 2, at.STD: 2, at.TREND: 4, at.DECAYED: 1}
 FOREVER = -1
@@ -271,7 +271,7 @@ def _ints(cell: Cell) -> int:
 
 def _reals(cell: Cell) -> list[float]:
     if cell.op in (at.MIN, at.MAX):
-        return [float("nan")]
+        return [0.0, 0.0]
     if cell.op in (at.FIRST, at.LAST, at.SINCE_FIRST, at.SINCE_LAST):
         return [float(np.array(at.NEVER).view(np.float64)), 0.0]
     extra = {at.COUNT: 1, at.MEAN: 1, at.VAR: 2, at.STD: 2, at.TREND: 2, at.DECAYED: 2}.get(cell.op, 0)
@@ -287,6 +287,6 @@ def _blank(cell: Cell, kind: int) -> int:
     """What an empty window reads, as the bits of the kernels' output."""
     if cell.op in (at.COUNT, at.SUM, at.DISTINCT):
         return 0
-    if cell.op in (at.FIRST, at.LAST) and kind == at.CODE:
+    if cell.op in at.OWN_TYPE and kind == at.CODE:
         return at.NULL
     return int(np.array(np.nan).view(np.int64))

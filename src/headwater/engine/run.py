@@ -61,7 +61,7 @@ class Engine:
         """
         out = {}
         for name, state in self.states.items():
-            if state.view.stream.name == batch.stream and len(batch):
+            if state.view.stream.name == batch.stream:
                 frame = state.apply(batch, emit=emit)
                 if frame is not None:
                     out[name] = frame

@@ -23,6 +23,8 @@ NO_ITEMS = at.Items(
 class Memory:
     """Four growing blocks and the struct of views on them that kernels take."""
 
+    shard: at.Shard
+
     def __init__(self, plan: ViewPlan) -> None:
         self._plan = plan
         self._words = np.zeros(4096, dtype=np.int64)
@@ -77,7 +79,7 @@ class Memory:
         self._words = np.array(blocks["words"], dtype=np.int64)
         self._heap = np.array(blocks["heap"], dtype=np.int64)
         self._ints = np.array(blocks["ints"], dtype=np.int64)
-        self._reals = np.array(blocks["reals"], dtype=np.int64).view(np.float64)
+        self._reals = np.array(blocks["reals"].view(np.float64), dtype=np.float64)
         self.keys = len(self._ints)
         self._bind()
 

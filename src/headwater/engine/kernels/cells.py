@@ -224,64 +224,85 @@ def term(time, x, half, rung):
     return math.ldexp(y, k - rung)
 
 
-@kernel("floats, int, int, int, int")
-def _to_rung(p, partials, count, rung, top):
-    """Move the partials from one rung to another, exactly; nothing is left of an empty window."""
-    if count == 0:
-        return 0
-    if top != rung:
-        for k in range(partials):
-            p[k] = math.ldexp(p[k], rung - top)
-    return partials
-
-
 @kernel("Shard, ints, Work, int, int, bool")
 def _decayed(shard, cell, work, key, n, keep):
+    """The terms stand on the rung of the newest of them; a reading fades their sum from there to now."""
     bits, reals, p = shard.bits[key], shard.reals[key], work.p
     at, half = cell[C_REALS], cell[C_HALF]
     count, rung = bits[at], bits[at + 1]
     partials = exact.load(reals, bits, at + 2, shard.floats, p)
     e = 0
     for k in range(n):
-        now = work.time[work.item[k]] - cell[C_DELAY]
-        if work.sign[k] >= 0:  # what leaves does so on the rung it stood on
-            partials = _to_rung(p, partials, count, rung, now // half)
-            rung = now // half
-        if work.step[k] != 0:
-            count += work.step[k]
+        step = work.step[k]
+        if step > 0 and (count == 0 or work.when[k] // half > rung):
+            top = work.when[k] // half
+            for j in range(partials):
+                p[j] = math.ldexp(p[j], rung - top)
+            rung = top
+        if step != 0:
+            count += step
             partials = exact.add(p, partials, term(work.when[k], work.signed[k], half, rung))
+            partials = 0 if count == 0 else partials
         if work.end[k] != 0:
-            partials = _to_rung(p, partials, count, rung, now // half)
-            rung = now // half
-            work.line[e] = exact.rounded(p, partials) * decay.fade(now, half) if count > 0 else NAN
+            now = work.time[work.item[k]] - cell[C_DELAY]
+            faded = exact.rounded(p, partials) * decay.fade(now, half)
+            work.line[e] = math.ldexp(faded, rung - now // half) if count > 0 else NAN
             e += 1
     if keep:
-        bits[at], bits[at + 1] = count, rung
+        bits[at], bits[at + 1] = count, rung if count > 0 else 0
         exact.store(reals, bits, at + 2, shard.floats, shard.heap, p, partials)
 
 
-@kernel("Shard, ints, Work, int, int, bool")
-def _extreme_ever(shard, cell, work, key, n, keep):
-    """Minimum or maximum since forever: a single number."""
-    sign = 1.0 if cell[C_OP] == MIN else -1.0
-    best = shard.reals[key, cell[C_REALS]]
+@kernel("int, int, int")
+def to_rank(bits, kind, op):
+    """An int64 that ascends with the value for a minimum and descends for a maximum."""
+    if kind == NUMBER and bits < 0:
+        bits = bits ^ 0x7FFFFFFFFFFFFFFF  # float64 bits of negative numbers descend
+    return ~bits if op == MAX else bits
+
+
+@kernel("int, int, int")
+def from_rank(rank, kind, op):
+    """The value's bits again."""
+    bits = ~rank if op == MAX else rank
+    return bits ^ 0x7FFFFFFFFFFFFFFF if kind == NUMBER and bits < 0 else bits
+
+
+@kernel("Work, int, int")
+def write_nothing(work, e, kind):
+    """Note that there is no value."""
+    if kind == NUMBER:
+        work.line[e] = NAN
+    else:
+        work.whole[e] = NULL
+
+
+@kernel("Shard, ints, int, Work, int, int, bool")
+def _extreme_ever(shard, cell, kind, work, key, n, keep):
+    """Minimum or maximum since forever: a single value."""
+    bits, at, op = shard.bits[key], cell[C_REALS], cell[C_OP]
+    some, best = bits[at], bits[at + 1]
     e = 0
     for k in range(n):
-        if work.step[k] != 0 and not (best <= sign * work.signed[k]):
-            best = sign * work.signed[k]
+        if work.step[k] != 0:
+            rank = to_rank(work.bits[k], kind, op)
+            if some == 0 or rank < best:
+                best = rank
+            some = 1
         if work.end[k] != 0:
-            work.line[e] = sign * best
+            if some != 0:
+                work.whole[e] = from_rank(best, kind, op)
+            else:
+                write_nothing(work, e, kind)
             e += 1
     if keep:
-        shard.reals[key, cell[C_REALS]] = best
+        bits[at], bits[at + 1] = some, best
 
 
-@kernel("Shard, ints, Work, int, int, bool")
-def _extreme(shard, cell, work, key, n, keep):
+@kernel("Shard, ints, int, Work, int, int, bool")
+def _extreme(shard, cell, kind, work, key, n, keep):
     """Minimum or maximum of a window, from its deque."""
-    ints = shard.ints
-    sign = 1.0 if cell[C_OP] == MIN else -1.0
-    at = cell[C_INTS]
+    ints, at, op = shard.ints, cell[C_INTS], cell[C_OP]
     head = ints[key, at + deque.HEAD]
     e = 0
     for k in range(n):
@@ -290,12 +311,14 @@ def _extreme(shard, cell, work, key, n, keep):
         if keep:
             ints[key, at + deque.HEAD] = head
         if work.step[k] != 0 and work.when[k] > bound:
-            deque.push(shard, key, at, work.when[k], sign * work.signed[k])
+            deque.push(shard, key, at, work.when[k], to_rank(work.bits[k], kind, op))
             head = ints[key, at + deque.HEAD]
         if work.end[k] != 0:
-            inside = head < ints[key, at + deque.END]
-            address = ints[key, at + deque.ADDRESS] + deque.ENTRY * head + 1
-            work.line[e] = sign * shard.floats[address] if inside else NAN
+            if head < ints[key, at + deque.END]:
+                address = ints[key, at + deque.ADDRESS] + deque.ENTRY * head + 1
+                work.whole[e] = from_rank(shard.words[address], kind, op)
+            else:
+                write_nothing(work, e, kind)
             e += 1
 
 
@@ -306,10 +329,8 @@ def write_code(cell, kind, work, e, now, time, value):
         work.line[e] = (now - time) / MICROSECONDS if time != NEVER else NAN
     elif time != NEVER:
         work.whole[e] = value
-    elif kind == NUMBER:
-        work.line[e] = NAN
     else:
-        work.whole[e] = NULL
+        write_nothing(work, e, kind)
 
 
 @kernel("Shard, ints, int, Work, int, int, bool")
@@ -444,9 +465,9 @@ def _dispatch(shard, tables, c, work, key, n, keep):
     elif op == TREND:
         _trend(shard, cell, work, key, n, keep)
     elif (op == MIN or op == MAX) and over < 0:
-        _extreme_ever(shard, cell, work, key, n, keep)
+        _extreme_ever(shard, cell, kind, work, key, n, keep)
     elif op == MIN or op == MAX:
-        _extreme(shard, cell, work, key, n, keep)
+        _extreme(shard, cell, kind, work, key, n, keep)
     elif op == DECAYED:
         _decayed(shard, cell, work, key, n, keep)
     elif op == DISTINCT:

@@ -142,13 +142,20 @@ def _number(values, times, n, t, cell, q, unit, work):
         return total / n if op == MEAN else total
     if op == VAR or op == STD or op == TREND:
         return _spread(values, times, n, op, work)
-    if op == MIN:
-        return np.min(values[:n])
-    if op == MAX:
-        return np.max(values[:n])
     if op == DECAYED:
         return _decayed(values, times, n, t - cell[C_DELAY], cell[C_HALF], unit, work)
     return _quantile(values, n, q)
+
+
+@kernel("ints, int, int, int, Work")
+def _extreme(bits, n, kind, op, work):
+    if n == 0:
+        cells.write_nothing(work, 0, kind)
+        return
+    best = cells.to_rank(bits[0], kind, op)
+    for i in range(1, n):
+        best = min(best, cells.to_rank(bits[i], kind, op))
+    work.whole[0] = cells.from_rank(best, kind, op)
 
 
 @kernel("Shard, Tables, int, int, int, int, int, Work, floats2", allocates=True)
@@ -172,6 +179,8 @@ def evaluate(shard, tables, c, key, t, o, emit, work, out):
     elif op == FIRST or op == SINCE_FIRST or op == LAST or op == SINCE_LAST:
         i = 0 if op == FIRST or op == SINCE_FIRST else n - 1
         cells.write_code(cell, kind, work, 0, t, times[i] if n else NEVER, bits[i] if n else 0)
+    elif op == MIN or op == MAX:
+        _extreme(bits, n, kind, op, work)
     elif n > 0:
         work.line[0] = _number(values, times, n, t, cell, tables.params[c], kind == UNIT, work)
     else:

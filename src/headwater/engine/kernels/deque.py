@@ -7,8 +7,9 @@ ascend from front to back, the front is the minimum, and each event is pushed an
     deque      3   4 6            5 and 8 can never be the minimum again
 
 A late event finds its place by bisection and then does the same to its elders. A record in the key's
-ints is (address, log2 of capacity, head, end); an entry is (time, value). Maxima are minima of the
-negated values. Called by ``cells``.
+ints is (address, log2 of capacity, head, end); an entry is (time, rank). A rank is an int64 that ascends
+with the value, so that integers and numbers share the code and stay exact; maxima are minima of the
+complement. Called by ``cells``.
 """
 
 from __future__ import annotations
@@ -50,11 +51,11 @@ def _room(shard, key, at):
     ints[key, at + END] = live
 
 
-@kernel("Shard, int, int, int, float")
+@kernel("Shard, int, int, int, int")
 def push(shard, key, at, time, value):
-    """Take in a value at ``time``, wherever it falls."""
+    """Take in a rank at ``time``, wherever it falls."""
     _room(shard, key, at)
-    ints, words, floats = shard.ints, shard.words, shard.floats
+    ints, words = shard.ints, shard.words
     address, head, end = ints[key, at + ADDRESS], ints[key, at + HEAD], ints[key, at + END]
     place = end
     if end > head and words[address + ENTRY * (end - 1)] > time:
@@ -66,15 +67,15 @@ def push(shard, key, at, time, value):
             else:
                 low = middle + 1
         place = low
-        if floats[address + ENTRY * place + 1] <= value:
+        if words[address + ENTRY * place + 1] <= value:
             return
     first = place
-    while first > head and floats[address + ENTRY * (first - 1) + 1] >= value:
+    while first > head and words[address + ENTRY * (first - 1) + 1] >= value:
         first -= 1
     # entries first .. place-1 are overshadowed: replace them by the new one
     arena.move(shard, address + ENTRY * place, address + ENTRY * (first + 1), ENTRY * (end - place))
     words[address + ENTRY * first] = time
-    floats[address + ENTRY * first + 1] = value
+    words[address + ENTRY * first + 1] = value
     ints[key, at + END] = end - (place - first) + 1
 
 

@@ -9,7 +9,11 @@ plain Python, which is how their coverage is measured.
 
 from __future__ import annotations
 
+import hashlib
+import os
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
@@ -49,11 +53,30 @@ TYPES: dict[str, types.Type] = {
 }
 
 
+def _cache_folder() -> str:
+    """Where machine code is kept: one folder for each state of all the kernels' sources.
+
+    numba looks only at the file of the function itself, and would go on using code into which an older
+    version of another kernel was compiled.
+    """
+    here = Path(__file__).parent
+    digest = hashlib.sha256()
+    for source in sorted(here.glob("*.py")):
+        digest.update(source.read_bytes())
+    base = Path(numba.config.CACHE_DIR) if numba.config.CACHE_DIR else here / "__pycache__"
+    if not os.access(base if base.exists() else here, os.W_OK):
+        base = Path(tempfile.gettempdir()) / f"headwater-kernels-{os.getuid()}"
+    return str(base / f"kernels-{digest.hexdigest()[:16]}")
+
+
+CACHE_FOLDER = _cache_folder()
+
+
 def kernel(arguments: str, *, entry: bool = False, allocates: bool = False) -> Callable[[Function], Function]:
     """Compile a function for the named argument types."""
     words = [word.strip() for word in arguments.split(",")]
     bare = not entry and any(word[0].isupper() for word in words)
-    compile_: Callable[[Function], Function] = numba.njit(
+    jit: Callable[[Function], Function] = numba.njit(
         tuple(TYPES[word] for word in words),
         cache=True,
         nogil=True,
@@ -63,4 +86,12 @@ def kernel(arguments: str, *, entry: bool = False, allocates: bool = False) -> C
         no_cfunc_wrapper=not entry,
         _nrt=allocates,
     )
+
+    def compile_(function: Function) -> Function:
+        before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, CACHE_FOLDER
+        try:
+            return jit(function)
+        finally:
+            numba.config.CACHE_DIR = before
+
     return compile_

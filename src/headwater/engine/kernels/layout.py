@@ -59,6 +59,7 @@ UNIT, NUMBER, CODE = range(3)
     DECAYED,
     QUANTILE,
 ) = range(15)
+OWN_TYPE = (MIN, MAX, FIRST, LAST)  # give a value as it came, not a computed number
 
 # --- columns of the plan's tables ----------------------------------------------------------------
 G_DELAY, G_CURSOR, G_FIRST, G_END = range(4)  # groups: one per distinct delay

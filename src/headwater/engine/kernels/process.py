@@ -381,7 +381,7 @@ def _settle_cursors(shard, tables, key, time, d, s, frontier):
         behind = ints[key, c] > d or (ints[key, c] == d and ints[key, c + 1] > s)
         if covered and behind:
             ints[key, c], ints[key, c + 1] = d, s
-        elif not covered and ints[key, c] == d and ints[key, c + 1] == s:
+        elif not covered and ints[key, c] == d and ints[key, c + 1] == s and time <= frontier - cell[C_DELAY]:
             ints[key, c + 1] += 1
 
 

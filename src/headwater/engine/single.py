@@ -1,0 +1,198 @@
+"""One event and one key at a time: the short way of the live host.
+
+The kernels, the state and Polars as the evaluator of expressions are those of ``engine.state``; what is
+left out is the making of frames, groups and threads, which for a single event costs many times the work
+itself. Tests hold it equal to ``Engine.apply`` and ``Engine.read``, to the bit. Called by ``serving.live``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from headwater.core.batch import Batch
+from headwater.core.errors import DataError
+from headwater.engine import values
+from headwater.engine.kernels import layout as at
+from headwater.engine.kernels.process import NEWEST
+from headwater.engine.run import Engine
+from headwater.engine.shard import look, run, work_space
+from headwater.engine.state import ViewState
+
+
+class Single:
+    """Takes single events into an engine and reads single keys from it. Not safe to share between threads.
+
+    Args:
+        engine: whose state it is; it may be used beside this, between calls.
+
+    Example:
+        >>> import headwater as hw
+        >>> payments = hw.Stream("payments", schema={"at": pl.Datetime("us", "UTC"), "who": pl.Int64,
+        ...                                          "amount": pl.Float64}, time="at")
+        >>> view = hw.FeatureView("v", stream=payments, key="who",
+        ...                       features={"spent": hw.sum("amount", over="7d"), "n": hw.count(over="7d")})
+        >>> single = Single(Engine([view]))
+        >>> frame = pl.DataFrame({"at": [5], "who": [1], "amount": [2.0]}, schema=payments.schema)
+        >>> single.apply(Batch("payments", np.array([0]), np.array([5]), np.array([5]), frame))
+        >>> single.read("v", 1, 5), single.newest({"who": 1})
+        ((2.0, 1), 5)
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._views = {name: _View(state) for name, state in engine.states.items()}
+        self._streams: dict[str, _Stream] = {}
+        for name in dict.fromkeys(state.view.stream.name for state in engine.states.values()):
+            own = [view for view in self._views.values() if view.stream == name]
+            self._streams[name] = _Stream(own)
+
+    @property
+    def offset(self) -> int:
+        """The last place in the log that was taken in, -1 before the first."""
+        return self._engine.offset
+
+    def apply(self, batch: Batch) -> None:
+        """Take in a batch of one stream, behind all those taken in before."""
+        if len(batch) != 1:
+            self._engine.apply(batch)
+            return
+        if batch.stream in self._streams:
+            self._streams[batch.stream].apply(batch.frame, int(batch.time[0]), int(batch.offset[0]))
+        self._engine.offset = max(self._engine.offset, int(batch.offset[0]))
+
+    def read(self, view: str, key: Any, t: int) -> tuple[Any, ...]:
+        """The view's outputs as of ``t``, as Python values in their order; null is None. Changes nothing.
+
+        Raises:
+            DataError: the key is of another type, or the time reaches behind what the state keeps.
+        """
+        return self._views[view].read(key, t)
+
+    def newest(self, keys: Mapping[str, Any]) -> int | None:
+        """The newest event time that any of the keys has seen in any view, or None if none has seen one."""
+        seen = (
+            view.newest(keys[view.key])
+            for view in self._views.values()
+            if view.key in keys  # key column to the entity's key
+        )
+        found = max(seen, default=at.NEVER)
+        return None if found == at.NEVER else found
+
+
+class _Stream:
+    """The views of one stream: their expressions go through one call of Polars."""
+
+    def __init__(self, views: list[_View]) -> None:
+        self._views = views
+        self._wanted: list[pl.Expr] = []
+        self._parts: list[tuple[_View, slice]] = []
+        for view in views:
+            start = len(self._wanted)
+            wanted = [pl.col(view.key), *values.scalars(view.state.plan)]
+            self._wanted += [expr.alias(f"{start + i}") for i, expr in enumerate(wanted)]
+            self._parts.append((view, slice(start, len(self._wanted))))
+
+    def apply(self, frame: pl.DataFrame, time: int, offset: int) -> None:
+        row = frame.select_seq(self._wanted).row(0)
+        for view, part in self._parts:
+            view.lay(row[part])
+        for view in self._views:
+            view.take(time, offset)
+
+
+class _View:
+    """One view's state with room for a single event and a single reading."""
+
+    def __init__(self, state: ViewState) -> None:
+        self.state = state
+        self.stream = state.view.stream.name
+        self.key = state.view.key
+        self._dtype = state.view.stream.schema[state.view.key]
+        self._numbers: dict[Any, int] = {}  # keys never change their number
+        self._unknown: dict[Any, int] = {}  # how many keys there were when this one was none of them
+        self._shards = len(state.memories)
+        self._work = work_space()
+        self._local = np.zeros(1, dtype=np.int64)
+        self._time = np.zeros(1, dtype=np.int64)
+        self._place = np.zeros(1, dtype=np.int64)
+        self._out = np.empty((len(state.plan.tables.cells), 1), dtype=np.float64)
+        self._run = np.array([[0, 0, 1]], dtype=np.int64)
+        self._items = _room(len(state.plan.columns), len(state.plan.conditions))
+        self._encode = values.Encoder(state.plan, state.book)
+        self._decode = values.Decoder(state.plan, state.book)
+        self._number = -1
+
+    def lay(self, row: tuple[Any, ...]) -> None:
+        """Make ready an event: its key, columns and conditions."""
+        self._encode(row[1:], self._items.columns, self._items.flags)
+        self._number = self._number_of(row[0], add=True)
+
+    def take(self, time: int, offset: int) -> None:
+        """Take in the event that was laid."""
+        memory = self.state.memories[self._number % self._shards]
+        local = self._number // self._shards
+        memory.admit(local + 1)
+        self._items.time[0], self._items.offset[0], self._run[0, 0] = time, offset, local
+        run(memory, self.state.plan, self._items, self._run, self._work, self._out)
+
+    def read(self, key: Any, t: int) -> tuple[Any, ...]:
+        number = self._number_of(key, add=False)
+        memory = self.state.memories[number % self._shards]
+        local = number // self._shards
+        if number < 0 or local >= memory.keys:
+            self._out[:, 0] = self.state.plan.blank
+            return self._decode(self._out)
+        self._local[0], self._time[0] = local, t
+        bad = look(
+            memory, self.state.plan, self._local, self._time, NEWEST, self._place, self._work, self._out
+        )
+        if bad >= 0:  # the long way says what is wrong
+            return self.state.read(pl.Series([key], dtype=self._dtype), self._time).row(0)
+        return self._decode(self._out)
+
+    def newest(self, key: Any) -> int:
+        number = self._number_of(key, add=False)
+        memory = self.state.memories[number % self._shards]
+        if number < 0 or number // self._shards >= memory.keys:
+            return at.NEVER
+        return int(memory.shard.ints[number // self._shards, at.FRONTIER])
+
+    def _number_of(self, key: Any, *, add: bool) -> int:
+        number = self._numbers.get(key, -1)
+        if number >= 0 or (not add and self._unknown.get(key) == self.state.keys.count):
+            return number
+        try:
+            series = pl.Series([key], dtype=self._dtype)
+        except (TypeError, pl.exceptions.PolarsError):
+            raise DataError.of(
+                "a key has another type than the stream's",
+                expected=str(self._dtype),
+                got=type(key).__name__,
+                where=self.key,
+                do="give the key in the stream's type",
+            ) from None
+        number = int(self.state.keys.number(series, add=add)[0])
+        if number >= 0:
+            self._numbers[key] = number
+            self._unknown.pop(key, None)
+        else:
+            self._unknown[key] = self.state.keys.count
+        return number
+
+
+def _room(columns: int, flags: int) -> at.Items:
+    """Items for a single event that nobody reads out."""
+    words = np.zeros((columns, 1), dtype=np.int64)
+    return at.Items(
+        time=np.zeros(1, dtype=np.int64),
+        offset=np.zeros(1, dtype=np.int64),
+        kind=np.zeros(1, dtype=np.uint8),
+        emit=np.full(1, -1, dtype=np.int64),
+        columns=words,
+        values=words.view(np.float64),
+        flags=np.zeros((flags, 1), dtype=np.uint8),
+    )
