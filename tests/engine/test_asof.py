@@ -5,8 +5,9 @@ A row at ``t`` knows what had arrived by ``t``, and sees of it what its windows 
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 import polars as pl
@@ -206,6 +207,79 @@ def test_the_future_leaves_no_trace(case: Case) -> None:
     first = min(case.asks, key=lambda ask: ask.time)
     past = Case(case.views, case.log[: case.arrived(first.time)], [first])
     assert bits(ASOF.answers(past)) == bits(ASOF.answers(Case(case.views, case.log, [first])))
+
+
+PRAGUE = pl.Datetime("ms", "Europe/Prague")
+NOON = datetime(2026, 2, 28, 12, tzinfo=ZoneInfo("Europe/Prague"))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "values"),
+    [
+        (pl.Int8, [-128, 127, 0]),
+        (pl.UInt8, [255, 0, 1]),
+        (pl.UInt32, [2**32 - 1, 0, 1]),
+        (pl.Float32, [0.5, -2.0, 0.0]),
+        (pl.Categorical, ["b", "a", "c"]),
+        (pl.String, ["b", "", "a"]),
+        (pl.Enum(["z", "a"]), ["a", "z", "a"]),
+        (pl.Boolean, [False, True, False]),
+        (pl.Date, [date(1850, 1, 1), date(2112, 1, 1), date(1970, 1, 1)]),
+        (PRAGUE, [NOON, NOON + timedelta(days=1), NOON - timedelta(days=1)]),
+        (pl.Datetime("ns", "UTC"), [NOON, NOON + timedelta(microseconds=1), NOON]),
+    ],
+    ids=str,
+)
+def test_columns_of_every_type(dtype: Any, values: list[Any]) -> None:
+    stream = hw.Stream("s", {"who": pl.String, "time": WHEN, "x": dtype})
+    ever = {"first": hw.first("x"), "last": hw.last("x"), "kinds": hw.distinct("x")}
+    own = hw.FeatureView("v", stream, key="who", features=ever)
+    rows = [("ada", i, value) for i, value in enumerate([*values, None])]
+    events = pl.DataFrame(rows, schema=dict(stream.schema), orient="row")
+    found = hw.asof([own], {"s": events}, spine((9, "ada"), (9, "bob")))
+    assert found.schema["first"] == found.schema["last"] == stream.schema["x"]
+    assert found.select("first", "last", "kinds").rows() == [
+        (values[0], values[-1], len(set(values))),
+        (None, None, 0),
+    ]
+
+
+#   whole numbers beyond those that the engine holds: exact, or refused with a letter; nothing else
+@pytest.mark.parametrize(
+    ("dtype", "values"), [(pl.UInt64, [2**64 - 1, 2**63, 2**63 + 1]), (pl.Int64, [-(2**63), 2**63 - 1, 0])]
+)
+def test_the_ends_of_the_whole_numbers(dtype: Any, values: list[int]) -> None:
+    stream = hw.Stream("s", {"who": dtype, "time": WHEN, "x": dtype})
+    over = {
+        "n": hw.count(),
+        "first": hw.first("x"),
+        "last": hw.last("x"),
+        "low": hw.min("x"),
+        "high": hw.max("x"),
+    }
+    own = hw.FeatureView("v", stream, key="who", features=over)
+    events = pl.DataFrame([(value, 0, value) for value in values], schema=dict(stream.schema), orient="row")
+    try:
+        found = hw.asof([own], {"s": events}, events.select("who", "time"))
+    except DataError:
+        return
+    assert found.select("n", "first", "last", "low", "high").rows() == [(1, v, v, v, v) for v in values]
+
+
+@pytest.mark.parametrize(
+    "dtype", [pl.Date, pl.Datetime("ms", "UTC"), pl.Datetime("ns", "Europe/Prague")], ids=str
+)
+def test_the_time_of_a_stream_may_have_any_unit_and_zone(dtype: Any) -> None:
+    stream = hw.Stream("s", {"who": pl.String, "on": dtype}, time="on")
+    own = hw.FeatureView("v", stream, key="who", features={"n": hw.count(over="2d")})
+    days = [datetime(2026, 3, day, tzinfo=UTC) for day in (27, 28, 29, 30)]  # summer time begins
+    asked = pl.DataFrame({"who": ["ada"] * 4, "time": days}, schema_overrides={"time": WHEN})
+    if dtype == pl.Date:
+        moments = asked["time"].dt.date()
+    else:
+        moments = asked["time"].dt.convert_time_zone(dtype.time_zone).dt.cast_time_unit(dtype.time_unit)
+    found = hw.asof([own], {"s": pl.DataFrame({"who": ["ada"] * 4, "on": moments})}, asked)
+    assert found["n_2d"].to_list() == [1, 2, 2, 2]
 
 
 SAME = view({"s": hw.count()}, name="other")
