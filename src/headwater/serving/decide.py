@@ -1,0 +1,66 @@
+"""From a score to a decision: the policy's band, the reasons, and the record of all that it rested on.
+
+Called by the edges and by ``replay``; what comes out is kept by ``store.decisions``.
+"""
+
+from __future__ import annotations
+
+from headwater.core.errors import ModelError
+from headwater.definitions.compile import content_hash
+from headwater.definitions.policy import Policy
+from headwater.serving.live import Scored
+from headwater.serving.reasons import reasons
+from headwater.serving.scoring import Scoring
+from headwater.store.decision import Decision, numbers
+
+
+class Decider:
+    """One policy on one version of its model.
+
+    Args:
+        policy: bands and reasons.
+        scoring: the model.
+
+    Attributes:
+        policy_hash: of the policy's definition.
+
+    Raises:
+        ModelError: the policy is for another model.
+    """
+
+    def __init__(self, policy: Policy, scoring: Scoring) -> None:
+        if policy.model.name != scoring.model.name:
+            raise ModelError.of(
+                "a policy cannot decide on the score of another model",
+                expected=policy.model.name,
+                got=scoring.model.name,
+                where=policy.name,
+                do="name the policy's own model",
+            )
+        self.policy = policy
+        self.scoring = scoring
+        self.policy_hash = content_hash(policy)
+
+    def decide(self, scored: Scored, at: int) -> Decision:
+        """Decide on a score.
+
+        Args:
+            scored: as from ``Live.score``, or of a refresh.
+            at: now, microseconds UTC.
+        """
+        return Decision(
+            model=scored.model,
+            model_digest=self.scoring.digest,
+            definition_hash=self.scoring.definition_hash,
+            policy=self.policy.name,
+            policy_hash=self.policy_hash,
+            keys=dict(scored.keys),
+            time=scored.time,
+            offset=scored.offset,
+            decided_at=at,
+            request=dict(scored.request),
+            features=numbers(self.scoring.names, scored.x),
+            score=scored.score,
+            band=self.policy.band(scored.score),
+            reasons=reasons(self.policy, self.scoring, scored.x),
+        )

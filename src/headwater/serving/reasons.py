@@ -1,0 +1,99 @@
+"""From contributions to reasons: what moved a score towards the worse, in words.
+
+A policy's later bands are the worse ones, so a reason is what pushed the score up. Contributions under one
+text are added first, those that pull down included: a text whose inputs cancel each other explains nothing.
+A value that is just the usual one (the training median, or null where null is usual) leads no reason, for
+nobody could be told that it is out of the ordinary. At most four are named, as adverse-action practice has
+it (Regulation B, official interpretation of 12 CFR 1002.9(b)(2)). Called by ``decide`` and ``replay``.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+from headwater.definitions.policy import Policy
+from headwater.models.inputs import Inputs
+from headwater.models.reference import Reference
+from headwater.serving.scoring import Float64, Scoring
+from headwater.store.decision import Reason
+
+_SPAN = re.compile(r"^(.*)_(\d+)(us|ms|s|m|h|d|w)$")
+_UNITS = {"w": "week", "d": "day", "h": "hour", "m": "minute", "s": "second"}
+
+
+def reasons(policy: Policy, scoring: Scoring, x: Float64) -> tuple[Reason, ...]:
+    """The reasons for a score, the strongest first.
+
+    Args:
+        policy: texts, and how many at most.
+        scoring: the model.
+        x: the feature vector, shape (f,).
+
+    Returns:
+        None at all if nothing out of the ordinary pushed the score up.
+    """
+    moved, _ = scoring.contributions(x)
+    inputs, references = scoring.artifact.inputs, scoring.artifact.references
+    groups: dict[str, list[Reason]] = {}
+    for name, value, contribution in zip(scoring.names, x.tolist(), moved.tolist(), strict=True):
+        found = None if math.isnan(value) else value
+        usual = _usual(references.get(name))
+        text = policy.reasons.get(name) or readable(name, found, usual)
+        reason = Reason(text, name, *_shown(inputs, name, found, usual), contribution)
+        groups.setdefault(text, []).append(reason)
+    merged = [one for group in groups.values() if (one := _merged(group)) is not None]
+    merged.sort(key=lambda reason: -reason.contribution)  # stable: equal ones in the order of the inputs
+    return tuple(merged[: policy.max_reasons])
+
+
+def readable(name: str, value: float | None, usual: float | None) -> str:
+    """A text for an input that the policy has none for.
+
+    Example:
+        >>> readable("transfers_in_30d", 0.0, 2.0)
+        'Transfers in (30 days) lower than usual'
+        >>> readable("income", None, 2000.0)
+        'Income unknown'
+    """
+    spanned = _SPAN.match(name)
+    words = (spanned.group(1) if spanned else name).replace("_", " ").strip() or name
+    subject = words[0].upper() + words[1:]
+    if spanned and spanned.group(3) in _UNITS:
+        number = int(spanned.group(2))
+        subject += f" ({number} {_UNITS[spanned.group(3)]}{'' if number == 1 else 's'})"
+    if value is None:
+        return f"{subject} unknown"
+    if usual is None or math.isnan(usual):
+        return f"{subject} out of the ordinary"
+    return f"{subject} {'higher' if value > usual else 'lower'} than usual"
+
+
+def _usual(reference: Reference | None) -> float | None:
+    """The median in training; None where null is the usual case."""
+    if reference is None or 2 * reference.nulls > reference.rows or math.isnan(reference.median):
+        return None
+    return reference.median
+
+
+def _shown(
+    inputs: Inputs, name: str, value: float | None, usual: float | None
+) -> tuple[float | str | None, float | str | None]:
+    """Value and reference, as categories where the input is text."""
+    if name not in inputs.categories:
+        return value, usual
+    known = inputs.categories[name]
+    return (
+        None if value is None else inputs.text(name, value),
+        None if usual is None or not known else inputs.text(name, round(usual)),
+    )
+
+
+def _merged(group: list[Reason]) -> Reason | None:
+    """One reason for inputs that share a text, or None if they do not push the score up."""
+    total = math.fsum(reason.contribution for reason in group)
+    telling = [reason for reason in group if reason.contribution > 0 and reason.value != reason.reference]
+    if total <= 0 or not telling:
+        return None
+    lead = max(telling, key=lambda reason: reason.contribution)
+    return Reason(lead.text, lead.feature, lead.value, lead.reference, total)
