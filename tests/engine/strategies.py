@@ -23,7 +23,7 @@ from headwater.core.instant import EARLIEST, LATEST
 from tests.engine.cases import Ask, Case, Event, payments, profiles, view
 
 trials = settings(
-    max_examples=25 * int(os.environ.get("HEADWATER_TRIALS", "1")),
+    max_examples=10 * int(os.environ.get("HEADWATER_TRIALS", "1")),
     deadline=None,
     suppress_health_check=[
         HealthCheck.too_slow,
