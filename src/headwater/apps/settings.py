@@ -1,4 +1,4 @@
-"""The settings: where the project file, the data and the model registry are. The one reader of the environment.
+"""The settings: where project file, data and model registry are. The one reader of the environment.
 
 An option on the command line wins over its environment variable, which wins over the default. Made once by
 the edge (``cli``), then handed down; ``docs/reference/settings.md`` is generated from :data:`SETTINGS`.
@@ -10,6 +10,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from headwater.store.folder import DataFolder
 
 PROJECT_FILE = "project.py"
 DATA_FOLDER = ".headwater"
@@ -47,7 +49,10 @@ SETTINGS: tuple[Setting, ...] = (
         "Where runs and models are kept, if not in the data folder: an MLflow server or another store.",
     ),
     Setting(
-        "HEADWATER_DEBUG", None, "0", "1 shows the traceback of an unexpected failure and the libraries' warnings."
+        "HEADWATER_DEBUG",
+        None,
+        "0",
+        "1 shows the traceback of an unexpected failure and the libraries' warnings.",
     ),
     Setting("NO_COLOR", None, "not set", "Any value: no colours in tables and messages."),
 )
@@ -103,7 +108,7 @@ class Settings:
     @property
     def log(self) -> Path:
         """The event log's file."""
-        return self.data / "events.log"
+        return DataFolder(self.data).log
 
     @property
     def applied(self) -> Path:

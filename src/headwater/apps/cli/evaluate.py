@@ -17,11 +17,15 @@ from headwater.training.evaluate import judge
 
 @click.command("evaluate")
 @click.argument("model", required=False)
-@click.option("--version", "which", **WHICH)
+@WHICH
 @click.option("--from", "start", type=MOMENT, help="Only observations from this time on.")
 @click.option("--to", "end", type=MOMENT, help="Only observations before this time.")
-@click.option("--cards-at", metavar="K", type=click.IntRange(1), multiple=True, help="Card precision at K. Repeatable.")
-@click.option("--bootstrap", type=click.IntRange(0), default=200, show_default=True, help="Resamples for intervals.")
+@click.option(
+    "--cards-at", metavar="K", type=click.IntRange(1), multiple=True, help="Card precision at K. Repeatable."
+)
+@click.option(
+    "--bootstrap", type=click.IntRange(0), default=200, show_default=True, help="Resamples for intervals."
+)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the resamples.")
 @at_workplace
 def command(
@@ -35,14 +39,18 @@ def command(
 ) -> None:
     """Judge a registered model on a stretch of the log.
 
-    Builds the rows of that stretch by replay, scores them as a decision would, and compares with what came true.
-    Rows whose label is not known yet do not count. Name a stretch that the model has not learned from.
+    Builds the rows of that stretch by replay, scores them as a decision would, and compares with what came
+    true. Rows whose label is not known yet do not count. Name a stretch that the model has not learned
+    from.
     """
     opened = open_model(work, model, which)
     with work.reading() as log:
         rows = build(opened.model, log, start, end)
-    judged = judge(opened.artifact, opened.scorer, rows, policy=opened.policy, **options)
-    document = _document(opened, rows) | {"evaluation": judged.evaluation.to_json(), "importance": judged.importance}
+    judged = judge(opened.scoring.artifact, opened.scoring.scorer, rows, policy=opened.policy, **options)
+    document = _document(opened, rows) | {
+        "evaluation": judged.evaluation.to_json(),
+        "importance": judged.importance,
+    }
     if screen.as_json:
         screen.write(document)
         return
@@ -51,13 +59,13 @@ def command(
     print_evaluation(screen, document["evaluation"])
     if document["seen"]:
         screen.note(
-            f"{document['seen']:,} of these rows were observed up to {document['built_until']}, the end of the set that"
-            " this model came from; it may have learned from them"
+            f"{document['seen']:,} of these rows were observed up to {document['built_until']}, the end of"
+            " the set that this model came from; it may have learned from them"
         )
 
 
 def _document(opened: Opened, rows: TrainingSet) -> dict[str, Any]:
-    built = int(opened.artifact.manifest["mature_until"])
+    built = int(opened.scoring.artifact.manifest["mature_until"])
     return {
         "model": opened.model.name,
         "version": version_json(opened.version),

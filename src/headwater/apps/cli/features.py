@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import click
@@ -18,25 +18,37 @@ from headwater.definitions.view import FeatureView
 from headwater.engine.asof import asof_batches
 from headwater.training.history import gather
 
-_SHOWN = 20
+_SHOWN, _ACROSS, _NARROW = 20, 5, 12
 _CLOCK = pl.Datetime("us", "UTC")
 
 
 @click.command("features")
 @click.argument("spine", metavar="SPINE")
-@click.option("--view", "views", metavar="NAME", multiple=True, help="Only this view. Repeatable.  [default: all]")
-@click.option("--time", "time", metavar="COLUMN", default="time", show_default=True, help="The column with the time.")
+@click.option(
+    "--view", "views", metavar="NAME", multiple=True, help="Only this view. Repeatable.  [default: all]"
+)
+@click.option(
+    "--time", "time", metavar="COLUMN", default="time", show_default=True, help="The column with the time."
+)
 @click.option("--out", metavar="FILE", help="Write all rows here: .csv, .parquet or .ndjson.")
-@click.option("--separator", metavar="CHAR", default=",", show_default=True, help="Between the fields of a CSV file.")
+@click.option(
+    "--separator", metavar="CHAR", default=",", show_default=True, help="Between the fields of a CSV file."
+)
 @at_workplace
 def command(
-    work: Workplace, screen: Screen, spine: str, views: tuple[str, ...], time: str, out: str | None, separator: str
+    work: Workplace,
+    screen: Screen,
+    spine: str,
+    views: tuple[str, ...],
+    time: str,
+    out: str | None,
+    separator: str,
 ) -> None:
     """Compute features as of the rows of a file.
 
-    SPINE is a CSV, Parquet or NDJSON file with a column for each key and a time. Its rows come back in their order,
-    none lost, with one column per feature: what was known at that time, and nothing of what came after. A key
-    without events has the features of an empty window.
+    SPINE is a CSV, Parquet or NDJSON file with a column for each key and a time. Its rows come back in
+    their order, none lost, with one column per feature: what was known at that time, and nothing of what
+    came after. A key without events has the features of an empty window.
     """
     write = None if out is None else _writer(Path(out))
     asked = _views(work.project, views)
@@ -52,9 +64,7 @@ def command(
     elif out is not None:
         screen.say(f"{found.height:,} rows with {found.width - rows.width} features each are in {out}.")
     else:
-        screen.table(None, found.columns, found.head(_SHOWN).rows(), numbers=_numeric(found))
-        if found.height > _SHOWN:
-            screen.note(f"the first {_SHOWN} of {found.height:,} rows; --out FILE writes all")
+        _print(screen, found, {view.key for view in asked})
 
 
 def _views(project: Project, names: Sequence[str]) -> list[FeatureView]:
@@ -89,7 +99,7 @@ def _typed(path: Path, series: pl.Series, dtype: pl.DataType) -> pl.Series:
 
 
 def _writer(path: Path) -> Callable[[pl.DataFrame], None]:
-    """What writes a frame into this file, whole or not at all; complains of an ending that it does not know."""
+    """What writes a frame into this file, whole or not at all."""
     kinds: dict[str, Callable[[pl.DataFrame, Path], object]] = {
         ".csv": lambda frame, file: frame.write_csv(file, datetime_format="%Y-%m-%dT%H:%M:%S%.fZ"),
         ".parquet": lambda frame, file: frame.write_parquet(file),
@@ -107,5 +117,16 @@ def _writer(path: Path) -> Callable[[pl.DataFrame], None]:
     return write
 
 
-def _numeric(frame: pl.DataFrame) -> list[str]:
-    return [name for name, dtype in frame.schema.items() if dtype.is_numeric()]
+def _print(screen: Screen, found: pl.DataFrame, keys: Collection[str]) -> None:
+    """One line per row; where there are many features, one line per feature."""
+    shown = found.with_columns(pl.col(list(keys)).cast(pl.String))  # a key is a name, not a number
+    if found.width <= _NARROW:
+        numbers = [name for name, dtype in shown.schema.items() if dtype.is_numeric()]
+        screen.table(None, shown.columns, shown.head(_SHOWN).rows(), numbers=numbers)
+    else:
+        columns = [f"row {row + 1}" for row in range(min(found.height, _ACROSS))]
+        lines = [(column.name, *column.head(_ACROSS)) for column in shown.iter_columns()]
+        screen.table(None, ("column", *columns), lines, numbers=columns)
+    most = _SHOWN if found.width <= _NARROW else _ACROSS
+    if found.height > most:
+        screen.note(f"the first {most} of {found.height:,} rows; --out FILE writes all")

@@ -23,24 +23,32 @@ from headwater.definitions.stream import Stream
 @click.argument("files", nargs=-1, required=True, metavar="FILES...")
 @click.option("--stream", metavar="NAME", help="The stream of files that name none.")
 @click.option(
-    "--map", "mapped", metavar="COLUMN=NAME", multiple=True, help="The file calls this column otherwise. Repeatable."
+    "--map",
+    "mapped",
+    metavar="COLUMN=NAME",
+    multiple=True,
+    help="The file calls this column otherwise. Repeatable.",
 )
 @click.option("--arrival", metavar="NAME", help="The files' column that says when each event became known.")
 @click.option("--ignore-extra", is_flag=True, help="Drop columns that are not declared, instead of refusing.")
-@click.option("--separator", metavar="CHAR", default=",", show_default=True, help="Between the fields of a CSV file.")
+@click.option(
+    "--separator", metavar="CHAR", default=",", show_default=True, help="Between the fields of a CSV file."
+)
 @click.option("--whole", is_flag=True, help="A CSV file is whole though no line break follows its last row.")
-@click.option("--again", is_flag=True, help="Import a file into a stream without ids though it was imported before.")
+@click.option(
+    "--again", is_flag=True, help="Import a file into a stream without ids though it was imported before."
+)
 @at_workplace
 def command(work: Workplace, screen: Screen, files: tuple[str, ...], **options: Any) -> None:
     """Bring events from files into the log.
 
-    FILES are CSV, Parquet or NDJSON, written as stream=path, or as a path alone where the project has one stream,
-    --stream names it, or the file is called like its stream. Give the files of all streams in one call: their
-    events are merged by time, as they would have arrived.
+    FILES are CSV, Parquet or NDJSON, written as stream=path, or as a path alone where the project has one
+    stream, --stream names it, or the file is called like its stream. Give the files of all streams in one
+    call: their events are merged by time, as they would have arrived.
 
-    Every file is read to its end before anything is appended. A row that does not fit goes to the dead letters
-    with its reason. Importing the same again changes nothing in streams that have ids, so an import that was
-    interrupted is simply run again.
+    Every file is read to its end before anything is appended. A row that does not fit goes to the dead
+    letters with its reason. Importing the same again changes nothing in streams that have ids, so an import
+    that was interrupted is simply run again.
     """
     if len(options["separator"]) != 1:
         raise click.UsageError("--separator takes one character")
@@ -58,14 +66,17 @@ def command(work: Workplace, screen: Screen, files: tuple[str, ...], **options: 
         end = log.end()
     work.apply()
     if screen.as_json:
-        screen.write({"log": str(work.settings.log), "events": end, "files": [_plain(one) for one in reports]})
+        screen.write(
+            {"log": str(work.settings.log), "events": end, "files": [_plain(one) for one in reports]}
+        )
     else:
         _print(screen, reports, end)
 
 
 def _print(screen: Screen, reports: Sequence[Report], end: int) -> None:
     rows = [
-        (one.stream, one.file, one.received, one.accepted, one.duplicates, one.refused.total()) for one in reports
+        (one.stream, one.file, one.received, one.accepted, one.duplicates, one.refused.total())
+        for one in reports
     ]
     columns = ("stream", "file", "rows", "new", "known", "refused")
     screen.table(None, columns, rows, numbers=columns[2:])
@@ -104,7 +115,11 @@ def _sources(
             one,
             path,
             keys=sorted({view.key for view in project.views if view.stream.name == one.name}),
-            columns={ours: theirs for name, ours, theirs in renames if name in (None, one.name) and ours in one.schema},
+            columns={
+                ours: theirs
+                for name, ours, theirs in renames
+                if name in (None, one.name) and ours in one.schema
+            },
             arrival=arrival,
             form=Form(separator, whole),
             extra=ignore_extra,
@@ -125,7 +140,9 @@ def _pair(text: str, named: str | None, streams: dict[str, Stream]) -> tuple[Str
     stem = Path(text).stem
     if stem in streams:
         return streams[stem], Path(text)
-    raise click.UsageError(f"which stream is {text} of? Write stream={text}, with one of {', '.join(streams)}")
+    raise click.UsageError(
+        f"which stream is {text} of? Write stream={text}, with one of {', '.join(streams)}"
+    )
 
 
 def _stream(name: str, streams: dict[str, Stream]) -> Stream:

@@ -18,12 +18,12 @@ class LazyGroup(click.Group):
 
     Args:
         name: as it is called.
-        help: one line.
+        summary: its help, one line.
         table: command to its module and its line of help, in the order of the list.
     """
 
-    def __init__(self, name: str, help: str, table: Mapping[str, tuple[str, str]]) -> None:
-        super().__init__(name, help=help, context_settings={"help_option_names": ["-h", "--help"]})
+    def __init__(self, name: str, summary: str, table: Mapping[str, tuple[str, str]]) -> None:
+        super().__init__(name, help=summary, context_settings={"help_option_names": ["-h", "--help"]})
         self.table = table
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's shape

@@ -9,17 +9,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import click
+
 from headwater.apps.cli.screen import Screen
 from headwater.apps.cli.workplace import Workplace
 from headwater.definitions.compile import content_hash
 from headwater.definitions.model import Model
 from headwater.definitions.policy import Policy
-from headwater.models.artifact import Artifact
 from headwater.models.registry import CHAMPION, Registry, Version
-from headwater.models.scorer import Scorer, scorer_for
+from headwater.serving.scoring import Scoring
 from headwater.training.train import find_model, find_policy, open_registry
 
-WHICH = {"metavar": "WHICH", "default": CHAMPION, "show_default": True, "help": "A version's number or alias."}
+WHICH = click.option(
+    "--version",
+    "which",
+    metavar="WHICH",
+    default=CHAMPION,
+    show_default=True,
+    help="A version's number or alias.",
+)
 
 
 @dataclass(frozen=True)
@@ -29,8 +37,7 @@ class Opened:
     model: Model
     policy: Policy | None
     version: Version
-    artifact: Artifact
-    scorer: Scorer
+    scoring: Scoring
 
 
 def registry_of(work: Workplace) -> Registry:
@@ -54,8 +61,7 @@ def open_model(work: Workplace, name: str | None, which: str) -> Opened:
     wanted = int(which) if which.isdecimal() else which
     version = registry.version(model.name, wanted)
     artifact = registry.load(model.name, version.number, definition_hash=content_hash(model))
-    scorer = scorer_for(artifact.estimator, artifact.inputs.names, artifact.background)
-    return Opened(model, find_policy(work.project, model), version, artifact, scorer)
+    return Opened(model, find_policy(work.project, model), version, Scoring(model, artifact, version.digest))
 
 
 def version_json(version: Version | None) -> dict[str, Any] | None:
@@ -84,14 +90,15 @@ def print_evaluation(screen: Screen, evaluation: Mapping[str, Any]) -> None:
         screen: where to.
         evaluation: as from ``Evaluation.to_json``.
     """
-    figures = evaluation["figures"]
     rows = [
-        (name.replace("_", " "), figure["value"], figure["low"], figure["high"])
-        for name, figure in figures.items()
+        (name.replace("_", " "), *map(_four, figure))
+        for name, figure in evaluation["figures"].items()
         if not name.startswith("band_")
     ]
     title = f"On {evaluation['rows']:,} rows, {evaluation['positives']:,} of them positive"
-    screen.table(title, ("figure", "value", "from", "to (95 %)"), rows, numbers=("value", "from", "to (95 %)"))
+    screen.table(
+        title, ("figure", "value", "from", "to (95 %)"), rows, numbers=("value", "from", "to (95 %)")
+    )
     if evaluation["bands"]:
         bands = [
             (
@@ -99,10 +106,14 @@ def print_evaluation(screen: Screen, evaluation: Mapping[str, Any]) -> None:
                 band["lowest"],
                 band["rows"],
                 band["positives"],
-                figures[f"band_{band['name']}_share"]["value"],
-                figures[f"band_{band['name']}_rate"]["value"],
+                _four(band["share"][0]),
+                _four(band["rate"][0]),
             )
             for band in evaluation["bands"]
         ]
         columns = ("band", "from score", "rows", "positives", "share", "rate")
         screen.table("Bands of the policy", columns, bands, numbers=columns[1:])
+
+
+def _four(figure: float | None) -> str | None:
+    return None if figure is None else f"{figure:.4f}"

@@ -20,14 +20,14 @@ NEWEST = "newest"
 class _Moment(click.ParamType[int]):
     name = "time"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ARG002
+    def convert(self, value: Any, param: object, ctx: object) -> int:  # noqa: ARG002 - click's shape
         return value if isinstance(value, int) else read_moment(str(value))
 
 
 class _Span(click.ParamType[int]):
     name = "span"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ARG002
+    def convert(self, value: Any, param: object, ctx: object) -> int:  # noqa: ARG002 - click's shape
         return value if isinstance(value, int) else span(str(value))
 
 

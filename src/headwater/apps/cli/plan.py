@@ -1,4 +1,4 @@
-"""``headwater plan``: the project's definitions as tables, their hash, and what changed since they were applied.
+"""``headwater plan``: the project's definitions as tables, their hash, and what changed since.
 
 Definitions are applied by ``import`` and ``train``. Changes nothing.
 """
@@ -56,7 +56,10 @@ def _document(work: Workplace) -> dict[str, Any]:
         "applied_hash": None if before is None else hash_of(before),
         "changes": None
         if changes is None
-        else [{"path": change.path, "old": change.old, "new": change.new, "text": str(change)} for change in changes],
+        else [
+            {"path": change.path, "old": change.old, "new": change.new, "text": str(change)}
+            for change in changes
+        ],
         "views": {view.name: view_hash(view) for view in project.views},
         "models": {model.name: content_hash(model) for model in project.models},
         "definition": definition,
@@ -115,7 +118,8 @@ def _models(screen: Screen, project: Project) -> None:
 
 def _policies(screen: Screen, project: Project) -> None:
     rows = [
-        (policy.name, policy.model.name, _bands(policy.bands), len(policy.reasons)) for policy in project.policies
+        (policy.name, policy.model.name, _bands(policy.bands), len(policy.reasons))
+        for policy in project.policies
     ]
     if rows:
         screen.table("Policies", ("policy", "model", "bands", "reasons"), rows, numbers=("reasons",))
@@ -141,7 +145,9 @@ def label_text(label: Label) -> str:
 
 def observe_text(observe: Observe) -> str:
     """When a model looks, in a few words."""
-    return f"every {span_text(observe.span)}" if isinstance(observe, Every) else f"each of {observe.stream.name}"
+    return (
+        f"every {span_text(observe.span)}" if isinstance(observe, Every) else f"each of {observe.stream.name}"
+    )
 
 
 def _retrain_text(model: Model) -> str | None:

@@ -8,8 +8,8 @@ import click
 
 from headwater.apps.cli.models import WHICH, open_model, version_json, version_text
 from headwater.apps.cli.moments import moment_of
-from headwater.apps.cli.screen import Screen
 from headwater.apps.cli.scoring import masked, personal_inputs, score_at
+from headwater.apps.cli.screen import Screen
 from headwater.apps.cli.workplace import Workplace, at_workplace
 from headwater.core.instant import iso
 
@@ -24,11 +24,17 @@ def pairs(texts: tuple[str, ...]) -> dict[str, str]:
 
 @click.command("score")
 @click.argument("model", required=False)
-@click.option("--key", "keys", metavar="KEY", multiple=True, help="Only this entity. Repeatable.  [default: all]")
+@click.option(
+    "--key", "keys", metavar="KEY", multiple=True, help="Only this entity. Repeatable.  [default: all]"
+)
 @click.option("--at", metavar="TIME", help="As of this time, or `newest`, the last arrival.  [default: now]")
-@click.option("--request", metavar="COLUMN=VALUE", multiple=True, help="A request column's value. Repeatable.")
-@click.option("--version", "which", **WHICH)
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Show the so many highest.")
+@click.option(
+    "--request", metavar="COLUMN=VALUE", multiple=True, help="A request column's value. Repeatable."
+)
+@WHICH
+@click.option(
+    "--limit", type=click.IntRange(1), default=20, show_default=True, help="Show the so many highest."
+)
 @click.option("--show-personal", is_flag=True, help="Show keys that are declared personal.")
 @at_workplace
 def command(
@@ -44,8 +50,8 @@ def command(
 ) -> None:
     """Score entities, now or at a past moment.
 
-    The highest scores first. A score as of a past moment is what a decision would have seen then: events that had
-    not arrived are not in it. JSON holds all scores, whatever the limit.
+    The highest scores first. A score as of a past moment is what a decision would have seen then: events
+    that had not arrived are not in it. JSON holds all scores, whatever the limit.
     """
     asked = pairs(request)
     opened = open_model(work, model, which)
@@ -58,7 +64,7 @@ def command(
     scored = sorted(zip(found.frame[entity], found.scores.tolist(), strict=True), key=lambda pair: -pair[1])
     rows = [
         {
-            entity: masked(entity, key, hidden),
+            "entity": masked(entity, key, hidden),
             "score": score,
             "band": None if opened.policy is None else opened.policy.band(score),
         }
@@ -66,6 +72,7 @@ def command(
     ]
     document: dict[str, Any] = {
         "model": opened.model.name,
+        "key": entity,
         "version": version_json(opened.version),
         "at": iso(moment),
         "events_seen": end,
@@ -76,7 +83,12 @@ def command(
         screen.write(document)
         return
     screen.say(f"{opened.model.name}, {version_text(document['version'])}, as of {document['at']}", "bold")
-    screen.table(None, (entity, "score", "band"), [list(row.values()) for row in rows[:limit]], numbers=("score",))
+    screen.table(
+        None,
+        (entity, "score", "band"),
+        [(str(row["entity"]), *list(row.values())[1:]) for row in rows[:limit]],
+        ("score",),
+    )
     if len(rows) > limit:
         screen.say(f"The highest {limit} of {len(rows):,}.")
     if found.unknown:

@@ -1,6 +1,7 @@
-"""Entities at a moment, from the log by replay: their features and scores. Shared by ``score`` and ``explain``.
+"""Entities at a moment, from the log by replay: features and scores, for ``score`` and ``explain``.
 
-The features are those of ``engine.asof``: what had arrived by the moment, as a live read would have given them.
+The features are those of ``engine.asof``: what had arrived by the moment, as a live read would have given
+them.
 """
 
 from __future__ import annotations
@@ -71,8 +72,8 @@ def score_at(
     asked = spine.select(model.keys).with_columns(moment)
     frame = asof_batches(model.features, batches, asked, time=time).drop(time)
     frame = frame.with_columns(spine[name] for name in model.request)
-    X = opened.artifact.inputs.matrix(frame)
-    scores = opened.scorer.score(X) if len(X) else np.empty(0)
+    X = opened.scoring.artifact.inputs.matrix(frame)
+    scores = opened.scoring.scorer.score(X) if len(X) else np.empty(0)
     unknown = int((~frame[model.entity].is_in(known.implode())).sum())
     return Scored(frame, X, scores, unknown)
 
@@ -125,10 +126,19 @@ def _entities(model: Model, batches: Mapping[str, Batch]) -> pl.Series:
 
 
 def _with_request(
-    model: Model, batches: Mapping[str, Batch], entities: pl.DataFrame, request: Mapping[str, str], *, named: bool
+    model: Model,
+    batches: Mapping[str, Batch],
+    entities: pl.DataFrame,
+    request: Mapping[str, str],
+    *,
+    named: bool,
 ) -> pl.DataFrame:
     """The entities with the model's other keys and request columns."""
-    given = [read_values(name, [text], model.columns[name]) for name, text in request.items() if name in model.request]
+    given = [
+        read_values(name, [text], model.columns[name])
+        for name, text in request.items()
+        if name in model.request
+    ]
     wanted = [name for name in (*model.keys, *model.request) if name != model.entity]
     missing = [name for name in wanted if name not in [series.name for series in given]]
     if missing and isinstance(model.observe, Each):

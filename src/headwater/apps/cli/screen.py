@@ -1,7 +1,7 @@
-"""Where a command writes: results on stdout, as tables for people or as one JSON document; progress on stderr.
+"""Where a command writes: results on stdout, as tables or as one JSON document; progress on stderr.
 
-Texts from outside (events, names) are shown as they are, never as markup or terminal commands. Called by every
-command.
+Texts from outside (events, names) are shown as they are, never as markup or terminal commands. Called by
+every command.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from rich.text import Text
 from headwater.apps.cli.failures import printable
 from headwater.core.instant import instant, iso
 
-_WIDE = 200  # columns, where nobody looks: tables in a pipe are not wrapped
+_WIDE = 1_000  # columns, where nobody looks: tables in a pipe are not wrapped
 
 
 class Advance(Protocol):
@@ -61,7 +61,11 @@ class Screen:
             self._err.print(Text(printable(text), style="yellow"), soft_wrap=True)
 
     def table(
-        self, title: str | None, columns: Sequence[str], rows: Sequence[Sequence[Any]], numbers: Sequence[str] = ()
+        self,
+        title: str | None,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[Any]],
+        numbers: Sequence[str] = (),
     ) -> None:
         """A table of the result; the columns named in ``numbers`` stand to the right."""
         table = Table(
@@ -118,6 +122,8 @@ def shown(value: Any) -> str:
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.2f}"
+    if isinstance(value, datetime):
+        return iso(instant(value))
     return str(value)
 
 

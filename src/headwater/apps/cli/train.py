@@ -21,22 +21,37 @@ _MOST = 10
 @click.option("--from", "start", type=MOMENT, help="Only observations from this time on.")
 @click.option("--to", "end", type=MOMENT, help="Only observations before this time.")
 @click.option("--known-by", type=MOMENT, help="As if nothing later had arrived.")
-@click.option("--test-from", type=MOMENT, help="Judge on the observations from here on.  [default: the last quarter]")
+@click.option(
+    "--test-from", type=MOMENT, help="Judge on the observations from here on.  [default: the last quarter]"
+)
 @click.option("--test-until", type=MOMENT, help="Judge on the observations before this time.")
-@click.option("--test-share", type=float, default=0.25, show_default=True, help="If --test-from is not given.")
-@click.option("--window", type=SPAN, help="Learn from so long a time, such as 730d.  [default: as the model says]")
-@click.option("--leave-known", is_flag=True, help="Judge no entity that is already known to be positive that day.")
-@click.option("--cards-at", metavar="K", type=click.IntRange(1), multiple=True, help="Card precision at K. Repeatable.")
-@click.option("--bootstrap", type=click.IntRange(0), default=200, show_default=True, help="Resamples for intervals.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="For what is left to chance.")
+@click.option(
+    "--test-share", type=float, default=0.25, show_default=True, help="If --test-from is not given."
+)
+@click.option(
+    "--window", type=SPAN, help="Learn from so long a time, such as 730d.  [default: as the model says]"
+)
+@click.option(
+    "--leave-known", is_flag=True, help="Judge no entity that is already known to be positive that day."
+)
+@click.option(
+    "--cards-at", metavar="K", type=click.IntRange(1), multiple=True, help="Card precision at K. Repeatable."
+)
+@click.option(
+    "--bootstrap", type=click.IntRange(0), default=200, show_default=True, help="Resamples for intervals."
+)
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="For what is left to chance."
+)
 @click.option("--no-register", is_flag=True, help="Record and register nothing.")
 @at_workplace
 def command(work: Workplace, screen: Screen, model: str | None, no_register: bool, **options: Any) -> None:
     """Train, judge and register a model.
 
-    MODEL may be left out where the project has one. The training set is built by replay: each row holds what had
-    arrived by its time. The model learns from the past, waits as long as a label takes to be known, and is judged
-    on what came then. The first version of a model becomes champion, each later one challenger.
+    MODEL may be left out where the project has one. The training set is built by replay: each row holds
+    what had arrived by its time. The model learns from the past, waits as long as a label takes to be
+    known, and is judged on what came then. The first version of a model becomes champion, each later one
+    challenger.
     """
     chosen = find_model(work.project, model)
     plan = Plan(**options)
@@ -65,7 +80,9 @@ def _print(screen: Screen, document: dict[str, Any], summary: str) -> None:
     screen.say()
     print_evaluation(screen, document["evaluation"])
     moved = list(document["importance"].items())[:_MOST]
-    screen.table("What moved the score most", ("input", "mean contribution"), moved, numbers=("mean contribution",))
+    screen.table(
+        "What moved the score most", ("input", "mean contribution"), moved, numbers=("mean contribution",)
+    )
     for note in document["notes"]:
         screen.note(note)
     if document["version"] is None:

@@ -27,8 +27,12 @@ from headwater.definitions.project import Project
 from headwater.log.embedded import EmbeddedLog
 
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of tables.")
-_PROJECT = click.option("--project", metavar="FILE", help="The project file, or its folder.  [default: project.py]")
-_DATA = click.option("--data", metavar="FOLDER", help="The data folder.  [default: .headwater beside the project]")
+_PROJECT = click.option(
+    "--project", metavar="FILE", help="The project file, or its folder.  [default: project.py]"
+)
+_DATA = click.option(
+    "--data", metavar="FOLDER", help="The data folder.  [default: .headwater beside the project]"
+)
 
 
 class Workplace:

@@ -1,8 +1,8 @@
 """Event files in parts that fit in memory: CSV, Parquet, NDJSON; every defect of a file as a letter.
 
-A file is taken whole or not at all: a part is handed out as soon as it is read, but nothing is appended before
-the last one came without a complaint (see ``run``). Values of rows never show in a letter, since it is not
-known yet which are personal.
+A file is taken whole or not at all: a part is handed out as soon as it is read, but nothing is appended
+before the last one came without a complaint (see ``run``). Values of rows never show in a letter, since it
+is not known yet which are personal.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Form:
     whole: bool = False
 
 
-def parts(path: Path, form: Form = Form()) -> Iterator[Part]:  # noqa: B008 - frozen
+def parts(path: Path, form: Form = Form()) -> Iterator[Part]:
     """The rows of a file, in order.
 
     Args:
@@ -212,7 +212,9 @@ def _csv_letter(path: Path, text: str, odd: list[Any], first: int) -> DataError:
             else "a row of the file has more fields than the header",
             expected=f"{row.expected_columns} fields",
             got=f"{row.actual_columns} fields",
-            where=f"{path}, row {row.number}" if row.number is not None else f"{path}, behind row {first + 1}",
+            where=f"{path}, row {row.number}"
+            if row.number is not None
+            else f"{path}, behind row {first + 1}",
             do="write or copy the file again; a field that holds the separator must stand in quotes",
         )
     if "UTF8" in text:

@@ -1,9 +1,9 @@
 """The whole way of an import: read and check every file, then append all events in order of time.
 
-Nothing is appended before every file was read to its end, so that a damaged file leaves the log as it was. Then
-slices of about 260,000 events go in, each in one transaction. An import that was interrupted between two of
-them is run again: events with ids that are there already are duplicates and change nothing. Streams without
-ids cannot tell; imports that hold one go in as one slice, and a ledger refuses the same file twice.
+Nothing is appended before every file was read to its end, so that a damaged file leaves the log as it was.
+Then slices of about 260,000 events go in, each in one transaction. An import that was interrupted between
+two of them is run again: events with ids that are there already are duplicates and change nothing. Streams
+without ids cannot tell; imports that hold one go in as one slice, and a ledger refuses the same file twice.
 """
 
 from __future__ import annotations
@@ -139,7 +139,8 @@ def _read(
 ) -> list[DeadLetter]:
     """Every part of every file through the door into the spool; the letters of what was refused."""
     total = sum(one.path.stat().st_size for one in sources if one.path.is_file())
-    before, letters = 0, []
+    before = 0
+    letters: list[DeadLetter] = []
     for number, (source, report) in enumerate(zip(sources, reports, strict=True)):
         done = 0
         for part in parts(source.path, source.form):
@@ -348,7 +349,7 @@ class _Ledger:
         for mark, source in self._marks.items():
             if not again and mark in self._held and self._end > self._held[mark]["end"]:
                 raise DataError.of(
-                    f"the file was imported before, and events of {source.stream.name} have no id to tell them apart",
+                    f"the file was imported before, and events of {source.stream.name} have no id",
                     expected="a new file, or a stream with an id",
                     got=self._held[mark]["file"],
                     where=str(source.path),

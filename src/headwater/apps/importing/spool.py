@@ -91,7 +91,7 @@ class Spool:
 
     def slices(self, *, whole: bool = False, size: int = SLICE) -> Iterator[list[Share]]:
         """The rows in order of arrival: slices of about ``size`` rows, or all of them in one."""
-        edges = [] if whole else self._edges(size)
+        edges: Int64 = np.empty(0, np.int64) if whole else self._edges(size)
         places = [np.searchsorted(piece.arrival, edges, side="right") for piece in self._pieces]
         for number in range(len(edges) + 1):
             yield list(self._shares(places, number))

@@ -32,15 +32,17 @@ def command(
 ) -> None:
     """Show or remove the events that were refused.
 
-    The oldest first, each with the file and row that it came from. Personal columns are masked. Once the events
-    are mended and imported again, remove the letters.
+    The oldest first, each with the file and row that it came from. Personal columns are masked. Once the
+    events are mended and imported again, remove the letters.
     """
     with work.bare_log(writer=remove) as log:
         removed = log.remove_dead_letters(stream=stream, reason=reason) if remove else None
         letters = [] if remove else log.dead_letters(stream=stream, reason=reason, after=after, limit=limit)
         counts = log.dead_letter_counts(stream)
     if screen.as_json:
-        screen.write({"removed": removed, "counts": counts, "letters": [_plain(letter) for letter in letters]})
+        screen.write(
+            {"removed": removed, "counts": counts, "letters": [_plain(letter) for letter in letters]}
+        )
     elif removed is not None:
         screen.say(f"{removed:,} dead letters removed.")
     elif not counts:

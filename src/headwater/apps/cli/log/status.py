@@ -44,7 +44,9 @@ def command(work: Workplace, screen: Screen) -> None:
 def _print(screen: Screen, document: dict[str, Any]) -> None:
     columns = ("stream", "events", "segments", "bytes", "first_time", "last_time", "last_arrival")
     rows = [[stream[column] for column in columns] for stream in document["streams"]]
-    screen.table(document["log"], [c.replace("_", " ") for c in columns], rows, ("events", "segments", "bytes"))
+    screen.table(
+        document["log"], [c.replace("_", " ") for c in columns], rows, ("events", "segments", "bytes")
+    )
     letters = document["dead_letters"]
     if letters:
         screen.table("Dead letters", ("reason", "events"), list(letters.items()), numbers=("events",))

@@ -18,7 +18,9 @@ from headwater.log.embedded import EmbeddedLog
 
 @click.command("tail")
 @click.option("--stream", metavar="NAME", help="Only events of this stream.")
-@click.option("-n", "--events", type=click.IntRange(1, 10_000), default=10, show_default=True, help="How many.")
+@click.option(
+    "-n", "--events", type=click.IntRange(1, 10_000), default=10, show_default=True, help="How many."
+)
 @at_workplace
 def command(work: Workplace, screen: Screen, stream: str | None, events: int) -> None:
     """Show the newest events.
@@ -56,10 +58,13 @@ def _rows(log: EmbeddedLog, batch: Batch) -> Iterator[dict[str, Any]]:
             "time": iso(int(batch.time[place])),
             "stream": batch.stream,
             "event": {
-                name: PERSONAL if name in personal and value is not None else value for name, value in event.items()
+                name: PERSONAL if name in personal and value is not None else value
+                for name, value in event.items()
             },
         }
 
 
 def _fields(event: dict[str, Any]) -> str:
-    return "  ".join(f"{name}={shown(value) if isinstance(value, float) else value}" for name, value in event.items())
+    return "  ".join(
+        f"{name}={shown(value) if isinstance(value, float) else value}" for name, value in event.items()
+    )

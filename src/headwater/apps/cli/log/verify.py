@@ -16,8 +16,9 @@ from headwater.apps.cli.workplace import Workplace, at_workplace
 def command(work: Workplace, screen: Screen) -> None:
     """Check every byte, offset and link of the log.
 
-    Reads all of it, while others may go on writing. Ends with 7 if anything is not as it was written. The heads
-    are the last links of the hash chains: kept elsewhere, they prove that nothing was rewritten since.
+    Reads all of it, while others may go on writing. Ends with 7 if anything is not as it was written. The
+    heads are the last links of the hash chains: kept elsewhere, they prove that nothing was rewritten
+    since.
     """
     with work.bare_log() as log:
         found = log.verify()
@@ -37,7 +38,9 @@ def command(work: Workplace, screen: Screen) -> None:
         for problem in found.problems:
             screen.say(str(problem), "red")
         screen.table(None, ("stream", "head of its chain"), list(found.heads.items()))
-        verdict = "The log is sound." if found.sound else f"The log is damaged: {len(found.problems)} problems."
+        verdict = (
+            "The log is sound." if found.sound else f"The log is damaged: {len(found.problems)} problems."
+        )
         screen.say(verdict, "bold green" if found.sound else "bold red")
     if not found.sound:
         click.get_current_context().exit(Exit.UNPROVEN)
