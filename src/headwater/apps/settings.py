@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from headwater.core.errors import DataError
 from headwater.store.folder import DataFolder
 
 PROJECT_FILE = "project.py"
@@ -49,6 +50,12 @@ SETTINGS: tuple[Setting, ...] = (
         "Where runs and models are kept, if not in the data folder: an MLflow server or another store.",
     ),
     Setting(
+        "HEADWATER_LOG_BYTES",
+        None,
+        "no bound",
+        "The size that the event log may reach, in bytes; an import beyond it ends as on a full disk.",
+    ),
+    Setting(
         "HEADWATER_DEBUG",
         None,
         "0",
@@ -66,7 +73,7 @@ class Settings:
         project: the project file.
         data: the data folder.
         tracking_uri: of an MLflow server or another store; None for the data folder.
-        debug: show tracebacks.
+        log_bytes: the size that the log may reach; None for no bound.
 
     Example:
         >>> settings = Settings.read({"HEADWATER_PROJECT": "bank/project.py"})
@@ -77,7 +84,7 @@ class Settings:
     project: Path
     data: Path
     tracking_uri: str | None = None
-    debug: bool = False
+    log_bytes: int | None = None
 
     @classmethod
     def read(
@@ -93,6 +100,9 @@ class Settings:
             environ: the environment; the process's own if none is given.
             project: the option ``--project``.
             data: the option ``--data``.
+
+        Raises:
+            DataError: a setting cannot be read.
         """
         known = os.environ if environ is None else environ
         file = Path(project or known.get("HEADWATER_PROJECT") or PROJECT_FILE)
@@ -102,7 +112,7 @@ class Settings:
             project=file,
             data=Path(folder) if folder else file.parent / DATA_FOLDER,
             tracking_uri=known.get("MLFLOW_TRACKING_URI") or None,
-            debug=known.get("HEADWATER_DEBUG", "") not in ("", "0"),
+            log_bytes=_number("HEADWATER_LOG_BYTES", known),
         )
 
     @property
@@ -119,3 +129,21 @@ class Settings:
     def imports(self) -> Path:
         """Which files went into streams without ids."""
         return self.data / "imports.json"
+
+
+def debugging(environ: Mapping[str, str] | None = None) -> bool:
+    """Whether HEADWATER_DEBUG asks for tracebacks and warnings."""
+    known = os.environ if environ is None else environ
+    return known.get("HEADWATER_DEBUG", "") not in ("", "0")
+
+
+def _number(variable: str, environ: Mapping[str, str]) -> int | None:
+    text = environ.get(variable, "")
+    if text and not text.isdecimal():
+        raise DataError.of(
+            f"the setting {variable} cannot be read",
+            expected="a whole number",
+            got=repr(text),
+            do="correct the environment variable, or unset it",
+        )
+    return int(text) if text else None

@@ -13,7 +13,7 @@ import click
 
 from headwater.apps.cli.failures import run
 from headwater.apps.cli.lazy import LazyGroup
-from headwater.apps.settings import Settings
+from headwater.apps.settings import debugging
 
 _HERE = "headwater.apps.cli"
 
@@ -41,7 +41,7 @@ cli = click.version_option(package_name="headwater", message="headwater %(versio
 
 def main() -> None:
     """The console script."""
-    debug = Settings.read().debug
+    debug = debugging()
     if not debug:
         warnings.simplefilter("ignore")  # what matters to the user comes as a note of ours
     sys.exit(run(cli, sys.argv[1:], debug=debug))

@@ -68,10 +68,9 @@ class Screen:
         numbers: Sequence[str] = (),
     ) -> None:
         """A table of the result; the columns named in ``numbers`` stand to the right."""
+        if title is not None:
+            self.say(title, "bold")
         table = Table(
-            title=title,
-            title_justify="left",
-            title_style="bold",
             box=box.SIMPLE_HEAD,
             show_edge=False,
             pad_edge=False,

@@ -87,7 +87,7 @@ class Workplace:
         """
         streams = self.project.streams
         self.settings.data.mkdir(parents=True, exist_ok=True)
-        with EmbeddedLog.open(self.settings.log, streams) as log:
+        with EmbeddedLog.open(self.settings.log, streams, max_bytes=self.settings.log_bytes) as log:
             yield log
 
     def applied(self) -> Mapping[str, Any] | None:

@@ -1,0 +1,544 @@
+"""Bad input through the command line: each a letter in full and a code, or a counted dead letter; no traceback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests.apps.cli.conftest import Headwater
+from tests.apps.cli.shop import CLOCK, payments, project_text, write_csv
+
+HEADER = "id,who,time,amount,kind,name\n"
+GOOD = "1,7,2026-01-01T10:00:00Z,5.0,card,Ada\n"
+
+
+def imported(headwater: Headwater, text: str | bytes, name: str = "p.csv", *more: str) -> dict[str, int]:
+    """What became of the rows of a file: new, and refused by reason."""
+    Path(name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    ended = headwater("import", name, "--json", *more)
+    assert ended.code == 0, ended.out
+    (file,) = ended.json["files"]
+    return {"new": file["accepted"], **file["refused"]}
+
+
+def letters(headwater: Headwater) -> list[str]:
+    return [letter["message"] for letter in headwater("log", "dead-letters", "--json").json["letters"]]
+
+
+def empty(headwater: Headwater) -> bool:
+    """Whether nothing was appended."""
+    ended = headwater("log", "status", "--json")
+    return ended.code == 5 or (ended.json["events"] == 0 and ended.json["dead_letters"] == {})
+
+
+# --- Rows: counted dead letters --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("row", "reason", "message"),
+    [
+        ("2,7,2026-01-01T10:00:00Z,abc,card,Ada", "wrong-type", "amount has another type: 'abc'"),
+        ("2,7,2026-01-01T10:00:00Z,NaN,card,Ada", "not-finite", "amount is NaN or infinite: 'NaN'"),
+        ("2,,2026-01-01T10:00:00Z,1.0,card,Ada", "null-key", "who is missing"),
+        (",7,2026-01-01T10:00:00Z,1.0,card,Ada", "null-id", "id is missing"),
+        ("2,7,,1.0,card,Ada", "null-time", "time is missing"),
+        ("2,7,1026-01-01T10:00:00Z,1.0,card,Ada", "time-out-of-range", "time is out of range: '1026-01-01T10:00:00Z'"),
+        ("2,7,2026-01-01T10:00:00,1.0,card,Ada", "time-without-zone", "time has no zone: '2026-01-01T10:00:00'"),
+        ("2,7,2026-01-01T10:00:00Z,1.0,coin,Ada", "unknown-category", "kind is an unknown category: 'coin'"),
+        ("1,7,2026-01-01T10:00:00Z,6.0,card,Ada", "conflict",
+         "the id 1 of stream 'payments' came again with other content in amount"),
+    ],
+)  # fmt: skip
+def test_a_row_that_does_not_fit(
+    headwater: Headwater, shop: Path, row: str, reason: str, message: str
+) -> None:
+    assert imported(headwater, HEADER + GOOD + row + "\n") == {"new": 1, reason: 1}
+    assert letters(headwater) == [message]
+    (letter,) = headwater("log", "dead-letters", "--json").json["letters"]
+    assert letter["source"] == "p.csv[1]"
+    assert imported(headwater, HEADER + GOOD + row + "\n") == {"new": 0, reason: 1}
+    assert len(letters(headwater)) == 1  # the same again adds no letter
+
+
+def test_an_event_older_than_lateness(headwater: Headwater, shop: Path) -> None:
+    (shop / "project.py").write_text(project_text(lateness=', lateness="2d"'), encoding="utf-8")
+    text = (
+        "id,who,time,amount,kind,name,came\n"
+        "1,7,2026-01-01T10:00:00Z,5.0,card,Ada,2026-01-03T10:00:00Z\n"
+        "2,7,2026-01-01T09:59:59Z,5.0,card,Ada,2026-01-03T10:00:00Z\n"
+    )
+    assert imported(headwater, text, "p.csv", "--arrival", "came") == {"new": 1, "too-late": 1}
+    assert letters(headwater) == ["time is older than the lateness bound: 2026-01-01T09:59:59Z"]
+
+
+def test_personal_values_are_masked_everywhere(headwater: Headwater, shop: Path) -> None:
+    row = "2,7,2026-01-01T10:00:00Z,abc,card,Grace Hopper\n1,7,2026-01-01T10:00:00Z,6.0,card,Grace Hopper\n"
+    imported(headwater, HEADER + GOOD.replace("Ada", "Ada Lovelace") + row)
+    for command in (["tail"], ["dead-letters"], ["status"], ["verify"]):
+        for form in ([], ["--json"]):
+            ended = headwater("log", *command, *form)
+            assert "Grace" not in ended.out + ended.err
+            assert "Lovelace" not in ended.out + ended.err
+    assert "(personal)" in headwater("log", "tail").out
+
+
+def test_what_looks_like_a_terminal_command_is_shown_not_obeyed(headwater: Headwater, shop: Path) -> None:
+    imported(headwater, HEADER + GOOD + "2,7,2026-01-01T10:00:00Z,1.0,\x1b[2J[red]x,Ada\n")
+    ended = headwater("log", "dead-letters")
+    assert "\x1b" not in ended.out
+    assert "\\x1b[2J[red]x" in ended.out
+
+
+# --- Files: a letter, and nothing is appended --------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "letter"),
+    [
+        (
+            "cut.csv",
+            HEADER + GOOD + "2,7,2026-01",
+            """
+            a row of the file has fewer fields than the header: the file was cut off, or the row is broken
+              expected: 6 fields
+              got:      3 fields
+              where:    cut.csv, row 3
+              do:       write or copy the file again; a field that holds the separator must stand in quotes
+            """,
+        ),
+        (
+            "cut_in_last_field.csv",
+            HEADER + GOOD + "2,7,2026-01-01T10:00:00Z,5.0,card,Gra",
+            """
+            the last row of the file does not end with a line break: it may have been cut off
+              expected: a line break behind each row
+              where:    cut_in_last_field.csv, row 3
+              do:       write or copy the file again; if it is whole, say --whole
+            """,
+        ),
+        (
+            "cut_in_quotes.csv",
+            HEADER + GOOD + '2,7,2026-01-01T10:00:00Z,5.0,card,"Gra\n',
+            """
+            the file ends inside a quoted field: it was cut off, or a quote is not closed
+              expected: each quote closed
+              where:    cut_in_quotes.csv
+              do:       write or copy the file again
+            """,
+        ),
+        (
+            "longer.csv",
+            HEADER + GOOD + "2,7,2026-01-01T10:00:00Z,5,0,card,Grace\n",
+            """
+            a row of the file has more fields than the header
+              expected: 6 fields
+              got:      7 fields
+              where:    longer.csv, row 3
+              do:       write or copy the file again; a field that holds the separator must stand in quotes
+            """,
+        ),
+        (
+            "headless.csv",
+            GOOD,
+            """
+            the file has none of the stream's columns: it has no header, another one, or another separator
+              expected: id, who, time, amount, kind, name
+              got:      6 columns of other names
+              where:    headless.csv
+              do:       add the header, or say --separator ';' or --map column=name
+            """,
+        ),
+        (
+            "other_header.csv",
+            HEADER.replace("amount", "amuont") + GOOD,
+            """
+            the column 'amount' is missing
+              expected: a column 'amount'
+              got:      id, who, time, amuont, kind, name
+              where:    other_header.csv
+              do:       rename 'amuont'
+            the column 'amuont' is not declared
+              expected: one of id, who, time, amount, kind, name
+              got:      'amuont'
+              where:    other_header.csv
+              do:       did you mean 'amount'?
+            """,
+        ),
+        (
+            "twice.csv",
+            "id,who,time,amount,kind,name,who\n",
+            """
+            the header of the file names a column twice
+              expected: each column once
+              got:      'who'
+              where:    twice.csv
+              do:       rename or drop one of them
+            """,
+        ),
+        (
+            "latin.csv",
+            (HEADER + GOOD + GOOD.replace("Ada", "André").replace("1,7", "2,7")).encode("latin-1"),
+            """
+            the file is not text in UTF-8
+              expected: CSV in UTF-8
+              got:      other bytes behind row 1
+              where:    latin.csv
+              do:       convert it, for example with `iconv -t UTF-8`, or rename it if it is of another kind
+            """,
+        ),
+        (
+            "wide.csv",
+            (HEADER + GOOD).encode("utf-16"),
+            """
+            the file is not text in UTF-8
+              expected: CSV in UTF-8
+              got:      UTF-16
+              where:    wide.csv
+              do:       convert it, for example with `iconv -t UTF-8`, or rename it if it is of another kind
+            """,
+        ),
+        (
+            "empty.csv",
+            "",
+            """
+            the file is empty
+              where:    empty.csv
+              do:       look at how it was written or copied
+            """,
+        ),
+        (
+            "text.parquet",
+            HEADER + GOOD,
+            """
+            the file cannot be read as Parquet: it is damaged, was cut off, or is of another kind
+              expected: a whole Parquet file
+              got:      ArrowInvalid
+              where:    text.parquet
+              do:       write or copy the file again
+            """,
+        ),
+        (
+            "cut.ndjson",
+            '{"id": 1, "who": 7}\n{"id": 2, "wh',
+            """
+            the file ends in the middle of an event: it was cut off
+              expected: one JSON object in each line
+              where:    cut.ndjson, line 2
+              do:       write or copy the file again
+            """,
+        ),
+        (
+            "broken.ndjson",
+            '{"id": 1, who: 7}\n{"id": 2}\n',
+            """
+            a line is not JSON
+              expected: one JSON object in each line
+              where:    broken.ndjson, line 1
+              do:       mend this line
+            """,
+        ),
+        (
+            "list.ndjson",
+            "[1, 2]\n",
+            """
+            a line is not an event
+              expected: one JSON object in each line
+              got:      list
+              where:    list.ndjson, line 1
+              do:       write each event as an object on a line of its own
+            """,
+        ),
+        (
+            "events.xlsx",
+            "x",
+            """
+            the kind of the file is not known
+              expected: a name that ends in .csv, .parquet, .ndjson, .jsonl
+              got:      events.xlsx
+              where:    events.xlsx
+              do:       convert the file, or rename it if it is one of these
+            """,
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) and len(value) < 25 else "",
+)  # fmt: skip
+def test_a_file_that_cannot_be_taken(
+    headwater: Headwater, shop: Path, name: str, content: str | bytes, letter: str
+) -> None:
+    (shop / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    headwater("import", "payments.csv", name).fails(4, letter)  # the good file comes first
+    assert empty(headwater)
+
+
+def test_a_file_that_is_not_there(headwater: Headwater, shop: Path) -> None:
+    headwater("import", "nothing.csv").fails(
+        4,
+        """
+        the file does not exist
+          where:    nothing.csv
+          do:       look at the path
+        """,
+    )
+    headwater("import", "payments=.", "--json").json["error"]["code"] = "data"
+
+
+def test_a_parquet_column_of_another_type(headwater: Headwater, shop: Path) -> None:
+    payments().with_columns(amount=pl.lit("x")).drop("kind").with_columns(kind=pl.lit(3)).write_parquet(
+        "p.parquet"
+    )
+    headwater("import", "p.parquet").fails(
+        4,
+        """
+        the column 'amount' has the wrong type
+          expected: Float64
+          got:      String
+          where:    p.parquet.amount
+          do:       convert the column before it comes here
+        the column 'kind' has the wrong type
+          expected: Enum(categories=['card', 'cash'])
+          got:      Int32
+          where:    p.parquet.kind
+          do:       convert the column before it comes here
+        """,
+    )
+    assert empty(headwater)
+
+
+def test_parquet_times_without_a_zone(headwater: Headwater, shop: Path) -> None:
+    payments().with_columns(pl.col("time").dt.replace_time_zone(None)).write_parquet("p.parquet")
+    headwater("import", "p.parquet").fails(
+        4,
+        """
+        the times of the column 'time' have no zone
+          expected: Datetime(time_unit='us', time_zone='UTC')
+          got:      Datetime(time_unit='us', time_zone=None)
+          where:    p.parquet.time
+          do:       say which zone they are in, for example with dt.replace_time_zone('UTC')
+        """,
+    )
+
+
+def test_an_arrival_column_that_holds_no_times(headwater: Headwater, shop: Path) -> None:
+    headwater("import", "payments.csv", "--arrival", "name").fails(
+        4,
+        """
+        the arrival column does not hold a time with a zone in each row
+          expected: times such as 2026-01-31T12:00:00Z, without nulls
+          got:      other values
+          where:    payments.csv.name
+          do:       mend the column, or leave --arrival out if events were known when they happened
+        """,
+    )
+    headwater("import", "payments.csv", "--arrival", "came").fails(
+        4,
+        """
+        the file has no column 'came'
+          expected: a column 'came', as the call names it
+          got:      id, who, time, amount, kind, name
+          where:    payments.csv
+          do:       correct --map or --arrival
+        """,
+    )
+
+
+def test_the_same_file_twice_into_a_stream_without_ids(headwater: Headwater, shop: Path) -> None:
+    (shop / "project.py").write_text(project_text(id=""), encoding="utf-8")
+    assert headwater("import", "payments.csv").code == 0
+    headwater("import", "payments.csv").fails(
+        4,
+        """
+        the file was imported before, and events of payments have no id
+          expected: a new file, or a stream with an id
+          got:      payments.csv
+          where:    payments.csv
+          do:       declare id= in the stream; or say --again if the events shall count twice
+        """,
+    )
+    before = headwater("log", "status", "--json").json["events"]
+    assert headwater("import", "payments.csv", "--again").code == 0
+    assert headwater("log", "status", "--json").json["events"] == 2 * before
+
+
+# --- The project file ---------------------------------------------------------------------------------
+
+
+def test_a_project_file_with_a_syntax_error(headwater: Headwater, shop: Path) -> None:
+    (shop / "project.py").write_text("import headwater as hw\nx = (1,\n", encoding="utf-8")
+    letter = """
+        the project file is not valid Python
+          expected: Python source in UTF-8
+          got:      '(' was never closed: x = (1,
+          where:    project.py:2
+          do:       mend this line
+        """
+    for command in (["plan"], ["import", "payments.csv"], ["train"], ["score"], ["explain", "--key", "1"]):
+        headwater(*command).fails(3, letter)
+    assert not (shop / ".headwater").exists()
+
+
+def test_no_project_file(headwater: Headwater, place: Path) -> None:
+    headwater("plan").fails(
+        3,
+        """
+        the project file cannot be read
+          expected: a Python file that makes an hw.Project
+          got:      No such file or directory
+          where:    project.py
+          do:       check the path, or write a new project with `headwater init`
+        """,
+    )
+
+
+def test_a_project_with_mistakes_names_them_all(headwater: Headwater, shop: Path) -> None:
+    (shop / "project.py").write_text(
+        project_text(over='"7 days"').replace('key="who"', 'key="woh"'), encoding="utf-8"
+    )
+    headwater("plan").fails(
+        3,
+        """
+        the column 'woh' is not in the schema of payments
+          expected: one of id, who, time, amount, kind, name
+          got:      'woh'
+          where:    behaviour.key
+          do:       did you mean 'who'?
+        a span of time cannot be read
+          expected: a number and a unit: us, ms, s, m, h, d or w, such as '30d' or '1h30m'
+          got:      '7 days'
+          where:    behaviour.features.n.over
+          do:       write the span with its unit
+        """,
+    )
+
+
+def test_a_stream_declared_otherwise_than_its_events(headwater: Headwater, trained: Path) -> None:
+    text = project_text().replace('"amount": pl.Float64', '"amount": pl.Int64')
+    (trained / "project.py").write_text(text, encoding="utf-8")
+    ended = headwater("import", "payments.csv")
+    assert (ended.code, ended.out) == (5, "")
+    assert "amount" in ended.err
+
+
+# --- Models ---------------------------------------------------------------------------------------------
+
+
+def test_an_estimator_without_predict_proba(headwater: Headwater, trained: Path) -> None:
+    (trained / "project.py").write_text(project_text(estimator="Perceptron()"), encoding="utf-8")
+    ended = headwater("train")
+    assert "predict_proba" in ended.err
+    assert (ended.code, ended.out) in ((3, ""), (6, ""))
+    print(ended.err)
+    assert headwater("train").err == ""
+
+
+def test_a_label_with_one_class(headwater: Headwater, trained: Path) -> None:
+    (trained / "project.py").write_text(project_text(limit="1e9"), encoding="utf-8")
+    headwater("train").fails(6, "?")
+
+
+def test_nothing_to_learn_from(headwater: Headwater, shop: Path) -> None:
+    headwater("train").fails(5, "?")
+    imported(headwater, HEADER)
+    headwater("train").fails(6, "?")
+
+
+def test_models_that_are_none(headwater: Headwater, trained: Path) -> None:
+    headwater("train", "rsik").fails(6, "?")
+
+
+def test_versions_that_are_none(headwater: Headwater, trained: Path) -> None:
+    headwater("score", "--version", "9").fails(6, "?")
+
+
+def test_a_model_of_another_definition(headwater: Headwater, trained: Path) -> None:
+    (trained / "project.py").write_text(project_text(over='["7d", "14d"]'), encoding="utf-8")
+    headwater("score").fails(6, "?")
+
+
+# --- Spines, keys, times ----------------------------------------------------------------------------------
+
+
+def test_unknown_keys_have_the_features_of_the_empty_window(headwater: Headwater, trained: Path) -> None:
+    (trained / "s.csv").write_text(
+        "who,time\n3,2026-03-01T00:00:00Z\n999,2026-03-01T00:00:00Z\n", encoding="utf-8"
+    )
+    ended = headwater("features", "s.csv", "--json")
+    assert ended.code == 0
+    assert ended.json["data"][1] == {
+        "who": 999, "time": "2026-03-01T00:00:00Z", "n_7d": 0, "n_30d": 0, "spent_30d": 0.0, "amount": None,
+    }  # fmt: skip
+    assert ended.json["data"][0]["n_30d"] > 0
+
+
+@pytest.mark.parametrize(
+    ("content", "letter"),
+    [
+        ("who,time\n3,2026-03-01\n", "?"),
+        ("who,time\nx,2026-03-01T00:00:00Z\n", "?"),
+        ("who,when\n3,2026-03-01T00:00:00Z\n", "?"),
+        ("who,time\n,2026-03-01T00:00:00Z\n", "?"),
+    ],
+)
+def test_spines_that_cannot_be_taken(headwater: Headwater, trained: Path, content: str, letter: str) -> None:
+    (trained / "s.csv").write_text(content, encoding="utf-8")
+    headwater("features", "s.csv").fails(4, letter)
+
+
+def test_times_that_are_none(headwater: Headwater, trained: Path) -> None:
+    headwater("score", "--at", "yesterday").fails(4, "?")
+
+
+def test_keys_of_another_type(headwater: Headwater, trained: Path) -> None:
+    headwater("explain", "--key", "Ada").fails(4, "?")
+
+
+# --- The log and the disk -----------------------------------------------------------------------------------
+
+
+def test_no_log(headwater: Headwater, shop: Path) -> None:
+    headwater("log", "status").fails(5, "?")
+
+
+def test_a_damaged_log(headwater: Headwater, trained: Path) -> None:
+    log = trained / ".headwater" / "events.log"
+    whole = log.read_bytes()
+    place = whole.index(b"zstd") if b"zstd" in whole else len(whole) // 2
+    log.write_bytes(whole[:place] + bytes(64) + whole[place + 64 :])
+    ended = headwater("log", "verify")
+    assert ended.code == 7
+    assert "The log is damaged" in ended.out
+    ended = headwater("train")
+    print(ended.err)
+    assert ended.code == 5
+    assert "Traceback" not in ended.err
+
+
+def test_a_file_that_is_no_log(headwater: Headwater, trained: Path) -> None:
+    (trained / ".headwater" / "events.log").write_bytes(b"not a log" * 1000)
+    headwater("log", "status").fails(5, "?")
+
+
+def test_a_full_disk(headwater: Headwater, shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    many = payments(customers=400, days=400)
+    write_csv(many, shop / "many.csv")
+    monkeypatch.setenv("HEADWATER_LOG_BYTES", "400000")
+    headwater("import", "many.csv").fails(5, "?")
+    assert empty(headwater)
+    monkeypatch.delenv("HEADWATER_LOG_BYTES")
+    assert headwater("import", "many.csv", "--json").json["events"] == len(many)
+
+
+def test_a_setting_that_cannot_be_read(
+    headwater: Headwater, shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADWATER_LOG_BYTES", "much")
+    headwater("plan").fails(
+        4,
+        """
+        the setting HEADWATER_LOG_BYTES cannot be read
+          expected: a whole number
+          got:      'much'
+          do:       correct the environment variable, or unset it
+        """,
+    )
