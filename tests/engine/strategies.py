@@ -77,11 +77,19 @@ PROFILE = st.fixed_dictionaries(
 step = st.sampled_from([0, 0, 0, 1, 1, *STEPS, 65, 700]).map(lambda ticks: ticks * TICK)
 nudge = st.sampled_from([0] * 8 + [-1, 1])
 lateness = st.sampled_from([0] * 8 + [*STEPS, 11, 70, 900]).map(lambda ticks: ticks * TICK)
+NEVER = st.just(0)
+ahead = st.sampled_from([0, 0, 1, 3, 10, 70]).map(lambda ticks: ticks * TICK)
 
 
 @st.composite
-def logs(draw: st.DrawFn, *, streams: Sequence[hw.Stream] = (payments,), most: int = 24) -> list[Event]:
-    """Events in the order in which they arrive: a clock, and how late each one is."""
+def logs(
+    draw: st.DrawFn,
+    *,
+    streams: Sequence[hw.Stream] = (payments,),
+    most: int = 24,
+    early: st.SearchStrategy[int] = NEVER,
+) -> list[Event]:
+    """Events in the order in which they arrive: a clock, how late each one is, and how far ahead of it."""
     clock = draw(st.sampled_from(ORIGINS))
     events = []
     for _ in range(draw(st.integers(0, most))):
@@ -89,7 +97,7 @@ def logs(draw: st.DrawFn, *, streams: Sequence[hw.Stream] = (payments,), most: i
         clock += max(draw(step) + draw(nudge), 0)
         late = max(draw(lateness) + draw(nudge), 0)
         row = draw(ROW if stream is payments else PROFILE)
-        events.append(Event(stream, max(clock - late, EARLIEST), clock, row))
+        events.append(Event(stream, max(clock - late + draw(early), EARLIEST), clock, row))
     return events
 
 

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 import headwater as hw
 from headwater.core.errors import DataError
 from tests.engine.cases import WHEN, Ask, Case, at, log, micros, payments, profile, profiles, view
-from tests.engine.hosts import ASOF, EVENT_BY_EVENT, bits
-from tests.engine.strategies import cases, trials
+from tests.engine.hosts import ASOF, EVENT_BY_EVENT, ORACLE, bits, differences
+from tests.engine.strategies import ahead, asks, cases, logs, trials, views
 
 COUNT = view({"n": hw.count(over="10s"), "s": hw.sum("amount")})
 
@@ -123,6 +123,16 @@ def test_an_event_from_the_future_is_not_seen_before_its_time() -> None:
     asked = spine((2, "ada"), (3, "ada"), (19.999999, "ada"), (20, "ada"))
     found = hw.asof([COUNT], events={"payments": events}, spine=asked, arrival="arrived_at")
     assert found.select("n_10s", "s").rows() == [(1, 1.0), (2, 5.0), (0, 5.0), (1, 7.0)]
+
+
+#   arrived     1    2    3                     any mixture of clocks that run behind and ahead
+#   happened    70   2   -5
+@trials
+@given(st.data())
+def test_clocks_that_run_ahead(data: st.DataObject) -> None:
+    events = data.draw(logs(early=ahead))
+    case = Case([data.draw(views())], events, data.draw(asks(events)))
+    assert differences(ORACLE.true_answers(case), ASOF.answers(case)) == []
 
 
 #   id          7    7    8                     the same id is the same event: the first counts

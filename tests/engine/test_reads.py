@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import headwater as hw
+from headwater.core.errors import DataError
 from headwater.engine.run import Engine
 from tests.engine.cases import US, Case, Event, Sketch, at, log, micros, view
-from tests.engine.hosts import ANY_CUTS, ONE_BATCH, Host, bits, typed
-from tests.engine.strategies import WHO, cases, logs, trials, views
+from tests.engine.hosts import ANY_CUTS, ONE_BATCH, Host, Sight, bits, differences, typed
+from tests.engine.strategies import WHO, asks, cases, logs, trials, views
 
 
 def fed(features: dict[str, hw.Aggregate], *sketches: Sketch, key: str = "who") -> Engine:
@@ -48,6 +49,61 @@ def test_a_read_in_the_past() -> None:
     live = fed({"s": hw.sum("amount", over="100s")}, at(0, 1.0), at(4, 2.0), at(8, 4.0))
     found = [live.read("view", ["ada"], micros(t)).item() for t in (-1, 0, 4 - US, 4, 5, 8, 200)]
     assert found == [0.0, 1.0, 1.0, 3.0, 3.0, 7.0, 0.0]
+
+
+#   time        0 1 2 3 4 ... 998   1999      a thousand events that no window can reach any more are gone,
+#   over 5 s    forgotten      (1994, 1999]     and the past that is gone is refused, never made up
+def test_a_read_behind_what_is_kept_is_refused() -> None:
+    many = [at(i, 1.0) for i in [*range(999), 1999]]
+    live = fed({"s": hw.sum("amount", over="5s"), "n": hw.count()}, *many)
+    before = live.snapshot()
+    with pytest.raises(DataError) as caught:
+        live.read("view", ["ada"], micros(4))
+    assert (
+        str(caught.value)
+        == """\
+a reading reaches behind the events that the state still keeps
+  expected: a time within the longest window of the view
+  got:      1970-01-01T00:00:04Z
+  where:    view
+  do:       read that moment by replay of the log (headwater features, or hw.asof)"""
+    )
+    assert live.snapshot() == before
+    assert live.read("view", ["ada"], micros(1999)).rows() == [(1.0, 1_000)]
+
+
+#   log         a b c d e f
+#   read        ^ as of any time, and any place of the log: the truth, or refused
+@trials
+@given(st.data())
+def test_a_read_of_the_past_is_right_or_refused(data: st.DataObject) -> None:
+    events = data.draw(logs().filter(len))
+    own = data.draw(views(keys=["who"]))
+    case = Case([own], events)
+    engine, _ = ANY_CUTS.feed(Engine([own]), case, 0, len(events))
+    seen = Sight(case)
+    for ask in data.draw(asks(events)):
+        place = data.draw(st.integers(0, len(events) - 1))
+        for o, offset in ((len(events), 2**62), (place, int(case.batch(place, place + 1).offset[0]))):
+            try:
+                found = engine.read("view", [ask.keys["who"]], ask.time, offset=offset)
+            except DataError:
+                continue
+            wanted = seen.features([own], ask.keys, ask.time, o)
+            assert differences([wanted], typed(found, [own], exactly=True)) == [], f"{ask} after #{place}"
+
+
+def test_a_view_that_is_not_there() -> None:
+    with pytest.raises(DataError) as caught:
+        fed({"n": hw.count()}, at(0)).read("spending", ["ada"], 0)
+    assert (
+        str(caught.value)
+        == """\
+no such feature view
+  expected: view
+  got:      'spending'
+  do:       name a view of the project"""
+    )
 
 
 def test_an_unseen_key_has_the_features_of_the_empty_window() -> None:
