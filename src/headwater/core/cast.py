@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from headwater.core.instant import DAY, EARLIEST, LATEST
+from headwater.core.instant import DAY, EARLIEST, LATEST, NULL
 
 _ZONE = r"(?:[Zz]|[+-]\d{2}:?\d{2})$"
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
@@ -61,6 +61,8 @@ def fit(series: pl.Series, dtype: pl.DataType, *, parse: bool = False) -> Column
         column.fail("not-finite", ~column.values.is_finite())
     elif dtype.is_temporal() and not series.dtype.is_temporal():
         column.values = _in_range(column, column.values)
+    elif dtype in (pl.Int64, pl.UInt64):
+        _check_integers(column)
     return column
 
 
@@ -159,6 +161,17 @@ def _in_range(column: Column, series: pl.Series) -> pl.Series:
     outside = (physical < low) | (physical > high)
     column.fail("time-out-of-range", outside)
     return physical.set(outside.fill_null(False), None).cast(series.dtype)
+
+
+def _check_integers(column: Column) -> None:
+    """Note the integers that the engine cannot tell from its null or cannot hold."""
+    values = column.values
+    if values.dtype == pl.UInt64:
+        most = values.max()
+        if most is not None and most >= 2**63:  # type: ignore[operator]
+            column.fail("integer-out-of-range", values > 2**63 - 1)
+    elif values.min() == NULL:
+        column.fail("integer-out-of-range", values == NULL)
 
 
 def _bounds(dtype: pl.DataType) -> tuple[int, int]:

@@ -90,4 +90,4 @@ def select_rows(frame: pl.DataFrame, expressions: Sequence[pl.Expr]) -> pl.DataF
     columns = frame.get_columns()  # as series: a constant column, too, would be divided as a single value
     if len(frame) != 1:
         return pl.DataFrame(columns).select(expressions)
-    return pl.DataFrame([series.clone().append(series) for series in columns]).select(expressions).head(1)
+    return pl.DataFrame([series.clone().append(series) for series in columns]).select_seq(expressions).head(1)

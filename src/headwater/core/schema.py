@@ -48,6 +48,11 @@ REASONS: Mapping[str, tuple[str, str, str]] = {  # code: what is wrong, what was
         "a time between 1827 and 2112",
         "look whether the unit is right",
     ),
+    "integer-out-of-range": (
+        "is out of range",
+        "an integer from -(2^63 - 1) to 2^63 - 1",
+        "send a smaller number, or declare the column as String",
+    ),
     "too-late": (
         "is older than the lateness bound",
         "a newer event",

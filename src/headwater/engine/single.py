@@ -15,6 +15,7 @@ import polars as pl
 
 from headwater.core.batch import Batch
 from headwater.core.errors import DataError
+from headwater.core.frame import select_rows
 from headwater.engine import values
 from headwater.engine.kernels import layout as at
 from headwater.engine.kernels.process import NEWEST
@@ -45,6 +46,9 @@ class Single:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._views = {name: _View(state) for name, state in engine.states.items()}
+        self._keyed: dict[str, list[_View]] = {}
+        for view in self._views.values():
+            self._keyed.setdefault(view.key, []).append(view)
         self._streams: dict[str, _Stream] = {}
         for name in dict.fromkeys(state.view.stream.name for state in engine.states.values()):
             own = [view for view in self._views.values() if view.stream == name]
@@ -73,13 +77,15 @@ class Single:
         return self._views[view].read(key, t)
 
     def newest(self, keys: Mapping[str, Any]) -> int | None:
-        """The newest event time that any of the keys has seen in any view, or None if none has seen one."""
-        seen = (
-            view.newest(keys[view.key])
-            for view in self._views.values()
-            if view.key in keys  # key column to the entity's key
-        )
-        found = max(seen, default=at.NEVER)
+        """The newest event time that any of the keys has seen in any view, or None if none has seen one.
+
+        Args:
+            keys: key column to the entity's key.
+        """
+        found = at.NEVER
+        for column, key in keys.items():
+            for view in self._keyed.get(column, ()):
+                found = max(found, view.newest(key))
         return None if found == at.NEVER else found
 
 
@@ -97,7 +103,7 @@ class _Stream:
             self._parts.append((view, slice(start, len(self._wanted))))
 
     def apply(self, frame: pl.DataFrame, time: int, offset: int) -> None:
-        row = frame.select_seq(self._wanted).row(0)
+        row = select_rows(frame, self._wanted).row(0)
         for view, part in self._parts:
             view.lay(row[part])
         for view in self._views:

@@ -22,6 +22,7 @@ import numpy.typing as npt
 import polars as pl
 
 from headwater.core.errors import DataError, ModelError, Problem, TrainingError
+from headwater.core.frame import select_rows
 from headwater.definitions.model import Model
 
 Float64 = npt.NDArray[np.float64]
@@ -71,7 +72,12 @@ class Inputs:
             DataError: the frame lacks a column.
         """
         DataError.raise_if(_missing(self.types, frame.columns))
-        return frame.with_columns(self._expressions).select(self.names)
+        derived = select_rows(frame, self._expressions) if self._expressions else pl.DataFrame()
+        return (
+            frame.select([name for name in self.names if name not in self.derived])
+            .hstack(derived)
+            .select(self.names)
+        )
 
     def matrix(self, frame: pl.DataFrame) -> Float64:
         """The feature matrix of a frame, shape (rows, f), C order; NaN is null.
@@ -124,8 +130,9 @@ class Inputs:
         return number if math.isfinite(number) else math.nan
 
     def _derive(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        frame = pl.from_dicts([{name: values[name] for name in self._read}], schema=self._read)
-        return frame.select_seq(self._expressions).row(0, named=True)
+        read = {name: values[name] for name in self._read}
+        twice = pl.from_dicts([read, read], schema=self._read)  # why twice: see select_rows
+        return twice.select_seq(self._expressions).row(0, named=True)
 
     @cached_property
     def _expressions(self) -> list[pl.Expr]:
