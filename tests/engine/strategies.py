@@ -43,7 +43,7 @@ COLOURS = ["red", "green", "blue"]
 DAYS = [None, "1970-01-01", "2026-02-28", "1899-12-31"]
 
 PLAIN = st.sampled_from([0.0, -0.0, 1.0, -1.0, 0.1, 0.2, 0.3, 2.5, 1 / 3, 12345.678, 1e6, -1e6])
-GENTLE = PLAIN | st.floats(-1e6, 1e6, allow_subnormal=False)
+GENTLE = PLAIN | st.floats(-1e6, 1e6).map(lambda x: x if abs(x) > 1e-100 else 0.0)  # squares are normal
 HUGE = st.sampled_from([1e16, -1e16, 1e300, -1e300, 1e-300, 5e-324, 2.0**53, -(2.0**30)])
 WILD = PLAIN | HUGE | st.floats(-1e300, 1e300)
 WHOLE = st.integers(-3, 3) | st.sampled_from([2**53 + 1, 2**53, 2**62 + 1, -(2**63) + 1, 2**63 - 1])

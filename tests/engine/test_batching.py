@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import polars as pl
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -155,6 +156,7 @@ def test_profiles_and_payments_take_turns(host: Host) -> None:
 
 
 #   300,000 events of 1,000 keys: more than the engine takes in at one go, on more than one thread
+@pytest.mark.slow  # half a second, but half a minute with the kernels interpreted
 def test_a_large_batch_is_many_small_ones() -> None:
     n, dice = 300_000, np.random.default_rng(3)
     time = np.sort(dice.integers(0, 10**9, n)) - dice.choice([0, 0, 0, 5_000_000], n)
