@@ -1,4 +1,4 @@
-"""A small project for the command line: payments of some customers, written to a file and to a project file."""
+"""A small project for the command line: payments of some customers, and a project file over them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ payments = hw.Stream(
 )
 behaviour = hw.FeatureView(
     "behaviour", stream=payments, key="who",
-    features={{"n": hw.count(over={over}), "spent": hw.sum("amount", over="30d"), "amount": hw.last("amount")}},
+    features={{"n": hw.count(over={over}),
+              "spent": hw.sum("amount", over="30d"), "amount": hw.last("amount")}},
 )
 risk = hw.Model(
     "risk",

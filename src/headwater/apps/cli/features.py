@@ -79,6 +79,14 @@ def _spine(path: Path, views: Sequence[FeatureView], time: str, separator: str) 
     """The file as one frame, keys in the stream's types, the time as a time, the rest as it came."""
     found = [part.frame for part in parts(path, Form(separator, whole=True))]
     frame = pl.concat(found, how="diagonal_relaxed") if found else pl.DataFrame()
+    if time not in frame.columns:
+        raise DataError.of(
+            f"the spine has no column {time!r}",
+            expected="a column with the time of each row",
+            got=", ".join(frame.columns),
+            where=str(path),
+            do="name the column with --time",
+        )
     types = {**{view.key: view.stream.schema[view.key] for view in views}, time: _CLOCK}
     typed = [_typed(path, frame[name], dtype) for name, dtype in types.items() if name in frame.columns]
     return frame.with_columns(typed)

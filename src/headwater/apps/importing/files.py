@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -24,6 +25,7 @@ import pyarrow.parquet as arrow_parquet
 from headwater.core.errors import DataError
 
 ROWS = 131_072
+_ROW = re.compile(r"Row #(\d+)")
 _BLOCK = 8 * 2**20  # bytes of CSV at once
 _MAGIC = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"PAR1": "Parquet", b"\x1f\x8b": "gzip", b"PK": "zip"}
 
@@ -147,10 +149,10 @@ def _csv(path: Path, form: Form) -> Iterator[Part]:
                 yield Part(_frame(batch), first, counted.done)
                 first += batch.num_rows
         except pa.ArrowInvalid as error:
-            if first == 0 and "cannot infer number of columns" in str(error):  # a header and no rows
-                yield Part(pl.DataFrame(schema=dict.fromkeys(names, pl.String)), 0, counted.done)
-                return
-            raise _csv_letter(path, str(error), odd, first) from None
+            if first or "cannot infer number of columns" not in str(error):  # that is a header without rows
+                raise _csv_letter(path, str(error), odd, first) from None
+        if not first:
+            yield Part(pl.DataFrame(schema=dict.fromkeys(names, pl.String)), 0, counted.done)
         if counted.quotes % 2:
             raise DataError.of(
                 "the file ends inside a quoted field: it was cut off, or a quote is not closed",
@@ -174,12 +176,12 @@ def _header(path: Path, separator: str) -> list[str]:
     if kind is not None:
         raise _encoding(path, kind)
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="", errors="surrogateescape") as file:
             names = next(csv.reader(file, delimiter=separator), [])
-    except UnicodeDecodeError:
-        raise _encoding(path, "other bytes in its header") from None
     except csv.Error:
         raise _encoding(path, "bytes that are no text") from None
+    if any("\udc80" <= letter <= "\udcff" for name in names for letter in name):
+        raise _encoding(path, "other bytes in its header")
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise DataError.of(
@@ -218,7 +220,10 @@ def _csv_letter(path: Path, text: str, odd: list[Any], first: int) -> DataError:
             do="write or copy the file again; a field that holds the separator must stand in quotes",
         )
     if "UTF8" in text:
-        return _encoding(path, f"other bytes behind row {first + 1}")
+        row = _ROW.search(text)
+        return _encoding(
+            path, f"other bytes in row {row[1]}" if row else f"other bytes behind row {first + 1}"
+        )
     return DataError.of(
         "the file cannot be read as CSV",
         expected="rows of fields, quotes closed",
