@@ -117,6 +117,16 @@ def test_an_unseen_key_has_the_features_of_the_empty_window() -> None:
     ]
 
 
+#   a key that cannot be: an unseen one, or refused with a letter; no other error
+@pytest.mark.parametrize(("key", "odd"), [("colour", "mauve"), ("shop", "7a"), ("shop", 2**70), ("who", 7)])
+def test_a_key_of_the_wrong_kind(key: str, odd: object) -> None:
+    engine = fed({"n": hw.count()}, at(0, shop=1, colour="red"), key=key)
+    try:
+        assert engine.read("view", [odd], 0).rows() == [(0,)]
+    except DataError as letter:
+        assert repr(odd) in str(letter) or str(odd) in str(letter)
+
+
 def test_many_keys_at_many_times_in_one_read() -> None:
     engine = fed({"n": hw.count(over="5s")}, at(0), at(1, who="bob"), at(3))
     keys = ["ada", "bob", "ada", "ada"]
