@@ -1,21 +1,39 @@
 """Do the contenders give the same answer? Nobody's speed counts before that.
 
-Run as a contender itself (so that the harness stays small): compares the first answer with the others,
-column by column. The difference of a float column is relative to the column's largest magnitude; counts
-must be equal. An answer for a share of the rows says which in ``rows``.
+``compare`` is called by the measures. It runs this module as a contender is run, so that the process which
+starts the others holds no data. The first answer is compared with the others, column by column: a float
+column's difference is relative to the column's largest magnitude; counts must be equal. An answer for a share
+of the rows says which in ``rows``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.harness import Contender, Entry, Setting, once
 from benchmarks.work import Work
 
+TOLERANCE = 1e-9
 Float64 = npt.NDArray[np.float64]
+
+
+def compare(setting: Setting, entries: Sequence[Entry], folder: Path) -> list[str]:
+    """Hold every answer against the first; fills in the entries' differences and returns what disagrees."""
+    first, *others = [entry for entry in entries if entry.answer]
+    options = {"expected": str(first.answer), "others": [str(entry.answer) for entry in others]}
+    found = once(setting, Contender("agreement", __name__, options), folder).figures
+    wrong = []
+    for entry in others:
+        told: dict[str, Any] = found[str(entry.answer)]
+        entry.difference = float(told["difference"])
+        if entry.difference > TOLERANCE:
+            wrong.append(f"{entry.name} differs by {entry.difference:.2g} in {told['where']}")
+    return wrong
 
 
 def prepare(work: Work) -> Callable[[], dict[str, Any]]:

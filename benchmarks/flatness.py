@@ -22,11 +22,11 @@ LIMIT = 2.0
 GROWING = ("quantile",)  # may grow with log n
 _AT = "benchmarks.contenders.flatness"
 
-METHOD = """Nanoseconds of processor time per event through Engine.apply(emit=True), one aggregation with one window at a time, in batches of
-16,384 events with full windows; median over the batches, in which the window sizes take turns. Values are drawn at
-random, all different; `min, rising` keeps every event in its queue. "10 keys" holds ten times the events. Late events: one
-in ten comes d places late into a window of 200,000; the table shows the whole stream's cost per event. Times by the
-clock are in the JSON file."""
+METHOD = """Nanoseconds of processor time per event through Engine.apply(emit=True), one aggregation with
+one window at a time, in batches of 16,384 events, windows full; median over the batches, in which the window
+sizes take turns. Values are drawn at random, all different; "min, rising" keeps every event in its queue. "10
+keys" holds ten times the events. Late events: one in ten comes d places late into a window of 200,000; the
+table shows the cost per event of the whole stream. Times by the clock are in the JSON file."""
 
 
 def measure(setting: Setting) -> Measured:
@@ -34,9 +34,10 @@ def measure(setting: Setting) -> Measured:
     folder = setting.folder / "flatness"
     folder.mkdir(parents=True, exist_ok=True)
     sizes = SIZES[:3] if setting.quick else SIZES
+    batches = 2 if setting.quick else 11
     rows, tables, missed, worst = [], {}, [], 0.0
     for keys in (1, 10):
-        options = {"sizes": sizes, "keys": keys, "late": False, "batches": 2 if setting.quick else 11}
+        options = {"sizes": sizes, "keys": keys, "late": False, "batches": batches}
         found = _ask(setting, options)
         tables[f"{keys} keys"] = found
         rows += [_row(f"{op}, {_keys(keys)}", costs) for op, costs in found.items()]
@@ -45,8 +46,9 @@ def measure(setting: Setting) -> Measured:
             if not op.startswith(GROWING):
                 worst = max(worst, growth)
                 missed += [f"{op} with {_keys(keys)}: {growth:.2f} x"] if growth > LIMIT else []
-    options = {"sizes": (0, *sizes), "keys": 1, "late": True, "batches": 2 if setting.quick else 11}
-    late = _ask(setting, options)
+    window = 2 * sizes[-1]
+    options = {"sizes": (0, *sizes), "keys": 1, "late": True, "window": window}
+    late = _ask(setting, options | {"batches": batches})
     tables["late"] = late
     rows += [_late_row(op, costs) for op, costs in late.items()]
     told = not setting.quick
@@ -54,7 +56,11 @@ def measure(setting: Setting) -> Measured:
         name="flatness",
         title="3. Cost per event as windows grow, in nanoseconds",
         method=METHOD,
-        headers=["events in the window (or places late)", *(f"{size:,}" for size in sizes), "dearest / first"],
+        headers=[
+            "events in the window (or places late)",
+            *(f"{size:,}" for size in sizes),
+            "dearest / first",
+        ],
         rows=rows,
         promises=[
             Promise(
@@ -71,7 +77,9 @@ def measure(setting: Setting) -> Measured:
 
 def _ask(setting: Setting, options: dict[str, Any]) -> dict[str, Any]:
     setting.tell(f"  {'late events' if options['late'] else _keys(options['keys'])}")
-    found: dict[str, Any] = once(setting, Contender("flatness", _AT, options), setting.folder / "flatness").figures
+    found: dict[str, Any] = once(
+        setting, Contender("flatness", _AT, options), setting.folder / "flatness"
+    ).figures
     return found
 
 
@@ -92,4 +100,8 @@ def _row(name: str, costs: dict[str, Any]) -> list[str]:
 def _late_row(op: str, costs: dict[str, Any]) -> list[str]:
     """The ratio is to being hardly late; the stream without late events is in the facts (0 places)."""
     cpu: list[float] = costs["cpu"]
-    return [f"{op}, one in ten late", *(f"{value:,.0f}" for value in cpu[1:]), f"{max(cpu[1:]) / cpu[1]:.2f} x"]
+    return [
+        f"{op}, one in ten late",
+        *(f"{value:,.0f}" for value in cpu[1:]),
+        f"{max(cpu[1:]) / cpu[1]:.2f} x",
+    ]

@@ -47,7 +47,7 @@ class Setting:
     folder: Path
     data: Path | None = None
     quick: bool = False
-    rounds: int = 5
+    rounds: int = 3
     threads: int = 2
     tell: Callable[[str], None] = print
 
@@ -106,8 +106,14 @@ class Entry:
         }
 
 
-def race(setting: Setting, contenders: Sequence[Contender], folder: Path, *, answers: bool = True) -> list[Entry]:
-    """Let contenders work in turns on the input in ``folder``; the first round also keeps their answers."""
+def race(
+    setting: Setting, contenders: Sequence[Contender], folder: Path, *, answers: bool = True
+) -> list[Entry]:
+    """Let contenders work in turns on the input in ``folder``; the first round also keeps their answers.
+
+    Raises:
+        RuntimeError: the first, Headwater, could not run; everyone else may be skipped.
+    """
     entries = [Entry(contender) for contender in contenders]
     for turn in range(1 if setting.quick else setting.rounds):
         for place, entry in enumerate(entries):
@@ -115,6 +121,8 @@ def race(setting: Setting, contenders: Sequence[Contender], folder: Path, *, ans
                 continue
             answer = folder / f"answer-{place}.npz" if answers and not turn else None
             _turn(setting, entry, folder, answer)
+            if entries[0].skipped:
+                raise RuntimeError(f"{entries[0].name}: {entries[0].skipped}")
     return entries
 
 
@@ -125,7 +133,7 @@ def once(setting: Setting, contender: Contender, folder: Path) -> Sample:
         RuntimeError: it did not; the text is the end of what it wrote.
     """
     entry = Entry(contender)
-    _turn(replace(setting, tell=lambda line: None), entry, folder, None)
+    _turn(replace(setting, tell=_silent), entry, folder, None)
     if entry.skipped:
         raise RuntimeError(f"{contender.name}: {entry.skipped}")
     return entry.samples[0]
@@ -151,7 +159,14 @@ def _turn(setting: Setting, entry: Entry, folder: Path, answer: Path | None) -> 
         return
     entry.samples.append(sample)
     entry.answer = answer or entry.answer
-    setting.tell(f"  {entry.name}: {sample.wall:.3f} s, processor {sample.cpu:.3f} s, {sample.rss_peak / 2**20:,.0f} MiB")
+    setting.tell(
+        f"  {entry.name}: {sample.wall:.3f} s, processor {sample.cpu:.3f} s, "
+        f"{sample.rss_peak / 2**20:,.0f} MiB"
+    )
+
+
+def _silent(line: str) -> None:
+    """Nobody wants to read how the input was made."""
 
 
 class _Failed(Exception):  # noqa: N818 - becomes the reason of a skip
@@ -162,7 +177,13 @@ def _run(python: str, work: Work) -> Sample:
     command = [python, "-m", "benchmarks.worker", work.dump()]
     try:
         done = subprocess.run(
-            command, cwd=ROOT, env=_environment(work.threads), capture_output=True, text=True, timeout=LIMIT, check=False
+            command,
+            cwd=ROOT,
+            env=_environment(work.threads),
+            capture_output=True,
+            text=True,
+            timeout=LIMIT,
+            check=False,
         )
     except subprocess.TimeoutExpired as fault:
         raise _Failed(f"not done within {LIMIT} s") from fault
@@ -190,5 +211,3 @@ def stopwatch() -> Callable[[], float]:
     """Seconds since it was made."""
     start = time.perf_counter()
     return lambda: time.perf_counter() - start
-
-

@@ -12,7 +12,7 @@ from rich.table import Table
 
 @dataclass(frozen=True)
 class Promise:
-    """What Headwater wants to hold, and whether this run shows it; ``kept`` is None where it cannot be told."""
+    """What Headwater wants to hold, and whether this run shows it; ``kept`` is None if it does not."""
 
     text: str
     wanted: str
@@ -63,10 +63,8 @@ def show(measured: Measured, console: Console) -> None:
         console.print(note, style="dim")
     for promise in measured.promises:
         style = {True: "green", False: "bold red", None: "yellow"}[promise.kept]
-        console.print(
-            f"  [{style}]{promise.verdict:<8}[/{style}] {promise.text}: wanted {promise.wanted}, got {promise.got}",
-            highlight=False,
-        )
+        told = f"{promise.text}: wanted {promise.wanted}, got {promise.got}"
+        console.print(f"  [{style}]{promise.verdict:<8}[/{style}] {told}", highlight=False)
 
 
 def rate(per_second: float) -> str:

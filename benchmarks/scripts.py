@@ -19,7 +19,22 @@ LIMIT = 400
 
 def score_row(setting: Setting) -> Measured:
     """Measure 5: score and explain one row."""
-    return _run(setting, "score_row", "5. Score one row")
+    measured = _run(setting, "score_row", "5. Score and explain one row")
+    found = measured.facts.get("figures", {}).get("median", {})
+    slowest = {True: 0.0, False: 0.0}
+    for name, each in found.items():
+        if name.startswith("headwater"):
+            explained = "TreeSHAP" in name
+            slowest[explained] = max(slowest[explained], each["p50_us"])
+    promises = [
+        Promise(text, f"at most {most} us", f"{slowest[explained]:,.0f} us", slowest[explained] <= most)
+        for text, explained, most in (
+            ("a score, median call, the slowest library's model", False, 20),
+            ("a score with its contributions, median call", True, 500),
+        )
+        if slowest[explained]
+    ]
+    return Measured(**{**vars(measured), "promises": promises})
 
 
 def log_append(setting: Setting) -> Measured:
@@ -50,7 +65,9 @@ def _run(setting: Setting, name: str, title: str) -> Measured:
     try:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT, check=False)
     except subprocess.TimeoutExpired:
-        return _measured(name, title, [], {"skipped": "too slow"}, notes=[f"skipped: not done within {LIMIT} s"])
+        return _measured(
+            name, title, [], {"skipped": "too slow"}, notes=[f"skipped: not done within {LIMIT} s"]
+        )
     lines = [line for line in done.stdout.splitlines() if line.strip()]
     notes = [] if done.returncode == 0 else [f"ended with {done.returncode}: {done.stderr.strip()[-200:]}"]
     figures: dict[str, Any] = json.loads(target.read_text(encoding="utf-8")) if target.exists() else {}

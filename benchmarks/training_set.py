@@ -8,18 +8,19 @@ days, because a fraud is known only a week later.
 
 from __future__ import annotations
 
+from benchmarks.agreement import compare
 from benchmarks.harness import Contender, Entry, Setting, once, race
 from benchmarks.report import Measured, Promise, mebibytes, times
-from benchmarks.windows import compare
 
 EVENTS, ROWS = 1_754_155, 67_080
 MEMORY = 1 << 30
 _AT = "benchmarks.contenders.training_set"
 
-METHOD = f"""{ROWS:,} rows x 12 features as of each row's moment over {EVENTS:,} card payments; per customer count and
-mean over 1, 7, 30 days, per terminal count and share of frauds over the same windows, moved back by 7 days. Result: all
-rows in their order. Feast joins feature values that somebody has computed before; computing them per event (DuckDB,
-in its own environment) is timed apart, and its total is both. Whoever needs more than 15 s runs once."""
+METHOD = f"""{ROWS:,} rows x 12 features as of each row's moment over {EVENTS:,} card payments: per customer
+count and mean over 1, 7, 30 days, per terminal count and share of frauds over the same windows, moved back by
+7 days. Result: all rows in their order. Feast joins feature values that somebody has computed before; computing
+them after every event (DuckDB, in Feast's environment) is timed apart, and its total is both. A contender that
+needs more than 15 s runs once."""
 
 
 def contenders() -> list[Contender]:
@@ -50,13 +51,27 @@ def measure(setting: Setting) -> Measured:
         name="training_set",
         title="2. A training set, point in time",
         method=METHOD,
-        headers=["", "seconds", "headwater is faster by", "processor s", "of it computing / joining, s", "peak memory", "largest difference"],
+        headers=[
+            "",
+            "seconds",
+            "faster by",
+            "processor s",
+            "less by",
+            "of it computing / joining, s",
+            "peak memory",
+            "largest difference",
+        ],
         rows=[_row(entry, ours) for entry in entries if entry.samples],
         promises=_promises(entries, full=not setting.quick),
         notes=[f"{size['events']:,} events: {origin}; {size['rows']:,} rows"]
         + [f"{entry.name}: skipped: {entry.skipped}" for entry in entries if entry.skipped]
         + [f"DISAGREES: {text}" for text in wrong],
-        facts={"size": size, "data": origin, "disagreement": wrong, "contenders": [e.facts() for e in entries]},
+        facts={
+            "size": size,
+            "data": origin,
+            "disagreement": wrong,
+            "contenders": [e.facts() for e in entries],
+        },
     )
 
 
@@ -68,6 +83,7 @@ def _row(entry: Entry, ours: Entry) -> list[str]:
         f"{entry.wall:.3f}",
         "" if entry is ours else times(entry.wall / ours.wall),
         f"{entry.cpu:.3f}",
+        "" if entry is ours else times(entry.cpu / ours.cpu),
         split,
         mebibytes(entry.peak),
         "" if entry.difference is None else f"{entry.difference:.1g}",
@@ -75,16 +91,15 @@ def _row(entry: Entry, ours: Entry) -> list[str]:
 
 
 def _promises(entries: list[Entry], *, full: bool) -> list[Promise]:
-    ours, feast = entries[0], entries[-1]
-    ratio = feast.figure("joining") / ours.wall if feast.samples and full else None
+    ours, *others = entries
+    feast = [entry for entry in others if entry.name.startswith("feast") and entry.samples]
+    ratio = feast[0].wall / ours.wall if feast and full else None
     faster = "not measured" if ratio is None else times(ratio)
+    whole = bool(ours.figure("rows") == ours.figure("asked"))
     return [
-        Promise("faster than Feast's join alone", "at least 60 x", faster, None if ratio is None else ratio >= 60),
-        Promise("peak memory", "under 1 GiB", mebibytes(ours.peak), ours.peak < MEMORY),
         Promise(
-            "rows returned, in order",
-            "all",
-            f"{ours.figure('rows'):,.0f}",
-            bool(ours.figure("rows") == ours.figure("asked")),
+            "faster than Feast as it comes", "at least 60 x", faster, None if ratio is None else ratio >= 60
         ),
+        Promise("peak memory", "under 1 GiB", mebibytes(ours.peak), ours.peak < MEMORY),
+        Promise("rows returned, in order", "all", f"{ours.figure('rows'):,.0f}", whole),
     ]

@@ -1,4 +1,4 @@
-"""Environments for contenders that cannot share ours: one virtual environment each, made when first asked for.
+"""Environments for contenders that cannot share ours, each made when it is first asked for.
 
 Each is pinned by hash in ``environments/NAME.txt`` and lies in ``build/bench/environments/NAME``. What
 cannot be made here (no network, no wheel for this Python) raises ``Unavailable``, and the contender is
@@ -75,10 +75,21 @@ def _run(command: list[str]) -> None:
 def lock(name: str) -> None:
     """Pin an environment anew, with hashes, for every platform that has wheels."""
     target = LOCKS / f"{name}.txt"
-    header = f"# The environment of a contender: {', '.join(ENVIRONMENTS[name])}.\n# Made by: python -m benchmarks.venvs --lock\n"
+    header = f"# The environment of a contender: {', '.join(ENVIRONMENTS[name])}.\n"
+    header += "# Made by: python -m benchmarks.venvs --lock\n"
     command = [str(Path(sys.executable).with_name("uv")), "pip", "compile", "--quiet", "--universal"]
-    command += ["--python-version", "3.11", "--generate-hashes", "--no-header", "--no-emit-index-url", "--no-annotate", "-"]
-    done = subprocess.run(command, input="\n".join(ENVIRONMENTS[name]), check=True, capture_output=True, text=True)
+    command += [
+        "--python-version",
+        "3.11",
+        "--generate-hashes",
+        "--no-header",
+        "--no-emit-index-url",
+        "--no-annotate",
+        "-",
+    ]
+    done = subprocess.run(
+        command, input="\n".join(ENVIRONMENTS[name]), check=True, capture_output=True, text=True
+    )
     target.write_text(header + done.stdout, encoding="utf-8")
 
 

@@ -20,7 +20,6 @@ from headwater.engine.run import Engine
 SECOND = 1_000_000
 START = 1_700_000_000_000_000
 BATCH = 16_384
-LATE_WINDOW = 200_000
 SCHEMA = pl.Schema({"at": pl.Datetime("us", "UTC"), "key": pl.Int64(), "x": pl.Float64(), "up": pl.Float64()})
 
 Costs = dict[str, dict[str, list[float]]]
@@ -69,16 +68,18 @@ def _in_order(name: str, work: Work) -> dict[str, list[float]]:
 
 def _late(name: str, work: Work) -> dict[str, list[float]]:
     """The same window for all; what differs is by how many places one event in ten is late."""
-    places, batches = work.options["sizes"], work.options["batches"]
-    engines = [_engine(name, f"{LATE_WINDOW}s") for _ in places]
-    fill = -(-LATE_WINDOW // BATCH) + -(-max(places) // BATCH) + 2
+    places, batches, window = work.options["sizes"], work.options["batches"], work.options["window"]
+    engines = [_engine(name, f"{window}s") for _ in places]
+    fill = -(-window // BATCH) + -(-max(places) // BATCH) + 2
     orders = [_delayed((fill + batches) * BATCH, late) for late in places]
     return _measured(engines, _batches(orders, 1), fill)
 
 
 def _engine(name: str, span: str) -> Engine:
     stream = hw.Stream("s", SCHEMA, time="at")
-    return Engine([hw.FeatureView("v", stream=stream, key="key", features={"f": features(span)[name]})], shards=1)
+    return Engine(
+        [hw.FeatureView("v", stream=stream, key="key", features={"f": features(span)[name]})], shards=1
+    )
 
 
 def _delayed(events: int, late: int) -> np.ndarray[Any, Any]:
@@ -106,7 +107,7 @@ def _batch(event: np.ndarray[Any, Any], rows: slice, x: np.ndarray[Any, Any], ke
 
 
 def _measured(engines: list[Engine], batches: Iterator[list[Batch]], fill: int) -> dict[str, list[float]]:
-    """Median nanoseconds per event of each engine, by the clock and by the processor, after ``fill`` batches."""
+    """Median nanoseconds per event of each engine, by clock and by processor, after ``fill`` batches."""
     wall: list[list[float]] = [[] for _ in engines]
     cpu: list[list[float]] = [[] for _ in engines]
     for number, parts in enumerate(batches):

@@ -29,7 +29,11 @@ def prepare(work: Work) -> Callable[[], dict[str, Any]]:
     options = work.options
     if options["columns"] < 0:
         return lambda: {
-            name: {**_grown({"f": aggregate}, work, 1), "grew": 0.0, "columns": 0 if name.startswith(COLUMNLESS) else 1}
+            name: {
+                **_grown({"f": aggregate}, work, 1),
+                "grew": 0.0,
+                "columns": 0 if name.startswith(COLUMNLESS) else 1,
+            }
             for name, aggregate in features(SPAN).items()
         }
     wanted = {"n": hw.count(over=SPAN)}

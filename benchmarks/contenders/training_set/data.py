@@ -28,7 +28,11 @@ def _make(work: Work) -> dict[str, int]:
     source, rows = work.options["source"], int(work.options["rows"])
     events = _read(source) if source else _made_up(int(work.options["events"]))
     in_week = pl.col("event_at").is_between(WEEK, WEEK + dt.timedelta(days=7), closed="left")
-    spine = events.filter(in_week).head(rows).select("customer_id", "terminal_id", pl.col("event_at").alias("time"))
+    spine = (
+        events.filter(in_week)
+        .head(rows)
+        .select("customer_id", "terminal_id", pl.col("event_at").alias("time"))
+    )
     events.write_parquet(work.data / "events.parquet")
     spine.write_parquet(work.data / "spine.parquet")
     return {"events": events.height, "rows": spine.height}
@@ -44,7 +48,7 @@ def _read(source: str) -> pl.DataFrame:
 
 
 def _made_up(events: int) -> pl.DataFrame:
-    """Busy and quiet customers, all terminals alike, one payment in 120 a fraud; to the second, so with ties."""
+    """Busy and quiet customers, terminals alike, one payment in 120 a fraud; to the second, so with ties."""
     random = np.random.default_rng(20_260_102)
     share = events / 1_754_155
     customers, terminals = max(int(CUSTOMERS * share), 10), max(int(TERMINALS * share), 20)

@@ -80,7 +80,8 @@ def _run(work: Work, folder: Path, store: Any, spine: pd.DataFrame) -> dict[str,
 def _join(store: Any, spine: pd.DataFrame) -> pd.DataFrame:
     """Feast's rows come in any order; a number in the spine brings them back."""
     wanted = [f"{key}:{name}" for key, _, count, mean, _ in KINDS for name in _names(count, mean)]
-    return store.get_historical_features(entity_df=spine, features=wanted).to_df().sort_values("row")
+    frame: pd.DataFrame = store.get_historical_features(entity_df=spine, features=wanted).to_df()
+    return frame.sort_values("row")
 
 
 def _names(count: str, mean: str) -> list[str]:
@@ -91,8 +92,13 @@ def _registered(folder: Path, ttl: timedelta) -> list[Any]:
     found: list[Any] = []
     for key, _, count, mean, _ in KINDS:
         entity = Entity(name=key, join_keys=[key], value_type=ValueType.INT64)
-        source = FileSource(name=f"of_{key}", path=str(folder / f"{key}.parquet"), timestamp_field="event_timestamp")
-        fields = [Field(name=name, dtype=Int64 if name.startswith("n_") else Float64) for name in _names(count, mean)]
+        source = FileSource(
+            name=f"of_{key}", path=str(folder / f"{key}.parquet"), timestamp_field="event_timestamp"
+        )
+        fields = [
+            Field(name=name, dtype=Int64 if name.startswith("n_") else Float64)
+            for name in _names(count, mean)
+        ]
         found += [entity, FeatureView(name=key, entities=[entity], ttl=ttl, schema=fields, source=source)]
     return found
 
@@ -107,10 +113,13 @@ def _compute(work: Work, folder: Path, limit: str) -> None:
         for span in SPANS:
             first = f"INTERVAL {(span + delay) * 86_400_000_000 - 1} MICROSECONDS PRECEDING"
             last = f"INTERVAL {delay} DAYS PRECEDING" if delay else "CURRENT ROW"
-            windows.append(f"w{span} AS (PARTITION BY {key} ORDER BY event_at RANGE BETWEEN {first} AND {last})")
-            columns.append(f"count(*) OVER w{span} AS {count}_{span}d, avg({value}) OVER w{span} AS {mean}_{span}d")
+            windows.append(
+                f"w{span} AS (PARTITION BY {key} ORDER BY event_at RANGE BETWEEN {first} AND {last})"
+            )
+            columns.append(
+                f"count(*) OVER w{span} AS {count}_{span}d, avg({value}) OVER w{span} AS {mean}_{span}d"
+            )
         events = f"(SELECT * FROM '{work.data}/events.parquet' {limit})"
-        query = (
-            f"SELECT {key}, event_at AS event_timestamp, {', '.join(columns)} FROM {events} WINDOW {', '.join(windows)}"
-        )
+        wanted = f"{key}, event_at AS event_timestamp, {', '.join(columns)}"
+        query = f"SELECT {wanted} FROM {events} WINDOW {', '.join(windows)}"
         connection.execute(f"COPY ({query}) TO '{folder}/{key}.parquet' (FORMAT parquet)")

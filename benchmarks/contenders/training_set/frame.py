@@ -9,7 +9,11 @@ import polars as pl
 from benchmarks.work import Work
 
 SPANS = ("1d", "7d", "30d")
-NAMES = [f"{name}_{span}" for name in ("n_customer", "mean_customer", "n_terminal", "risk_terminal") for span in SPANS]
+NAMES = [
+    f"{name}_{span}"
+    for name in ("n_customer", "mean_customer", "n_terminal", "risk_terminal")
+    for span in SPANS
+]
 
 
 def read(work: Work) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -1,4 +1,4 @@
-"""bytewax: ``stateful_map`` by key. Its windows fire by the clock, so a window per event is the user's own code.
+"""bytewax: ``stateful_map`` by key. Its windows fire by the clock; one per event is the user's own code.
 
 Deques with running sums, as its users write them; one worker, since Python code holds the GIL.
 """
@@ -33,7 +33,8 @@ class State:
     def add(self, row: Row) -> list[float]:
         time, amount, balance, credit, debit, cash = row
         values = ((amount, credit), (amount, debit), (balance, cash))
-        out, place = [], 0
+        place = 0
+        out: list[float] = []
         for span in SPANS.values():
             for value, wanted in values:
                 events = self.events[place]

@@ -13,7 +13,11 @@ DAY = 86_400_000_000
 START = 725_846_400_000_000  # 1993-01-01T00:00:00Z in microseconds
 LENGTH = 6 * 365 * DAY
 SPANS = {"7d": 7 * DAY, "30d": 30 * DAY, "90d": 90 * DAY}
-FILTERED = (("credit", "amount", "is_credit"), ("debit", "amount", "is_debit"), ("cash", "balance", "is_cash"))
+FILTERED = (
+    ("credit", "amount", "is_credit"),
+    ("debit", "amount", "is_debit"),
+    ("cash", "balance", "is_cash"),
+)
 
 Array = npt.NDArray[np.generic]
 

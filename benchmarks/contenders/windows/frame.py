@@ -34,5 +34,3 @@ def figures(result: pl.DataFrame) -> dict[str, float]:
 
 def warm(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.head(WARM)
-
-

@@ -36,7 +36,9 @@ def _run(frame: pd.DataFrame) -> np.ndarray[Any, Any]:
     events = pw.debug.table_from_pandas(frame.drop(columns="row"))
     window = pw.temporal.interval(1 - longest, 0)
     joined = asked.interval_join(events, asked.time, events.time, window, asked.key == events.key)
-    pairs = joined.select(asked.row, age=asked.time - events.time, **{name: events[name] for name in _columns()})
+    pairs = joined.select(
+        asked.row, age=asked.time - events.time, **{name: events[name] for name in _columns()}
+    )
     spread = {}
     for span, length in SPANS.items():
         for name, _, _ in FILTERED:
@@ -44,9 +46,12 @@ def _run(frame: pd.DataFrame) -> np.ndarray[Any, Any]:
             spread[f"sum_{name}_{span}"] = pw.if_else(inside, pairs[name], 0.0)
             spread[f"n_{name}_{span}"] = pw.if_else(inside, pairs[f"is_{name}"], 0)
     parts = pairs.select(pairs.row, **spread)
-    summed = parts.groupby(parts.row).reduce(parts.row, **{name: pw.reducers.sum(parts[name]) for name in NAMES})
+    summed = parts.groupby(parts.row).reduce(
+        parts.row, **{name: pw.reducers.sum(parts[name]) for name in NAMES}
+    )
     out = pw.debug.table_to_pandas(summed, include_id=False).sort_values("row")
-    return out[NAMES].to_numpy(dtype=np.float64)
+    features: np.ndarray[Any, Any] = out[NAMES].to_numpy(dtype=np.float64)
+    return features
 
 
 def _columns() -> list[str]:

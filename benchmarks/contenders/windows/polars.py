@@ -28,7 +28,10 @@ def prepare(work: Work) -> Callable[[], pl.DataFrame]:
 
 def _idiomatic(events: pl.DataFrame) -> pl.DataFrame:
     def wanted(span: str) -> list[pl.Expr]:
-        sums = [pl.col(column).filter(pl.col(where)).sum().alias(f"sum_{name}_{span}") for name, column, where in FILTERED]
+        sums = [
+            pl.col(column).filter(pl.col(where)).sum().alias(f"sum_{name}_{span}")
+            for name, column, where in FILTERED
+        ]
         return sums + [pl.col(where).sum().alias(f"n_{name}_{span}") for name, _, where in FILTERED]
 
     return _joined(events.lazy().with_row_index("row"), wanted)
@@ -47,7 +50,7 @@ def _joined(events: pl.LazyFrame, wanted: Callable[[str], list[pl.Expr]]) -> pl.
 
     The three come out with the same rows in the same order, so only one of them carries the row's number.
     """
-    parts = []
+    parts: list[pl.LazyFrame] = []
     for span in SPANS:
         row = [] if parts else [pl.col("row").last()]
         rolled = events.rolling("time", period=span, group_by="key").agg(*wanted(span), *row)

@@ -32,13 +32,17 @@ def prepare(work: Work) -> Callable[[], Any]:
 
 def _rollings() -> list[Any]:
     periods = [dt.timedelta(microseconds=span) for span in SPANS.values()]
-    return [utils.TimeRolling(stats.Sum, period=period) for period in periods for _ in range(2 * len(FILTERED))]
+    return [
+        utils.TimeRolling(stats.Sum, period=period) for period in periods for _ in range(2 * len(FILTERED))
+    ]
 
 
 def _run(keys: list[int], events: list[Any]) -> np.ndarray[Any, Any]:
     state: dict[int, list[Any]] = defaultdict(_rollings)
     out = np.empty((len(keys), len(NAMES)))
-    for place, (key, (time, amount, balance, credit, debit, cash)) in enumerate(zip(keys, events, strict=True)):
+    for place, (key, (time, amount, balance, credit, debit, cash)) in enumerate(
+        zip(keys, events, strict=True)
+    ):
         values = [amount * credit, float(credit), amount * debit, float(debit), balance * cash, float(cash)]
         row = state[key]
         for rolling, value in zip(row, values * len(SPANS), strict=True):
