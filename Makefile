@@ -66,9 +66,15 @@ services: ## Start what the tests need beside Python: nothing, so far
 
 # --- Use -----------------------------------------------------------------------------------------
 
+# The kernels are compiled for this machine once, part of the installation rather than of the work.
+$(VENV)/.compiled: $(VENV)/.installed $(wildcard src/headwater/engine/kernels/*.py)
+	@echo "Compiling the kernels for this machine, once ..."
+	@$(BIN)/python -c "import headwater.engine.run, headwater.models.scorer"
+	@touch $@
+
 .PHONY: demo
-demo: $(VENV)/.installed ## A simulated lender, live: from raw events to explained decisions
-	@$(BIN)/headwater demo
+demo: $(VENV)/.compiled ## A simulated lender, live: from raw events to explained decisions
+	@$(BIN)/headwater demo $(ARGS)
 
 .PHONY: examples
 examples: $(VENV)/.installed ## Run the examples on real data: make examples DATA=path

@@ -24,6 +24,7 @@ from headwater.core.cast import microseconds
 from headwater.core.errors import DataError
 from headwater.definitions.model import Model
 from headwater.definitions.observe import Each
+from headwater.definitions.stream import Stream
 from headwater.engine.run import Engine
 from headwater.engine.single import Single
 from headwater.log.protocol import EventLog, Receipt
@@ -95,7 +96,8 @@ class Live:
         self._single = Single(engine)
         self._served = {scoring.model.name: _Served(scoring, self._single) for scoring in served}
         self._watch = stopwatch or _stopped
-        self._clock = {state.view.stream.name: state.view.stream.time for state in engine.states.values()}
+        streams = {state.view.stream.name: state.view.stream for state in engine.states.values()}
+        self._times = {name: _Time(stream) for name, stream in streams.items()}
 
     @property
     def offset(self) -> int:
@@ -105,7 +107,7 @@ class Live:
     def catch_up(self) -> int:
         """Take in what the log holds beyond the engine's offset, without scoring; how many events."""
         start, taken = self._engine.offset + 1, 0
-        for batch in self._log.scan(list(self._clock), start=start, by_stream=True):
+        for batch in self._log.scan(list(self._times), start=start, by_stream=True):
             self._engine.apply(batch)
             taken += len(batch)
         self._engine.offset = max(self._engine.offset, self._log.end() - 1)
@@ -163,33 +165,48 @@ class Live:
     def _refresh(
         self, stream: str, event: pl.DataFrame, offset: int, arrival: int, timings: tuple[int, int]
     ) -> list[Refresh]:
-        concerned = [served for served in self._served.values() if served.concerns(stream)]
-        if not concerned:
-            self._take(stream, event, offset, arrival)
+        if stream not in self._times:
+            self._engine.offset = max(self._engine.offset, offset)
             return []
-        time = _micros(event, self._clock[stream]) if stream in self._clock else arrival
-        row = event.row(0, named=True)
-        before = [served.before(row, time) for served in concerned]
-        self._take(stream, event, offset, arrival)
+        time = self._times[stream].micros(event)
+        concerned = [served for served in self._served.values() if served.concerns(stream)]
+        rows = [served.row(event) for served in concerned]
+        before = [served.before(row, time) for served, row in zip(concerned, rows, strict=True)]
+        places = np.array([offset]), np.array([arrival]), np.array([time])
+        self._single.apply(Batch(stream, *places, event))
         refreshes = []
-        for served, known in zip(concerned, before, strict=True):
-            scored = served.refreshed(row, max(time, known.newest), offset)
+        for served, row, known in zip(concerned, rows, before, strict=True):
+            scored = served.score(row.keys, known.newest, offset, row.request)
             moved = () if known.x is None else served.differing(known.x, scored.x)
-            late = max(0, known.newest - time)
+            late = known.newest - time
             refreshes.append(Refresh(scored, arrival, late, moved, *timings, self._watch()))
         return refreshes
 
-    def _take(self, stream: str, event: pl.DataFrame, offset: int, arrival: int) -> None:
-        if stream in self._clock:
-            time = np.array([_micros(event, self._clock[stream])])
-            self._single.apply(Batch(stream, np.array([offset]), np.array([arrival]), time, event))
-        else:
-            self._engine.offset = max(self._engine.offset, offset)
+
+class _Time:
+    """Reads the event time of a single event of a stream."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._name = stream.time
+        dtype = stream.schema[stream.time]
+        self._plain = isinstance(dtype, pl.Datetime) and dtype.time_unit == "us"
+
+    def micros(self, event: pl.DataFrame) -> int:
+        series = event.get_column(self._name)
+        return int((series.cast(pl.Int64) if self._plain else microseconds(series))[0])
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """What an event says of the entity that it concerns."""
+
+    keys: Mapping[str, Any]
+    request: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class _Before:
-    """An entity before an event: its newest event time, and, if the event is late, its vector then."""
+    """An entity before an event: its newest event time, this one included; its vector if this one is late."""
 
     newest: int
     x: Float64 | None
@@ -211,17 +228,17 @@ class _Served:
         """Whether an event of the stream says whose score it makes fresh, and brings what that takes."""
         return stream in self._streams
 
-    def before(self, row: Mapping[str, Any], time: int) -> _Before:
-        keys = {key: row[key] for key in self._keys}
-        newest = self._single.newest(keys)
-        if newest is None or newest <= time or None in keys.values():
-            return _Before(time, None)
-        request = {name: row[name] for name in self._request}
-        return _Before(newest, self.score(keys, newest, -1, request).x)
+    def row(self, event: pl.DataFrame) -> _Row:
+        return _Row(
+            {key: event.get_column(key)[0] for key in self._keys},
+            {name: event.get_column(name)[0] for name in self._request},
+        )
 
-    def refreshed(self, row: Mapping[str, Any], time: int, offset: int) -> Scored:
-        keys = {key: row[key] for key in self._keys}
-        return self.score(keys, time, offset, {name: row[name] for name in self._request})
+    def before(self, row: _Row, time: int) -> _Before:
+        newest = self._single.newest(row.keys)
+        if newest is None or newest <= time:
+            return _Before(time, None)
+        return _Before(newest, self.score(row.keys, newest, -1, row.request).x)
 
     def differing(self, before: Float64, after: Float64) -> tuple[str, ...]:
         apart = before.view(np.int64) != after.view(np.int64)
@@ -264,12 +281,6 @@ def _new_rows(receipt: Receipt) -> Sequence[int]:
         return range(receipt.accepted)
     rows: list[int] = np.flatnonzero(receipt.offset >= 0).tolist()
     return rows
-
-
-def _micros(event: pl.DataFrame, time: str) -> int:
-    """The event's time in microseconds."""
-    series = event.get_column(time)
-    return int(microseconds(series)[0])
 
 
 def _stopped() -> int:

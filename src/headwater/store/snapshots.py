@@ -81,7 +81,7 @@ class Snapshots:
 
     def newest(self, views: Sequence[FeatureView]) -> Restored | None:
         """An engine from the newest snapshot that is whole and of these views; None if there is none."""
-        passed_over = []
+        passed_over: list[str] = []
         for path in self.files():
             try:
                 return Restored(Engine.restore(views, path.read_bytes()), tuple(passed_over))
