@@ -435,21 +435,6 @@ def _quantile(shard, cell, q, work, key, n):
             e += 1
 
 
-@kernel("Shard, ints, Work, int, int")
-def undo(shard, cell, work, key, n):
-    """Take back what ``run`` did to a table or ranking: readings leave no trace."""
-    at = cell[C_INTS]
-    for k in range(n - 1, -1, -1):
-        if cell[C_OP] == DISTINCT and work.step[k] > 0:
-            multiset.drop(shard, key, at, work.bits[k])
-        elif cell[C_OP] == DISTINCT and work.step[k] < 0:
-            multiset.put(shard, key, at, work.bits[k])
-        elif work.step[k] > 0:
-            ranked.drop(shard, key, at, work.signed[k])
-        elif work.step[k] < 0:
-            ranked.put(shard, key, at, -work.signed[k])
-
-
 @kernel("Shard, Tables, int, Work, int, int, bool")
 def _dispatch(shard, tables, c, work, key, n, keep):
     cell = tables.cells[c]

@@ -7,6 +7,8 @@ contents' size alone. A record in the key's ints is (address, log2 of slots, use
 
 from __future__ import annotations
 
+import numpy as np
+
 from headwater.engine.kernels import arena
 from headwater.engine.kernels.jit import kernel
 
@@ -93,3 +95,27 @@ def drop(shard, key, at, value):
             words[address + ENTRY * j + 1] = 0
             i = j
         j = (j + 1) & mask
+
+
+@kernel("Shard, int, int, ints, ints, int", allocates=True)
+def after(shard, key, at, values, steps, n):
+    """How many different values there would be after ``n`` steps (+1, -1, 0), without taking them."""
+    ints, words = shard.ints, shard.words
+    address, log = ints[key, at + ADDRESS], ints[key, at + LOG]
+    different = ints[key, at + USED]
+    order = np.argsort(values[:n])
+    k = 0
+    while k < n:
+        value = values[order[k]]
+        net = 0
+        while k < n and values[order[k]] == value:
+            net += steps[order[k]]
+            k += 1
+        held = 0
+        if address != 0:
+            held = words[address + ENTRY * _find(shard, address, log, value) + 1]
+        if held == 0 and net > 0:
+            different += 1
+        elif held > 0 and held + net == 0:
+            different -= 1
+    return different

@@ -16,6 +16,7 @@ from headwater.engine.kernels.layout import (
     C_INTS,
     C_LANE,
     C_OP,
+    C_OUT,
     C_OVER,
     CURSORS,
     DISTINCT,
@@ -85,6 +86,7 @@ def _gather_item(tables, items, work, lane, k):
         step = 0
     if kind == UNIT:
         work.signed[k] = float(step)
+        work.bits[k] = 0
     else:
         work.bits[k] = items.columns[column, i]
         value = items.values[column, i]
@@ -108,6 +110,7 @@ def _gather(shard, tables, items, work, lane, n):
     if kind == UNIT:
         for k in range(n):
             signed[k] = step[k]
+            bits[k] = 0
     elif kind == NUMBER:
         words, floats = shard.words, shard.floats
         for k in range(n):
@@ -432,10 +435,15 @@ def _glance(shard, tables, items, key, t, o, emit, work, out):
                     cell = tables.cells[c]
                     op = cell[C_OP]
                     pushes = (op == MIN or op == MAX) and cell[C_OVER] >= 0 and enters
-                    if done == 1 and not pushes:
+                    at = cell[C_INTS]
+                    if done == 1 and op == DISTINCT:
+                        work.whole[0] = multiset.after(shard, key, at, work.bits, work.step, n)
+                        out[cell[C_OUT], emit] = work.line[0]
+                    elif done == 1 and op == QUANTILE:
+                        q = tables.params[c]
+                        out[cell[C_OUT], emit] = ranked.after(shard, key, at, q, work.signed, work.step, n)
+                    elif done == 1 and not pushes:
                         cells.run(shard, tables, c, work, key, n, emit, 1, False, out)
-                        if op == DISTINCT or op == QUANTILE:
-                            cells.undo(shard, cell, work, key, n)
                     elif not contents.evaluate(shard, tables, c, key, t, o, emit, work, out):
                         known = False
     return known

@@ -12,6 +12,8 @@ directory entry is (address, count). Called by ``cells``.
 
 from __future__ import annotations
 
+import numpy as np
+
 from headwater.engine.kernels import arena
 from headwater.engine.kernels.jit import kernel
 
@@ -133,9 +135,9 @@ def drop(shard, key, at, value):
         ints[key, at + RANK] = ints[key, at + VALUES] - words[entry - ENTRY + 1] if b > 0 else 0
 
 
-@kernel("Shard, int, int, int")
-def at_rank(shard, key, at, rank):
-    """The value of a rank counted from 0. Moves the finger, which nobody sees."""
+@kernel("Shard, int, int, int, bool")
+def at_rank(shard, key, at, rank, keep):
+    """The value of a rank counted from 0. With ``keep`` the finger stays there for the next time."""
     ints, words = shard.ints, shard.words
     directory = ints[key, at + ADDRESS]
     b, first = ints[key, at + FINGER], ints[key, at + RANK]
@@ -145,8 +147,9 @@ def at_rank(shard, key, at, rank):
     while rank >= first + words[directory + ENTRY * b + 1]:
         first += words[directory + ENTRY * b + 1]
         b += 1
-    ints[key, at + FINGER] = b
-    ints[key, at + RANK] = first
+    if keep:
+        ints[key, at + FINGER] = b
+        ints[key, at + RANK] = first
     return shard.floats[words[directory + ENTRY * b] + rank - first]
 
 
@@ -166,7 +169,52 @@ def quantile(shard, key, at, q):
         return float("nan")
     position = q * (n - 1)
     rank = int(position)
-    low = at_rank(shard, key, at, rank)
+    low = at_rank(shard, key, at, rank, True)
     if rank + 1 >= n:
         return low
-    return interpolate(low, at_rank(shard, key, at, rank + 1), position - rank)
+    return interpolate(low, at_rank(shard, key, at, rank + 1, True), position - rank)
+
+
+@kernel("Shard, int, int, float, floats, ints, int", allocates=True)
+def after(shard, key, at, q, signed, steps, n):
+    """The quantile after ``n`` steps (values times +1, -1, 0), without taking them.
+
+    Only the ranks that the steps can move across the wanted one are looked at: with E values entering and
+    L leaving, those from E below it to L above it.
+    """
+    held = shard.ints[key, at + VALUES]
+    enter, leave = 0, 0
+    for k in range(n):
+        enter += 1 if steps[k] > 0 else 0
+        leave += 1 if steps[k] < 0 else 0
+    size = held + enter - leave
+    if size == 0:
+        return float("nan")
+    position = q * (size - 1)
+    rank = int(position)
+    first, last = max(rank - enter, 0), min(rank + 1 + leave, held - 1)
+    near = np.empty(max(last - first + 1, 0) + enter)
+    m = 0
+    for i in range(first, last + 1):
+        near[m] = at_rank(shard, key, at, i, False)
+        m += 1
+    floor = near[0] if m > 0 else float("-inf")
+    below = first if m > 0 else held
+    for k in range(n):
+        if steps[k] > 0:
+            near[m] = signed[k]
+            m += 1
+    near = np.sort(near[:m])
+    for k in range(n):
+        if steps[k] < 0 and -signed[k] < floor:
+            below -= 1
+        elif steps[k] < 0:
+            i = np.searchsorted(near[:m], -signed[k])
+            if i < m and near[i] == -signed[k]:
+                for j in range(i, m - 1):
+                    near[j] = near[j + 1]
+                m -= 1
+    low = near[rank - below]
+    if rank + 1 >= size:
+        return low
+    return interpolate(low, near[rank + 1 - below], position - rank)
