@@ -137,7 +137,7 @@ def headwater(*arguments: str, data: str) -> dict[str, Any]:
     One thread, unless OMP_NUM_THREADS says otherwise: on few cores, threads wait for one another.
     """
     command = [sys.executable, "-m", "headwater.apps.cli.main", *arguments]
-    print("$ headwater", *arguments)
+    print("$ headwater", *arguments, flush=True)
     environment = {"OMP_NUM_THREADS": "1", **os.environ}
     where = (f"--project={HERE}", f"--data={data}", "--json")
     done = subprocess.run([*command, *where], env=environment, stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603
@@ -168,9 +168,8 @@ def show(report: dict[str, Any], frauds: int) -> bool:
     rows, judged = report["rows"], report["evaluation"]
     named = ("roc_auc", "average_precision", "card_precision_at_100")
     figures = [judged["figures"][name] for name in named]
-    print(
-        f"\nLearned from {rows['train']:,} payments, judged on {rows['test']:,}, {judged['positives']} frauds"
-    )
+    print(f"\nLearned from {rows['train']:,} payments with {frauds} frauds,", end=" ")
+    print(f"judged on {judged['rows']:,} with {judged['positives']}")
     print(f"\n{'':<26}{'ROC AUC':>10}{'avg. prec.':>12}{'card pr. at 100':>17}")
     for model, published in PUBLISHED.items():
         print("{:<26}{:>10.3f}{:>12.3f}{:>17.3f}".format(model, *published))
