@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import flatness, memory, scripts, training_set, windows
+from benchmarks import flatness, memory, page, scripts, training_set, windows
 from benchmarks.harness import Setting, stopwatch
 from benchmarks.machine import machine, pin
 from benchmarks.report import Measured, show
@@ -78,6 +78,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     }
     content["measures"] = {measured.name: measured.json() for measured in results}
     arguments.json.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    if arguments.page:
+        text: str = arguments.page.read_text(encoding="utf-8")
+        arguments.page.write_text(page.fill(text, content), encoding="utf-8")
     console.print(f"\n{took:,.0f} s; everything behind the tables is in {arguments.json}", highlight=False)
     return 1 if failed else _verdict(results, strict=arguments.strict)
 
@@ -106,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--folder", type=Path, default=Path("build/bench"), help="where input is put")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each contender")
+    parser.add_argument("--page", type=Path, help="a page of the documentation to be given the figures")
     parser.add_argument("--quick", action="store_true", help="small sizes, one round, nothing installed")
     parser.add_argument("--strict", action="store_true", help="a missed promise is an error")
     return parser

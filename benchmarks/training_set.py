@@ -17,10 +17,10 @@ MEMORY = 1 << 30
 _AT = "benchmarks.contenders.training_set"
 
 METHOD = f"""{ROWS:,} rows x 12 features as of each row's moment over {EVENTS:,} card payments: per customer
-count and mean over 1, 7, 30 days, per terminal count and share of frauds over the same windows, moved back by
-7 days. Result: all rows in their order. Feast joins feature values that somebody has computed before; computing
-them after every event (DuckDB, in Feast's environment) is timed apart, and its total is both. A contender that
-needs more than 15 s runs once."""
+count and mean over 1, 7, 30 days, per terminal count and share of frauds over the same windows, moved back
+by 7 days. Result: all rows in their order. Feast joins feature values that somebody has computed before;
+computing them after every event (DuckDB, in Feast's environment) is timed apart, and its total is both. A
+contender that needs more than 15 s runs once."""
 
 
 def contenders() -> list[Contender]:
