@@ -6,11 +6,14 @@ of a column. Both are part of the state and are snapshot with it. Called by ``en
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
 
+from headwater.core.cast import fit
+from headwater.core.errors import DataError
 from headwater.engine.kernels import index
 from headwater.engine.kernels.layout import NULL, Int64, owned
 
@@ -119,3 +122,32 @@ class KeyIndex:
 
 def _is_text(dtype: pl.DataType) -> bool:
     return dtype in (pl.String, pl.Categorical) or isinstance(dtype, pl.Enum)
+
+
+def entity_keys(keys: Sequence[Any] | pl.Series, dtype: pl.DataType, name: str) -> pl.Series:
+    """Keys as they came from outside, in the stream's type.
+
+    Raises:
+        DataError: a key is null, or cannot be a key of that type.
+    """
+    try:
+        came = keys if isinstance(keys, pl.Series) else pl.Series(keys, dtype=None if len(keys) else dtype)
+    except (TypeError, OverflowError, pl.exceptions.PolarsError):
+        raise _odd_key(dtype, name, "values of several types, or too large") from None
+    fitted = fit(came, dtype)
+    if fitted is None:
+        raise _odd_key(dtype, name, str(came.dtype))
+    if fitted.failures or came.null_count():
+        reasons = [*fitted.failures, *(["null"] if came.null_count() else [])]
+        raise _odd_key(dtype, name, ", ".join(reasons))
+    return fitted.values
+
+
+def _odd_key(dtype: pl.DataType, name: str, got: str) -> DataError:
+    return DataError.of(
+        "a key cannot be one of the stream's",
+        expected=str(dtype),
+        got=got,
+        where=name,
+        do="give keys of the stream's type",
+    )

@@ -18,6 +18,7 @@ from headwater.core.errors import DataError
 from headwater.definitions.view import FeatureView
 from headwater.engine import snapshot
 from headwater.engine.kernels.process import NEWEST
+from headwater.engine.keys import entity_keys
 from headwater.engine.state import ViewState
 
 
@@ -85,8 +86,7 @@ class Engine:
                 got=repr(view),
                 do="name a view of the project",
             )
-        dtype = state.view.stream.schema[state.view.key]
-        series = keys if isinstance(keys, pl.Series) else pl.Series(keys, dtype=dtype)
+        series = entity_keys(keys, state.view.stream.schema[state.view.key], state.view.key)
         times = np.broadcast_to(np.asarray(t, dtype=np.int64), (len(series),)).copy()
         return state.read(series, times, offset=offset)
 
