@@ -30,6 +30,8 @@ GENERATED: Mapping[str, Callable[[], str]] = MappingProxyType(
         "changelog": lambda: (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").split("\n", 1)[1],
         "commands": reference.commands,
         "errors": reference.errors,
+        "exits": reference.exits,
+        "settings": reference.settings,
     }
 )
 

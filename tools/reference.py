@@ -1,20 +1,19 @@
-"""Reference tables made from the code: the errors and the commands.
+"""Reference tables made from the code: errors, exit codes, settings and commands.
 
 Called by ``tools.docs`` for the pages under ``docs/reference``.
 """
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from collections.abc import Iterator
 
 import click
 
+from headwater.apps.cli.exits import MEANINGS, exit_of
+from headwater.apps.cli.main import cli
+from headwater.apps.settings import SETTINGS
 from headwater.core import errors as core_errors
 from headwater.core.errors import HeadwaterError
-
-COMMAND_LINE = "headwater.apps.cli.main"
 
 
 def error_classes() -> list[type[HeadwaterError]]:
@@ -34,21 +33,26 @@ def errors() -> str:
     return "\n".join(["| code | class | what it says |", "|---|---|---|", *rows])
 
 
-def command_line() -> click.Group | None:
-    """The root of the command line, or None while it is not built."""
-    if not _exists(COMMAND_LINE):
-        return None
-    cli = importlib.import_module(COMMAND_LINE).cli
-    if not isinstance(cli, click.Group):
-        raise TypeError(f"{COMMAND_LINE}.cli is a {type(cli).__name__}, not a click group")
-    return cli
+def exits() -> str:
+    """A table: exit code, meaning, the classes of errors that end so."""
+    ends: dict[int, list[str]] = {}
+    for kind in error_classes()[1:]:
+        ends.setdefault(exit_of(kind.of("")), []).append(f"`{kind.__name__}`")
+    rows = [f"| {int(code)} | {text} | {', '.join(ends.get(code, []))} |" for code, text in MEANINGS.items()]
+    return "\n".join(["| exit code | meaning | errors |", "|---|---|---|", *rows])
+
+
+def settings() -> str:
+    """A table: environment variable, option, default, meaning."""
+    rows = [
+        f"| `{one.variable}` | {f'`{one.option}`' if one.option else ''} | {one.default} | {one.meaning} |"
+        for one in SETTINGS
+    ]
+    return "\n".join(["| variable | option | default | what it sets |", "|---|---|---|---|", *rows])
 
 
 def commands() -> str:
     """One section a command: what it does, how it is called, its options."""
-    cli = command_line()
-    if cli is None:
-        return "The command line is not built yet."
     return "\n\n".join(_section(context) for context in walk(click.Context(cli, info_name="headwater")))
 
 
@@ -72,11 +76,6 @@ def _section(context: click.Context) -> str:
     if rows:
         parts.append("\n".join(["| option | what it does |", "|---|---|", *rows]))
     return "\n\n".join(part for part in parts if part)
-
-
-def _exists(module: str) -> bool:
-    parent = module.rpartition(".")[0]
-    return (not parent or _exists(parent)) and importlib.util.find_spec(module) is not None
 
 
 def _cell(text: str) -> str:

@@ -3,7 +3,8 @@
 A comment on the line before a fenced block marks it::
 
     <!-- run -->                    run it: Python shares its names down the page, console lines that
-                                    start with $ run in the page's own folder and must end well
+                                    start with $ run in the page's own folder (cd goes on
+                                    from there) and must end well
     <!-- run: DefinitionError -->   run it; it must raise that error
     <!-- says -->                   the text of that error, word for word
     <!-- file: NAME -->             write it to a file in the page's folder
@@ -84,6 +85,9 @@ class Reader:
         for line in block.code.splitlines():
             if line.startswith("$ "):
                 words = shlex.split(line[2:], comments=True)
+                if words[0] == "cd":
+                    self.folder /= words[1]
+                    continue
                 if words[0] == "headwater":
                     words[0] = str(Path(sys.executable).parent / "headwater")
                 done = subprocess.run(

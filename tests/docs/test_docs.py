@@ -8,7 +8,10 @@ import click
 import pytest
 
 import headwater
-from tests.docs.pages import ROOT, Reader, pages_to_run
+from headwater.apps.cli.exits import MEANINGS
+from headwater.apps.cli.main import cli
+from headwater.apps.settings import SETTINGS
+from tests.docs.pages import ROOT, Reader, marked, pages_to_run
 from tools import docs, reference
 
 
@@ -47,12 +50,28 @@ def test_error_codes_are_distinct() -> None:
 
 
 def test_every_command_has_a_section(reference_text: str) -> None:
-    cli = reference.command_line()
-    if cli is None:
-        pytest.skip("the command line is not built yet")
     for context in reference.walk(click.Context(cli, info_name="headwater")):
         assert f"## {context.command_path}\n" in reference_text
         assert context.command.help, f"{context.command_path} says nothing in its help"
+
+
+def test_every_setting_and_exit_code_is_in_the_reference(reference_text: str) -> None:
+    assert [one.variable for one in SETTINGS if f"| `{one.variable}` |" not in reference_text] == []
+    assert [code for code in MEANINGS if f"\n| {int(code)} | " not in reference_text] == []
+
+
+def test_the_tutorial_reads_the_file_that_init_writes() -> None:
+    page = ROOT / "docs" / "tutorial" / "first-project.md"
+    template = ROOT / "src" / "headwater" / "apps" / "cli" / "template" / "project.py.txt"
+    written = _bare(template.read_text(encoding="utf-8").replace("{{name}}", "early_warning"))
+    blocks = [block for block in marked(page.read_text(encoding="utf-8")) if block.language == "python"]
+    run = [block.code.split("\nassert")[0] for block in blocks if block.mark == "run" and block.word is None]
+    assert [code for code in run if _bare(code) not in written] == []
+
+
+def _bare(code: str) -> str:
+    """The code without blank lines and comment lines."""
+    return "\n".join(line for line in code.splitlines() if line.strip() and not line.startswith("#"))
 
 
 def test_every_page_can_be_found() -> None:

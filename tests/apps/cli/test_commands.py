@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 import headwater as hw
+from headwater.apps.importing.files import parts
 from headwater.apps.settings import Settings
 from headwater.core.errors import DataError
 from headwater.definitions.loading import load_project
@@ -70,11 +71,12 @@ def test_plan_shows_what_changed_since_it_was_applied(headwater: Headwater, shop
     (shop / "project.py").write_text(project_text(over='["7d", "14d"]'), encoding="utf-8")
     second = headwater("plan", "--json").json
     assert [change["text"] for change in second["changes"]] == [
-        "views.behaviour.features.n.over: 7d, 30d -> 7d, 14d"
+        "models.risk.inputs: n_7d, n_30d, spent_30d, amount -> n_7d, n_14d, spent_30d, amount",
+        "views.behaviour.features.n.over: 7d, 30d -> 7d, 14d",
     ]
     assert second["applied_hash"] == first["hash"] != second["hash"]
     assert second["views"]["behaviour"] != first["views"]["behaviour"]
-    assert "1 changes since" in headwater("plan").out
+    assert "2 changes since" in headwater("plan").out
 
 
 @pytest.mark.usefixtures("shop")
@@ -130,7 +132,7 @@ def test_import_takes_every_kind_alike(headwater: Headwater, shop: Path, ending:
     ]
     with EmbeddedLog.open(shop / ".headwater" / "events.log", writer=False) as log:
         (batch,) = log.scan()
-        assert batch.frame.equals(frame.cast(dict(load_project(shop).streams[0].schema)))
+        assert batch.frame.equals(frame.cast(pl.Schema(load_project(shop).streams[0].schema)))
         assert (batch.arrival == batch.time).all()
 
 
@@ -221,9 +223,9 @@ def test_features_are_those_of_asof(headwater: Headwater, trained: Path, ending:
     out = f"found.{ending}"
     assert headwater("features", "spine.csv", "--view", "behaviour", "--out", out).code == 0
     expected = hw.asof(project.views, {"payments": payments()}, spine)
-    readers = {"csv": pl.read_csv, "parquet": pl.read_parquet, "ndjson": pl.read_ndjson}
-    found = readers[ending](trained / out)
-    assert found.drop("time").equals(expected.drop("time").cast(dict(found.drop("time").schema)))
+    found = pl.concat(part.frame for part in parts(trained / out))
+    types = found.drop("time").schema
+    assert found.drop("time").equals(expected.drop("time").cast(types))
     assert sorted(path.name for path in trained.glob("found*")) == [out]
 
 
