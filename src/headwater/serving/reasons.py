@@ -10,16 +10,16 @@ it (Regulation B, official interpretation of 12 CFR 1002.9(b)(2)). Called by ``d
 from __future__ import annotations
 
 import math
-import re
 
+from headwater.core.instant import DAY, HOUR, MINUTE, span_text
+from headwater.definitions.model import Model
 from headwater.definitions.policy import Policy
 from headwater.models.inputs import Inputs
 from headwater.models.reference import Reference
 from headwater.serving.scoring import Float64, Scoring
 from headwater.store.decision import Reason
 
-_SPAN = re.compile(r"^(.*)_(\d+)(us|ms|s|m|h|d|w)$")
-_UNITS = {"w": "week", "d": "day", "h": "hour", "m": "minute", "s": "second"}
+_TELLS_NOTHING = 2  # letters
 
 
 def reasons(policy: Policy, scoring: Scoring, x: Float64) -> tuple[Reason, ...]:
@@ -35,11 +35,12 @@ def reasons(policy: Policy, scoring: Scoring, x: Float64) -> tuple[Reason, ...]:
     """
     moved, _ = scoring.contributions(x)
     inputs, references = scoring.artifact.inputs, scoring.artifact.references
+    subjects = _subjects(scoring.model)
     groups: dict[str, list[Reason]] = {}
     for name, value, contribution in zip(scoring.names, x.tolist(), moved.tolist(), strict=True):
         found = None if math.isnan(value) else value
         usual = _usual(references.get(name))
-        text = policy.reasons.get(name) or readable(name, found, usual)
+        text = policy.reasons.get(name) or readable(subjects[name], found, usual)
         reason = Reason(text, name, *_shown(inputs, name, found, usual), contribution)
         groups.setdefault(text, []).append(reason)
     merged = [one for group in groups.values() if (one := _merged(group)) is not None]
@@ -47,26 +48,46 @@ def reasons(policy: Policy, scoring: Scoring, x: Float64) -> tuple[Reason, ...]:
     return tuple(merged[: policy.max_reasons])
 
 
-def readable(name: str, value: float | None, usual: float | None) -> str:
+def readable(subject: str, value: float | None, usual: float | None) -> str:
     """A text for an input that the policy has none for.
 
     Example:
-        >>> readable("transfers_in_30d", 0.0, 2.0)
+        >>> readable("Transfers in (30 days)", 0.0, 2.0)
         'Transfers in (30 days) lower than usual'
-        >>> readable("income", None, 2000.0)
+        >>> readable("Income", None, 2000.0)
         'Income unknown'
     """
-    spanned = _SPAN.match(name)
-    words = (spanned.group(1) if spanned else name).replace("_", " ").strip() or name
-    subject = words[0].upper() + words[1:]
-    if spanned and spanned.group(3) in _UNITS:
-        number = int(spanned.group(2))
-        subject += f" ({number} {_UNITS[spanned.group(3)]}{'' if number == 1 else 's'})"
     if value is None:
         return f"{subject} unknown"
-    if usual is None or math.isnan(usual):
+    if usual is None:
         return f"{subject} out of the ordinary"
     return f"{subject} {'higher' if value > usual else 'lower'} than usual"
+
+
+def _subjects(model: Model) -> dict[str, str]:
+    """What each input is called in a generated text."""
+    subjects = {name: _words(name) for name in model.inputs}
+    for view in model.features:
+        for output in view.outputs:
+            base = output.name if output.over is None else output.name.rpartition("_")[0]
+            if len(base) <= _TELLS_NOTHING:  # n, tx: the definition says more
+                base = f"{output.aggregate.op} of {view.stream.name}"
+            span = "" if output.over is None else f" ({_span(output.over)})"
+            subjects[output.name] = _words(base) + span
+    return subjects
+
+
+def _words(name: str) -> str:
+    words = name.replace("_", " ").strip() or name
+    words = f"time {words}" if words.startswith("since ") else words
+    return words[0].upper() + words[1:]
+
+
+def _span(size: int) -> str:
+    for unit, name in ((DAY, "day"), (HOUR, "hour"), (MINUTE, "minute")):
+        if size % unit == 0:
+            return f"{size // unit} {name}{'' if size == unit else 's'}"
+    return span_text(size)
 
 
 def _usual(reference: Reference | None) -> float | None:

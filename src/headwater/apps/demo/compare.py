@@ -47,7 +47,7 @@ class Comparison:
         nightly: last night's score, shape (n,).
         fresh_band, nightly_band: number of the band, shape (n,).
         auc: of ``model``, ``true_risk`` and ``nightly``, and ``gain`` of fresh over nightly, with 95 %
-            intervals; accounts are resampled whole.
+            intervals; accounts are resampled whole. Empty if no outcomes of both kinds are known.
         replayed: refreshes whose feature vector replay gives to the bit, of all n.
     """
 
@@ -104,6 +104,8 @@ def _bands(policy: Policy, scores: Float64) -> Int64:
 
 
 def _aucs(y: Float64, account: Int64, scores: Mapping[str, Float64]) -> dict[str, Metric]:
+    if not 0 < y.sum() < len(y):
+        return {}
     rankings = {name: Ranking.of(y, score) for name, score in scores.items()}
     groups = np.unique(account, return_inverse=True)[1]
     drawn = np.array(

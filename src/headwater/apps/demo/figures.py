@@ -1,6 +1,7 @@
-"""From what was measured to the figures of the page, as plain JSON values. Called by ``run``; shown by ``page``.
+"""From what was measured to the figures of the page, as plain JSON values.
 
-Times are ISO 8601, spans are seconds (latencies: microseconds), shares are from 0 to 1.
+Called by ``run``; shown by ``page``. Times are ISO 8601, spans are seconds (latencies: microseconds), shares
+are from 0 to 1.
 """
 
 from __future__ import annotations
@@ -48,8 +49,8 @@ def of_live(run: LiveRun) -> Json:
         "append_us": _spread(run.appended),
         "fresh_us": _spread(run.refreshed),
         "append_to_fresh_us": _spread(whole),
+        "delayed": int((run.arrival - (run.time - run.late) > HOUR).sum()),
         "late": len(late),
-        "late_hour": int((late >= HOUR).sum()),
         "latest_seconds": int(late.max(initial=0)) / SECOND,
         "late_moved": int((run.moved > 0).sum()),
     }

@@ -34,21 +34,20 @@ def show(console: Console, found: Json) -> None:
 
 def _live(found: Json) -> Group:
     past, live, model = found["past"], found["live"], found["model"]
+    learned = f"{model['inputs']} inputs, trained on {model['rows']:,} moments of the past"
+    late = (
+        f"{live['delayed']:,} arrived more than an hour late, {live['late']:,} of them behind newer events "
+        f"of their account, by up to {_span(live['latest_seconds'])}; all taken in, {live['late_moved']:,} "
+        "moved a feature"
+    )
     rows = [
         ("History imported", f"{past['events']:,} events of {found['accounts']:,} accounts"),
-        (
-            "Model",
-            f"{model['inputs']} inputs, trained on {model['rows']:,} moments of the past, version {model['version']}",
-        ),
+        ("Model", f"{learned}, version {model['version']}"),
         ("Then live, one by one", f"{live['events']:,} events, {live['from'][:10]} to {live['to'][:10]}"),
         ("Throughput", f"{live['events_per_second']:,.0f} events/s, each on disk before it counts"),
         ("Accepted to score fresh", _latency(live["fresh_us"])),
         ("Sent to accepted (on disk)", _latency(live["append_us"])),
-        (
-            "Late events",
-            f"{live['late']:,}, of which {live['late_hour']:,} by more than an hour, the latest by "
-            f"{_span(live['latest_seconds'])}; all taken in, {live['late_moved']:,} changed a feature",
-        ),
+        ("Late events", late),
         ("Decisions recorded", f"{live['decisions']:,}, each chained to the one before"),
     ]
     return _section("Live", _table(rows))
@@ -56,40 +55,45 @@ def _live(found: Json) -> Group:
 
 def _worth(found: Json) -> Group:
     worth = found["worth"]
-    auc = worth["auc"]
-    scores = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for column, justify in (("score", "left"), ("AUC", "right"), ("95 % interval", "right")):
-        scores.add_column(column, justify=justify)  # type: ignore[arg-type]
-    named = (("true_risk", "true risk (the best possible)"), ("model", "Headwater, fresh"))
-    for name, title in (*named, ("nightly", "the same model, last night's batch")):
+    if not worth["auc"]:
+        return _section("What fresh is worth", Text("No outcomes of both kinds are known yet."))
+    title = f"{worth['decisions']:,} decisions with known outcome, {worth['charged']:,} of them charged"
+    return _section(f"What fresh is worth: {title}", _scores(worth["auc"]), _table(_mistakes(worth)))
+
+
+def _scores(auc: Json) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("score")
+    table.add_column("AUC", justify="right")
+    table.add_column("95 % interval", justify="right")
+    for name, title in _SCORES.items():
         value, low, high = auc[name]
-        scores.add_row(title, f"{value:.4f}", _interval(low, high))
+        table.add_row(title, f"{value:.4f}", _interval(low, high))
     gain, low, high = auc["gain"]
-    scores.add_row("fresh minus nightly", f"{gain:+.4f}", _interval(low, high, sign="+"))
-    worst = worth["bands"][-1]
-    rows = [
-        (
-            "Stale score, other band",
-            f"{worth['other_band']:,} of {worth['decisions']:,} decisions ({_share(worth['other_band'], worth['decisions'])}):"
-            f" {worth['too_mild']:,} too mild, {worth['too_harsh']:,} too harsh",
-        ),
-        (
-            f"Charged later, in '{worst}'",
-            f"fresh {worth['caught_fresh']:,} ({_share(worth['caught_fresh'], worth['charged'])}), nightly "
-            f"{worth['caught_nightly']:,} ({_share(worth['caught_nightly'], worth['charged'])}) of {worth['charged']:,}",
-        ),
-        (
-            "Accounts missed at night",
-            f"{worth['accounts_missed']:,} of {worth['accounts_charged']:,} charged accounts were in '{worst}' when fresh,"
-            " and not yet by the night before",
-        ),
-        (
-            "Served equals replayed",
-            f"{worth['replayed_same']:,} of {worth['refreshes']:,} feature vectors, to the bit",
-        ),
+    table.add_row("fresh minus nightly", f"{gain:+.4f}", _interval(low, high, sign="+"))
+    return table
+
+
+_SCORES = {
+    "true_risk": "true risk (the best possible)",
+    "model": "Headwater, fresh",
+    "nightly": "the same model, last night's batch",
+}
+
+
+def _mistakes(worth: Json) -> list[tuple[str, str]]:
+    worst, charged, decisions = worth["bands"][-1], worth["charged"], worth["decisions"]
+    fresh, nightly = worth["caught_fresh"], worth["caught_nightly"]
+    other = f"{worth['other_band']:,} of {decisions:,} decisions ({_share(worth['other_band'], decisions)})"
+    caught = f"fresh {fresh:,} ({_share(fresh, charged)}), nightly {nightly:,} ({_share(nightly, charged)})"
+    missed = f"{worth['accounts_missed']:,} of {worth['accounts_charged']:,} charged accounts: '{worst}' when"
+    same = f"{worth['replayed_same']:,} of {worth['refreshes']:,} feature vectors, to the bit"
+    return [
+        ("Stale: another band", f"{other}, {worth['too_mild']:,} too mild, {worth['too_harsh']:,} too harsh"),
+        (f"Charged later, in '{worst}'", f"{caught} of {charged:,}"),
+        ("Accounts missed at night", f"{missed} fresh, not yet by the night before"),
+        ("Served equals replayed", same),
     ]
-    title = f"What fresh is worth: {worth['decisions']:,} decisions with known outcome, {worth['charged']:,} charged"
-    return _section(title, scores, _table(rows))
 
 
 def _decision(found: Json) -> Group:
@@ -113,8 +117,8 @@ def _decision(found: Json) -> Group:
     again = told["replay"]
     lines.append(
         Text(
-            f"Replayed from the log up to offset {told['offset']:,} ({again['events']:,} events of the account, "
-            f"{again['features']} features): {'the same bits' if again['same'] else 'DIFFERENT'}."
+            f"Replayed from the log up to offset {told['offset']:,} ({again['events']:,} events of the "
+            f"account, {again['features']} features): {'the same bits' if again['same'] else 'DIFFERENT'}."
         )
     )
     lines.append(Text(f"  score then {again['score_then']}, now {again['score_now']}", style="dim"))

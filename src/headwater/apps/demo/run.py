@@ -2,11 +2,11 @@
 
 ::
 
-    simulate ──► import ──► train ──► replay the past ──► go live ──► judge ──► explain and replay one decision
-    (a bank)     (the log)  (MLflow)  (state)             (events)    (labels)
+    simulate ──► import ──► train ──► replay the past ──► go live ──► judge ──► explain, replay
+    (a bank)     (the log)  (MLflow)  (state)             (events)    (labels)  (one decision)
 
-The past is imported in bulk; the last two months come event by event through the durable log, as if live. The
-numbers on the page are those of this run. Called by ``headwater demo``; needs no file and no network.
+The past is imported in bulk; the last eight weeks come event by event through the durable log, as if live.
+The numbers on the page are those of this run. Called by ``headwater demo``; needs no file and no network.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from rich.console import Console
@@ -44,7 +44,7 @@ from headwater.store.snapshots import Snapshots
 from headwater.training.labels import gap
 from headwater.training.train import Plan, TrainedModel, open_registry, train
 
-LIVE = 62 * DAY
+LIVE = 57 * DAY
 TESTED = 14 * DAY  # of the past, the last stretch with known labels: what training judges itself on
 KEYS = ("account_id",)
 
@@ -74,7 +74,7 @@ class Stages:
             disable=quiet or not console.is_terminal,
         )
 
-    def __enter__(self) -> Stages:
+    def __enter__(self) -> Self:
         self._bars.start()
         return self
 
