@@ -68,6 +68,12 @@ def test_version(headwater: Headwater) -> None:
     assert ended.code == 0
 
 
+def test_no_command_is_answered_with_the_help(headwater: Headwater) -> None:
+    ended = headwater()
+    assert ended.code == 2
+    assert ended.err == headwater("--help").out
+
+
 def test_a_command_that_is_none(headwater: Headwater) -> None:
     headwater("trian").fails(
         2,
@@ -139,7 +145,7 @@ def test_debug_shows_the_traceback(capfd: pytest.CaptureFixture[str]) -> None:
         (
             "interrupt",
             130,
-            """
+            """\
 interrupted: what was finished stays, nothing is half-applied
   do:       run the same command again to go on
 """,
@@ -190,9 +196,15 @@ def test_an_error_is_one_json_document(capfd: pytest.CaptureFixture[str]) -> Non
     }
 
 
-def test_who_reads_no_further_is_no_error(tmp_path: Path) -> None:
-    many = "import click\nfrom headwater.apps.cli.failures import run\n"
-    many += "run(click.Command('many', callback=lambda: [click.echo(n) for n in range(99_999)]), [])"
+@pytest.mark.parametrize("write", ["click.echo", "Screen(as_json=False).say"])
+def test_who_reads_no_further_is_no_error(tmp_path: Path, write: str) -> None:
+    many = f"""if True:
+        import click, sys
+        from headwater.apps.cli.failures import run
+        from headwater.apps.cli.screen import Screen
+        call = lambda: [{write}("line") for _ in range(50_000)]
+        sys.exit(run(click.Command("many", callback=call), []))
+    """
     with subprocess.Popen(
         [sys.executable, "-c", many], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path
     ) as reader:
@@ -201,3 +213,4 @@ def test_who_reads_no_further_is_no_error(tmp_path: Path) -> None:
         reader.stdout.readline()
         reader.stdout.close()
         assert reader.stderr.read() == b""
+        assert reader.wait() == 0

@@ -34,9 +34,14 @@ def run(cli: click.Command, args: Sequence[str], *, debug: bool = False) -> int:
     """
     as_json = "--json" in args
     try:
-        ended = cli.main(args=list(args), prog_name="headwater", standalone_mode=False)
+        with cli.make_context("headwater", list(args)) as context:  # not main(), which handles errors itself
+            cli.invoke(context)
         sys.stdout.flush()
-        return int(ended) if isinstance(ended, int) else Exit.OK
+    except click.exceptions.Exit as ended:  # after --help and --version, and where a command says how it ends
+        return ended.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return Exit.USAGE
     except click.ClickException as error:
         return _usage(error, as_json)
     except HeadwaterError as error:
@@ -54,6 +59,8 @@ def run(cli: click.Command, args: Sequence[str], *, debug: bool = False) -> int:
         if debug:
             traceback.print_exc()
         return _told("bug", (_bug(error),), Exit.BUG, as_json)
+    else:
+        return Exit.OK
 
 
 _INTERRUPTED = Problem(

@@ -141,6 +141,14 @@ def plain(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | str) else str(value)
 
 
+class _Console(Console):
+    """A console that leaves it to ``failures`` what happens when nobody reads on."""
+
+    def on_broken_pipe(self) -> None:
+        """Not rich's way, which ends the process with 1."""
+        raise BrokenPipeError
+
+
 def _console(stream: Any) -> Console:
     wide = None if stream.isatty() else _WIDE
-    return Console(file=stream, width=wide, markup=False, highlight=False, emoji=False)
+    return _Console(file=stream, width=wide, markup=False, highlight=False, emoji=False)
