@@ -40,7 +40,8 @@ class Engine:
         >>> frame = pl.DataFrame({"at": [0, 1], "who": [1, 1], "amount": [2.0, 3.0]},
         ...                      schema=payments.schema)
         >>> places = np.arange(2)
-        >>> engine.apply(Batch("payments", places, places, places, frame), emit=True)["v"]["spent_7d"].to_list()
+        >>> batch = Batch("payments", places, places, places, frame)
+        >>> engine.apply(batch, emit=True)["v"]["spent_7d"].to_list()
         [2.0, 5.0]
         >>> engine.read("v", [1, 2], 1)["spent_7d"].to_list()
         [5.0, 0.0]

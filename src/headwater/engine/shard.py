@@ -13,7 +13,10 @@ from headwater.engine.kernels import process
 from headwater.engine.plan import ViewPlan
 
 NO_ITEMS = at.Items(
-    *(np.zeros(0, dtype=kind) for kind in (np.int64, np.int64, np.uint8, np.int64)),
+    time=np.zeros(0, dtype=np.int64),
+    offset=np.zeros(0, dtype=np.int64),
+    kind=np.zeros(0, dtype=np.uint8),
+    emit=np.zeros(0, dtype=np.int64),
     columns=np.zeros((0, 0), dtype=np.int64),
     values=np.zeros((0, 0), dtype=np.float64),
     flags=np.zeros((0, 0), dtype=np.uint8),

@@ -40,7 +40,8 @@ def dump(states: Mapping[str, ViewState], offset: int) -> bytes:
         for s, memory in enumerate(state.memories):
             arrays |= {f"{name}/{s}/{block}": data for block, data in memory.blocks().items()}
     buffer = io.BytesIO()
-    np.savez(buffer, header=np.frombuffer(json.dumps(header).encode(), dtype=np.uint8), **arrays)
+    arrays["header"] = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]  # no block is called allow_pickle
     body = buffer.getvalue()
     return MAGIC + hashlib.sha256(body).digest() + body
 

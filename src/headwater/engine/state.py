@@ -114,6 +114,7 @@ class ViewState:
         return values.decode(self.plan, out, self.book)
 
     def output(self, rows: int) -> list[at.Float64]:
+        """Room for the kernels' output: a column of ``rows`` values per cell."""
         return [np.empty(rows, dtype=np.float64) for _ in range(len(self.plan.tables.cells))]
 
     def _block(self, rows: Rows, grouped: at.Float64, out: list[at.Float64]) -> None:
@@ -218,7 +219,7 @@ def _items(rows: Rows, order: at.Int64, emit: at.Int64) -> at.Items:
 
 
 def _forgotten(view: str, time: int) -> DataError:
-    return DataError.of(  # type: ignore[return-value]
+    return DataError.of(
         "a reading reaches behind the events that the state still keeps",
         expected="a time within the longest window of the view",
         got=iso(time),

@@ -7,13 +7,13 @@ handing out never fails half-way. Called by ``timeline``, ``deque``, ``multiset`
 from __future__ import annotations
 
 from headwater.engine.kernels.jit import kernel
-from headwater.engine.kernels.layout import BLOCK_LISTS
+from headwater.engine.kernels.layout import BLOCK_LISTS, Shard
 
 
 @kernel("Shard, int, int")
-def take(shard, slot, size):
+def take(shard: Shard, slot: int, size: int) -> int:
     """A block of ``size`` words from the free list ``slot``, or fresh from the heap."""
-    address = shard.heap[slot]
+    address: int = shard.heap[slot]
     if address != 0:
         shard.heap[slot] = shard.words[address]
         return address
@@ -23,14 +23,14 @@ def take(shard, slot, size):
 
 
 @kernel("Shard, int, int")
-def give(shard, slot, address):
+def give(shard: Shard, slot: int, address: int) -> None:
     """Put a block back on its free list."""
     shard.words[address] = shard.heap[slot]
     shard.heap[slot] = address
 
 
 @kernel("int")
-def size_class(size):
+def size_class(size: int) -> int:
     """The smallest n with 2^n >= size."""
     n = 0
     while (1 << n) < size:
@@ -39,19 +39,19 @@ def size_class(size):
 
 
 @kernel("Shard, int")
-def take_block(shard, size_log):
+def take_block(shard: Shard, size_log: int) -> int:
     """A block of 2^size_log words."""
     return take(shard, BLOCK_LISTS + size_log, 1 << size_log)
 
 
 @kernel("Shard, int, int")
-def give_block(shard, size_log, address):
+def give_block(shard: Shard, size_log: int, address: int) -> None:
     """Put a block of 2^size_log words back."""
     give(shard, BLOCK_LISTS + size_log, address)
 
 
 @kernel("Shard, int, int, int")
-def move(shard, source, target, count):
+def move(shard: Shard, source: int, target: int, count: int) -> None:
     """Copy ``count`` words; the ranges may overlap."""
     words = shard.words
     if source > target:

@@ -50,6 +50,11 @@ from headwater.engine.kernels.layout import (
     TREND,
     UNIT,
     VAR,
+    Float64,
+    Int64,
+    Shard,
+    Tables,
+    Work,
 )
 
 NAN = float("nan")
@@ -60,7 +65,7 @@ DAY = 86_400e6
 
 
 @kernel("Shard, ints, Work, int, int, bool")
-def _count(shard, cell, work, key, n, keep):
+def _count(shard: Shard, cell: Int64, work: Work, key: int, n: int, keep: bool) -> None:
     step, end, whole = work.step, work.end, work.whole
     count = shard.bits[key, cell[C_REALS]]
     e = 0
@@ -73,7 +78,7 @@ def _count(shard, cell, work, key, n, keep):
 
 
 @kernel("Shard, int, Work, int, int, bool")
-def _sum(shard, at, work, key, n, keep):
+def _sum(shard: Shard, at: int, work: Work, key: int, n: int, keep: bool) -> None:
     """The hot one: two partials in registers for as long as nothing is lost, then all of them."""
     bits, reals, p = shard.bits[key], shard.reals[key], work.p
     signed, end, line = work.signed, work.end, work.line
@@ -109,7 +114,7 @@ def _sum(shard, at, work, key, n, keep):
 
 
 @kernel("Shard, ints, Work, int, int, bool")
-def _mean(shard, cell, work, key, n, keep):
+def _mean(shard: Shard, cell: Int64, work: Work, key: int, n: int, keep: bool) -> None:
     """The sum, then divided by the count of values at each reading."""
     at = cell[C_REALS]
     count = shard.bits[key, at]
@@ -125,7 +130,7 @@ def _mean(shard, cell, work, key, n, keep):
 
 
 @kernel("int, int, Work, pair")
-def variance(count, huge, work, n):
+def variance(count: int, huge: int, work: Work, n: tuple[int, int]) -> float:
     """The sample variance from exact moments in p and q; NaN below two values."""
     if count < 2:
         return NAN
@@ -136,7 +141,7 @@ def variance(count, huge, work, n):
 
 
 @kernel("Shard, ints, Work, int, int, bool")
-def _var(shard, cell, work, key, n, keep):
+def _var(shard: Shard, cell: Int64, work: Work, key: int, n: int, keep: bool) -> None:
     bits, reals, at = shard.bits[key], shard.reals[key], cell[C_REALS]
     count, huge = bits[at], bits[at + 1]
     np_ = exact.load(reals, bits, at + 2, shard.floats, work.p)
@@ -162,7 +167,9 @@ def _var(shard, cell, work, key, n, keep):
 
 
 @kernel("Work, four, int, float, float")
-def trend_add(work, n, time, x, sign):
+def trend_add(
+    work: Work, n: tuple[int, int, int, int], time: int, x: float, sign: float
+) -> tuple[int, int, int, int]:
     """Add one point to sum(t), sum(t^2), sum(x), sum(tx), held in p, q, r, s; their counts."""
     t = float(time - ANCHOR)
     return (
@@ -174,7 +181,7 @@ def trend_add(work, n, time, x, sign):
 
 
 @kernel("int, int, Work, four")
-def slope(count, huge, work, n):
+def slope(count: int, huge: int, work: Work, n: tuple[int, int, int, int]) -> float:
     """The least-squares slope per day; NaN below two distinct times."""
     if count < 2 or huge > 0:
         return NAN
@@ -186,7 +193,7 @@ def slope(count, huge, work, n):
 
 
 @kernel("Shard, ints, Work, int, int, bool")
-def _trend(shard, cell, work, key, n, keep):
+def _trend(shard: Shard, cell: Int64, work: Work, key: int, n: int, keep: bool) -> None:
     bits, reals, floats = shard.bits[key], shard.reals[key], shard.floats
     at, size = cell[C_REALS], exact.RECORD
     count, huge = bits[at], bits[at + 1]
@@ -217,7 +224,7 @@ def _trend(shard, cell, work, key, n, keep):
 
 
 @kernel("int, float, int, int")
-def term(time, x, half, rung):
+def term(time: int, x: float, half: int, rung: int) -> float:
     """The event's side of a decayed term, on the rung ``rung`` of half-lives."""
     k, f = decay.rung(time, half)
     y = x * decay.power(f)
@@ -225,7 +232,7 @@ def term(time, x, half, rung):
 
 
 @kernel("Shard, ints, Work, int, int, bool")
-def _decayed(shard, cell, work, key, n, keep):
+def _decayed(shard: Shard, cell: Int64, work: Work, key: int, n: int, keep: bool) -> None:
     """The terms stand on the rung of the newest of them; a reading fades their sum from there to now."""
     bits, reals, p = shard.bits[key], shard.reals[key], work.p
     at, half = cell[C_REALS], cell[C_HALF]
@@ -254,7 +261,7 @@ def _decayed(shard, cell, work, key, n, keep):
 
 
 @kernel("int, int, int")
-def to_rank(bits, kind, op):
+def to_rank(bits: int, kind: int, op: int) -> int:
     """An int64 that ascends with the value for a minimum and descends for a maximum."""
     if kind == NUMBER and bits < 0:
         bits = bits ^ 0x7FFFFFFFFFFFFFFF  # float64 bits of negative numbers descend
@@ -262,14 +269,14 @@ def to_rank(bits, kind, op):
 
 
 @kernel("int, int, int")
-def from_rank(rank, kind, op):
+def from_rank(rank: int, kind: int, op: int) -> int:
     """The value's bits again."""
     bits = ~rank if op == MAX else rank
     return bits ^ 0x7FFFFFFFFFFFFFFF if kind == NUMBER and bits < 0 else bits
 
 
 @kernel("Work, int, int")
-def write_nothing(work, e, kind):
+def write_nothing(work: Work, e: int, kind: int) -> None:
     """Note that there is no value."""
     if kind == NUMBER:
         work.line[e] = NAN
@@ -278,7 +285,7 @@ def write_nothing(work, e, kind):
 
 
 @kernel("Shard, ints, int, Work, int, int, bool")
-def _extreme_ever(shard, cell, kind, work, key, n, keep):
+def _extreme_ever(shard: Shard, cell: Int64, kind: int, work: Work, key: int, n: int, keep: bool) -> None:
     """Minimum or maximum since forever: a single value."""
     bits, at, op = shard.bits[key], cell[C_REALS], cell[C_OP]
     some, best = bits[at], bits[at + 1]
@@ -300,7 +307,7 @@ def _extreme_ever(shard, cell, kind, work, key, n, keep):
 
 
 @kernel("Shard, ints, int, Work, int, int, bool")
-def _extreme(shard, cell, kind, work, key, n, keep):
+def _extreme(shard: Shard, cell: Int64, kind: int, work: Work, key: int, n: int, keep: bool) -> None:
     """Minimum or maximum of a window, from its deque."""
     ints, at, op = shard.ints, cell[C_INTS], cell[C_OP]
     head = ints[key, at + deque.HEAD]
@@ -323,7 +330,7 @@ def _extreme(shard, cell, kind, work, key, n, keep):
 
 
 @kernel("ints, int, Work, int, int, int, int")
-def write_code(cell, kind, work, e, now, time, value):
+def write_code(cell: Int64, kind: int, work: Work, e: int, now: int, time: int, value: int) -> None:
     """Note a first or last value, or the seconds since it; ``time`` NEVER: there is none."""
     if cell[C_OP] == SINCE_FIRST or cell[C_OP] == SINCE_LAST:
         work.line[e] = (now - time) / MICROSECONDS if time != NEVER else NAN
@@ -334,7 +341,7 @@ def write_code(cell, kind, work, e, now, time, value):
 
 
 @kernel("Shard, ints, int, Work, int, int, bool")
-def _edge(shard, cell, kind, work, key, n, keep):
+def _edge(shard: Shard, cell: Int64, kind: int, work: Work, key: int, n: int, keep: bool) -> None:
     """The last value of any window, or the first since forever: a single remembered event."""
     bits, at, over = shard.bits[key], cell[C_REALS], cell[C_OVER]
     time, value = bits[at], bits[at + 1]
@@ -355,7 +362,7 @@ def _edge(shard, cell, kind, work, key, n, keep):
 
 
 @kernel("Shard, Tables, int, int, int, int")
-def counts(shard, tables, lane, address, slot, capacity):
+def counts(shard: Shard, tables: Tables, lane: int, address: int, slot: int, capacity: int) -> bool:
     """Whether the stored event takes part in a lane."""
     kind, column, flag = tables.lanes[lane, L_KIND], tables.lanes[lane, L_COLUMN], tables.lanes[lane, L_FLAG]
     columns = tables.shape[SHAPE.columns]
@@ -365,12 +372,14 @@ def counts(shard, tables, lane, address, slot, capacity):
         return True
     value = address + (2 + column) * capacity + slot
     if kind == NUMBER:
-        return shard.floats[value] == shard.floats[value]
-    return shard.words[value] != NULL
+        return not math.isnan(shard.floats[value])
+    return bool(shard.words[value] != NULL)
 
 
 @kernel("Shard, Tables, ints, Work, int, int, int, int")
-def _walk_first(shard, tables, cell, work, key, i, d, s):
+def _walk_first(
+    shard: Shard, tables: Tables, cell: Int64, work: Work, key: int, i: int, d: int, s: int
+) -> tuple[int, int, int, int]:
     """From (d, s) on, the first event that counts in the window of item ``i``: (d, s, time, bits)."""
     ints, words, lane = shard.ints, shard.words, cell[C_LANE]
     until = work.time[i] - cell[C_DELAY]
@@ -392,7 +401,9 @@ def _walk_first(shard, tables, cell, work, key, i, d, s):
 
 
 @kernel("Shard, Tables, ints, int, Work, int, int, bool")
-def _first(shard, tables, cell, kind, work, key, n, keep):
+def _first(
+    shard: Shard, tables: Tables, cell: Int64, kind: int, work: Work, key: int, n: int, keep: bool
+) -> None:
     """The first value of a window: a cursor that walks over what left or does not count."""
     ints = shard.ints
     d, s = ints[key, cell[C_INTS]], ints[key, cell[C_INTS] + 1]
@@ -408,7 +419,7 @@ def _first(shard, tables, cell, kind, work, key, n, keep):
 
 
 @kernel("Shard, ints, Work, int, int")
-def _distinct(shard, cell, work, key, n):
+def _distinct(shard: Shard, cell: Int64, work: Work, key: int, n: int) -> None:
     at = cell[C_INTS]
     e = 0
     for k in range(n):
@@ -422,7 +433,7 @@ def _distinct(shard, cell, work, key, n):
 
 
 @kernel("Shard, ints, float, Work, int, int")
-def _quantile(shard, cell, q, work, key, n):
+def _quantile(shard: Shard, cell: Int64, q: float, work: Work, key: int, n: int) -> None:
     at = cell[C_INTS]
     e = 0
     for k in range(n):
@@ -436,7 +447,7 @@ def _quantile(shard, cell, q, work, key, n):
 
 
 @kernel("Shard, Tables, int, Work, int, int, bool")
-def _dispatch(shard, tables, c, work, key, n, keep):
+def _dispatch(shard: Shard, tables: Tables, c: int, work: Work, key: int, n: int, keep: bool) -> None:
     cell = tables.cells[c]
     op, over, kind = cell[C_OP], cell[C_OVER], tables.lanes[cell[C_LANE], L_KIND]
     if op == COUNT:
@@ -466,7 +477,18 @@ def _dispatch(shard, tables, c, work, key, n, keep):
 
 
 @kernel("Shard, Tables, int, Work, int, int, int, int, bool, floats2")
-def run(shard, tables, c, work, key, n, first, ends, keep, out):
+def run(
+    shard: Shard,
+    tables: Tables,
+    c: int,
+    work: Work,
+    key: int,
+    n: int,
+    first: int,
+    ends: int,
+    keep: bool,
+    out: Float64,
+) -> None:
     """Run cell ``c`` along a tape of ``n`` steps; its ``ends`` readings go to ``out`` from ``first`` on."""
     _dispatch(shard, tables, c, work, key, n, keep)
     row = tables.cells[c, C_OUT]

@@ -34,8 +34,6 @@ from headwater.engine.kernels.layout import (
     MEAN,
     MIN,
     NEVER,
-    NUMBER,
-    QUANTILE,
     SINCE_FIRST,
     SINCE_LAST,
     STD,
@@ -43,11 +41,18 @@ from headwater.engine.kernels.layout import (
     TREND,
     UNIT,
     VAR,
+    Float64,
+    Int64,
+    Shard,
+    Tables,
+    Work,
 )
 
 
 @kernel("Shard, Tables, ints, int, int, int, ints, ints")
-def collect(shard, tables, cell, key, t, o, bits, times):
+def collect(
+    shard: Shard, tables: Tables, cell: Int64, key: int, t: int, o: int, bits: Int64, times: Int64
+) -> int:
     """Write the values of the window, in order, into ``bits`` and ``times``; how many."""
     ints, words = shard.ints, shard.words
     lane = cell[C_LANE]
@@ -75,7 +80,7 @@ def collect(shard, tables, cell, key, t, o, bits, times):
 
 
 @kernel("floats, ints, int, int, Work")
-def _spread(values, times, n, op, work):
+def _spread(values: Float64, times: Int64, n: int, op: int, work: Work) -> float:
     """Variance and trend from exact moments."""
     huge = 0
     counts = (0, 0, 0, 0)
@@ -99,7 +104,7 @@ def _spread(values, times, n, op, work):
 
 
 @kernel("floats, ints, int, int, int, bool, Work")
-def _decayed(values, times, n, now, half, unit, work):
+def _decayed(values: Float64, times: Int64, n: int, now: int, half: int, unit: bool, work: Work) -> float:
     top = now // half
     count = 0
     for i in range(n):
@@ -109,17 +114,18 @@ def _decayed(values, times, n, now, half, unit, work):
 
 
 @kernel("floats, int, float", allocates=True)
-def _quantile(values, n, q):
+def _quantile(values: Float64, n: int, q: float) -> float:
     ordered = np.sort(values[:n])
     position = q * (n - 1)
     rank = int(position)
+    low: float = ordered[rank]
     if rank + 1 >= n:
-        return ordered[rank]
-    return ranked.interpolate(ordered[rank], ordered[rank + 1], position - rank)
+        return low
+    return ranked.interpolate(low, ordered[rank + 1], position - rank)
 
 
 @kernel("ints, int", allocates=True)
-def _distinct(bits, n):
+def _distinct(bits: Int64, n: int) -> int:
     if n == 0:
         return 0
     ordered = np.sort(bits[:n])
@@ -131,7 +137,9 @@ def _distinct(bits, n):
 
 
 @kernel("floats, ints, int, int, ints, float, bool, Work", allocates=True)
-def _number(values, times, n, t, cell, q, unit, work):
+def _number(
+    values: Float64, times: Int64, n: int, t: int, cell: Int64, q: float, unit: bool, work: Work
+) -> float:
     """The operations that give a float64 and are null over nothing, for n >= 1."""
     op = cell[C_OP]
     if op == SUM or op == MEAN:
@@ -148,7 +156,7 @@ def _number(values, times, n, t, cell, q, unit, work):
 
 
 @kernel("ints, int, int, int, Work")
-def _extreme(bits, n, kind, op, work):
+def _extreme(bits: Int64, n: int, kind: int, op: int, work: Work) -> None:
     if n == 0:
         cells.write_nothing(work, 0, kind)
         return
@@ -159,7 +167,9 @@ def _extreme(bits, n, kind, op, work):
 
 
 @kernel("Shard, Tables, int, int, int, int, int, Work, floats2", allocates=True)
-def evaluate(shard, tables, c, key, t, o, emit, work, out):
+def evaluate(
+    shard: Shard, tables: Tables, c: int, key: int, t: int, o: int, emit: int, work: Work, out: Float64
+) -> bool:
     """Write cell ``c`` as of (t, o) to row ``emit``; False if some of its events are no longer kept."""
     cell = tables.cells[c]
     op, over = cell[C_OP], cell[C_OVER]

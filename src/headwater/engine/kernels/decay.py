@@ -35,27 +35,28 @@ LN2 = 0.6931471805599453
 
 
 @kernel("float")
-def power(f):
+def power(f: float) -> float:
     """2**f for 0 <= f <= 1, within about two units in the last place, from IEEE basics alone."""
     j = int(f * STEPS)
     if j >= STEPS:
         return 2.0
     r = (f - j / STEPS) * LN2
     tail = r * (1.0 + r * (0.5 + r * (1.0 / 6.0 + r * (1.0 / 24.0 + r * (1.0 / 120.0 + r * (1.0 / 720.0))))))
-    return TABLE[j] + TABLE[j] * tail
+    step: float = TABLE[j]
+    return step + step * tail
 
 
 @kernel("int, int")
-def rung(time, half_life):
+def rung(time: int, half_life: int) -> tuple[int, float]:
     """The whole half-lives ``k`` up to ``time``, and the rest ``f`` in [0, 1)."""
     k = time // half_life
     return k, (time - k * half_life) / half_life
 
 
 @kernel("int, int")
-def fade(time, half_life):
+def fade(time: int, half_life: int) -> float:
     """The reader's side without its power of two: 2^(-f)."""
-    k, f = rung(time, half_life)
+    _, f = rung(time, half_life)
     if f == 0.0:
         return 1.0
     return power(1.0 - f) * 0.5

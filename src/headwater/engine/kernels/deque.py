@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from headwater.engine.kernels import arena
 from headwater.engine.kernels.jit import kernel
+from headwater.engine.kernels.layout import Shard
 
 RECORD = 4  # words in ints
 ENTRY = 2
@@ -23,14 +24,15 @@ ADDRESS, LOG, HEAD, END = range(RECORD)
 
 
 @kernel("Shard, int, int, int")
-def demand(shard, key, at, m):
+def demand(shard: Shard, key: int, at: int, m: int) -> int:
     """Words that ``m`` further entries can need."""
     ints = shard.ints
-    return 4 * ENTRY * (ints[key, at + END] - ints[key, at + HEAD] + m + 4)
+    held: int = ints[key, at + END] - ints[key, at + HEAD]
+    return 4 * ENTRY * (held + m + 4)
 
 
 @kernel("Shard, int, int")
-def _room(shard, key, at):
+def _room(shard: Shard, key: int, at: int) -> None:
     """Make room for one entry at the end."""
     ints = shard.ints
     head, end, log = ints[key, at + HEAD], ints[key, at + END], ints[key, at + LOG]
@@ -52,7 +54,7 @@ def _room(shard, key, at):
 
 
 @kernel("Shard, int, int, int, int")
-def push(shard, key, at, time, value):
+def push(shard: Shard, key: int, at: int, time: int, value: int) -> None:
     """Take in a rank at ``time``, wherever it falls."""
     _room(shard, key, at)
     ints, words = shard.ints, shard.words
@@ -80,10 +82,11 @@ def push(shard, key, at, time, value):
 
 
 @kernel("Shard, int, int, int")
-def front(shard, key, at, bound):
+def front(shard: Shard, key: int, at: int, bound: int) -> int:
     """The index of the first entry later than ``bound``, or the end."""
     ints, words = shard.ints, shard.words
     address, head, end = ints[key, at + ADDRESS], ints[key, at + HEAD], ints[key, at + END]
-    while head < end and words[address + ENTRY * head] <= bound:
-        head += 1
-    return head
+    first: int = head
+    while first < end and words[address + ENTRY * first] <= bound:
+        first += 1
+    return first

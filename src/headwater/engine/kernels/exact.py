@@ -25,6 +25,7 @@ from __future__ import annotations
 import numpy as np
 
 from headwater.engine.kernels.jit import kernel
+from headwater.engine.kernels.layout import Float64, Int64
 
 MOST = 48  # partials that any sum of float64 can need, with room
 INLINE = 4  # partials kept in the record itself; more are spilled to the arena
@@ -33,7 +34,7 @@ SPLITTER = 134217729.0  # 2^27 + 1, for Dekker's product
 
 
 @kernel("float, float")
-def two_sum(a, b):
+def two_sum(a: float, b: float) -> tuple[float, float]:
     """The rounded sum of two numbers and its exact error."""
     s = a + b
     v = s - a
@@ -41,7 +42,7 @@ def two_sum(a, b):
 
 
 @kernel("float, float")
-def two_product(a, b):
+def two_product(a: float, b: float) -> tuple[float, float]:
     """The rounded product of two numbers and its exact error (Dekker), short of under- and overflow."""
     p = a * b
     t = SPLITTER * a
@@ -54,7 +55,7 @@ def two_product(a, b):
 
 
 @kernel("floats, int, float")
-def add(p, n, x):
+def add(p: Float64, n: int, x: float) -> int:
     """Add ``x`` to the ``n`` partials in ``p``; the new count."""
     kept = 0
     for i in range(n):
@@ -69,7 +70,7 @@ def add(p, n, x):
 
 
 @kernel("floats, int, float, float")
-def add_product(p, n, a, b):
+def add_product(p: Float64, n: int, a: float, b: float) -> int:
     """Add the exact product ``a * b``; the new count."""
     product, error = two_product(a, b)
     if error != 0.0:
@@ -78,12 +79,12 @@ def add_product(p, n, a, b):
 
 
 @kernel("floats, int")
-def rounded(p, n):
+def rounded(p: Float64, n: int) -> float:
     """The sum of the partials, rounded once (to nearest, ties to even)."""
     if n == 0:
         return 0.0
     i = n - 1
-    high = p[i]
+    high: float = p[i]
     low = 0.0
     while i > 0:
         x = high
@@ -103,9 +104,9 @@ def rounded(p, n):
 
 
 @kernel("floats, ints, int, floats, floats")
-def load(reals, bits, at, floats, p):
+def load(reals: Float64, bits: Int64, at: int, floats: Float64, p: Float64) -> int:
     """Copy the record at ``reals[at]`` into the work array ``p``; the count of partials."""
-    n = bits[at]
+    n: int = bits[at]
     spill = bits[at + 1]
     if n <= INLINE:
         for i in range(n):
@@ -117,7 +118,7 @@ def load(reals, bits, at, floats, p):
 
 
 @kernel("floats, ints, int, floats, ints, floats, int")
-def store(reals, bits, at, floats, heap, p, n):
+def store(reals: Float64, bits: Int64, at: int, floats: Float64, heap: Int64, p: Float64, n: int) -> None:
     """Write ``n`` partials back to their record, spilling to the arena when they outgrow it."""
     bits[at] = n
     if n <= INLINE:
@@ -133,7 +134,9 @@ def store(reals, bits, at, floats, heap, p, n):
 
 
 @kernel("float, floats, int, floats, int, floats, int, floats")
-def scaled_difference(count, a, na, b, nb, c, nc, work):
+def scaled_difference(
+    count: float, a: Float64, na: int, b: Float64, nb: int, c: Float64, nc: int, work: Float64
+) -> float:
     """``count * a - b * c`` for three sums in partials, rounded once. ``work`` is scratch.
 
     The centred second moments: with a = sum(xy), b = sum(x), c = sum(y) it is count^2 times the

@@ -10,16 +10,19 @@ from __future__ import annotations
 import numpy as np
 
 from headwater.engine.kernels.jit import kernel
+from headwater.engine.kernels.layout import Float64, Int64
 
 
 @kernel("int, int")
-def _slot(key, mask):
+def _slot(key: int, mask: int) -> int:
     mixed = (key ^ (key >> 29) ^ (key >> 47)) & 0x7FFFFFFF
     return ((mixed * 0x9E3779B1) >> 8) & mask
 
 
 @kernel("ints, ints, ints, int, bool, int, ints")
-def lookup(keys, table, numbers, count, add, start, ids):
+def lookup(
+    keys: Int64, table: Int64, numbers: Int64, count: int, add: bool, start: int, ids: Int64
+) -> tuple[int, int]:
     """Write the number of each key from ``start`` on into ``ids``; -1 for an unknown one unless ``add``.
 
     ``table`` (keys) and ``numbers`` (-1: empty) have 2^n slots. Returns (next, count): ``next`` is short
@@ -42,7 +45,7 @@ def lookup(keys, table, numbers, count, add, start, ids):
 
 
 @kernel("ints, ints, ints, ints")
-def rehash(table, numbers, new_table, new_numbers):
+def rehash(table: Int64, numbers: Int64, new_table: Int64, new_numbers: Int64) -> None:
     """Copy all keys into a larger table."""
     mask = new_table.shape[0] - 1
     for i in range(table.shape[0]):
@@ -55,7 +58,7 @@ def rehash(table, numbers, new_table, new_numbers):
 
 
 @kernel("ints, int, ints, ints2", allocates=True)
-def group(ids, keys, order, runs):
+def group(ids: Int64, keys: int, order: Int64, runs: Int64) -> int:
     """Stable order by number into ``order``; rows (number, first, end) into ``runs``; how many rows."""
     starts = np.zeros(keys + 1, dtype=np.int64)
     for i in range(ids.shape[0]):
@@ -75,7 +78,7 @@ def group(ids, keys, order, runs):
 
 
 @kernel("ints, int, int, ints2, ints2")
-def arrange(order, first, end, source, target):
+def arrange(order: Int64, first: int, end: int, source: Int64, target: Int64) -> None:
     """``target[:, i] = source[:, order[i]]`` for i in first .. end-1; both two-dimensional."""
     for row in range(source.shape[0]):
         for i in range(first, end):
@@ -83,7 +86,7 @@ def arrange(order, first, end, source, target):
 
 
 @kernel("ints, floats, floats")
-def scatter(order, source, target):
+def scatter(order: Int64, source: Float64, target: Float64) -> None:
     """``target[order[i]] = source[i]``."""
     for i in range(order.shape[0]):
         target[order[i]] = source[i]

@@ -23,6 +23,10 @@ from headwater.engine.kernels.layout import Items, Shard, Tables, Work
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+# Wider than numba's own types, which know neither its settings nor the options that leave out wrappers.
+SETTINGS: Any = numba.config
+NJIT: Callable[..., Any] = numba.njit
+
 
 def _array(element: types.Type, dimensions: int) -> types.Array:
     return types.Array(element, dimensions, "C")
@@ -31,7 +35,7 @@ def _array(element: types.Type, dimensions: int) -> types.Array:
 def _struct(shape: type, dimensions: str, elements: str) -> types.NamedTuple:
     kinds = {"i": types.int64, "f": types.float64, "b": types.uint8}
     fields = [_array(kinds[e], int(d)) for d, e in zip(dimensions, elements, strict=True)]
-    return types.NamedTuple(fields, shape)
+    return types.NamedTuple(fields, shape)  # type: ignore[no-untyped-call]
 
 
 TYPES: dict[str, types.Type] = {
@@ -44,8 +48,8 @@ TYPES: dict[str, types.Type] = {
     "ints2": _array(types.int64, 2),
     "floats2": _array(types.float64, 2),
     "bytes2": _array(types.uint8, 2),
-    "pair": types.UniTuple(types.int64, 2),
-    "four": types.UniTuple(types.int64, 4),
+    "pair": types.UniTuple(types.int64, 2),  # type: ignore[no-untyped-call]
+    "four": types.UniTuple(types.int64, 4),  # type: ignore[no-untyped-call]
     "Shard": _struct(Shard, "1111222", "ifbiifi"),
     "Tables": _struct(Tables, "12222211", "iiiiiifi"),
     "Items": _struct(Items, "1111222", "iibiifb"),
@@ -63,7 +67,7 @@ def _cache_folder() -> str:
     digest = hashlib.sha256()
     for source in sorted(here.glob("*.py")):
         digest.update(source.read_bytes())
-    base = Path(numba.config.CACHE_DIR) if numba.config.CACHE_DIR else here / "__pycache__"
+    base = Path(SETTINGS.CACHE_DIR) if SETTINGS.CACHE_DIR else here / "__pycache__"
     if not os.access(base if base.exists() else here, os.W_OK):
         base = Path(tempfile.gettempdir()) / f"headwater-kernels-{os.getuid()}"
     return str(base / f"kernels-{digest.hexdigest()[:16]}")
@@ -76,7 +80,7 @@ def kernel(arguments: str, *, entry: bool = False, allocates: bool = False) -> C
     """Compile a function for the named argument types."""
     words = [word.strip() for word in arguments.split(",")]
     bare = not entry and any(word[0].isupper() for word in words)
-    jit: Callable[[Function], Function] = numba.njit(
+    jit: Callable[[Function], Function] = NJIT(
         tuple(TYPES[word] for word in words),
         cache=True,
         nogil=True,
@@ -88,10 +92,10 @@ def kernel(arguments: str, *, entry: bool = False, allocates: bool = False) -> C
     )
 
     def compile_(function: Function) -> Function:
-        before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, CACHE_FOLDER
+        before, SETTINGS.CACHE_DIR = SETTINGS.CACHE_DIR, CACHE_FOLDER
         try:
             return jit(function)
         finally:
-            numba.config.CACHE_DIR = before
+            SETTINGS.CACHE_DIR = before
 
     return compile_

@@ -11,6 +11,7 @@ import numpy as np
 
 from headwater.engine.kernels import arena
 from headwater.engine.kernels.jit import kernel
+from headwater.engine.kernels.layout import Int64, Shard
 
 RECORD = 3
 ENTRY = 2
@@ -18,20 +19,21 @@ ADDRESS, LOG, USED = range(RECORD)
 
 
 @kernel("Shard, int, int, int")
-def demand(shard, key, at, m):
+def demand(shard: Shard, key: int, at: int, m: int) -> int:
     """Words that ``m`` further values can need."""
-    return 8 * ENTRY * (shard.ints[key, at + USED] + m + 4)
+    used: int = shard.ints[key, at + USED]
+    return 8 * ENTRY * (used + m + 4)
 
 
 @kernel("int, int")
-def _slot(value, log):
+def _slot(value: int, log: int) -> int:
     """Fibonacci hashing; the product stays below 2^63 so that plain Python agrees."""
     mixed = (value ^ (value >> 32)) & 0x7FFFFFFF
     return ((mixed * 0x9E3779B1) >> 7) & ((1 << log) - 1)
 
 
 @kernel("Shard, int, int, int")
-def _find(shard, address, log, value):
+def _find(shard: Shard, address: int, log: int, value: int) -> int:
     """The slot that holds ``value``, or the empty one where it belongs."""
     words = shard.words
     i = _slot(value, log)
@@ -41,7 +43,7 @@ def _find(shard, address, log, value):
 
 
 @kernel("Shard, int, int")
-def _room(shard, key, at):
+def _room(shard: Shard, key: int, at: int) -> None:
     """Keep the table at most two thirds full."""
     ints, words = shard.ints, shard.words
     address, log, used = ints[key, at + ADDRESS], ints[key, at + LOG], ints[key, at + USED]
@@ -63,7 +65,7 @@ def _room(shard, key, at):
 
 
 @kernel("Shard, int, int, int")
-def put(shard, key, at, value):
+def put(shard: Shard, key: int, at: int, value: int) -> None:
     """Count one more ``value``."""
     _room(shard, key, at)
     ints, words = shard.ints, shard.words
@@ -76,7 +78,7 @@ def put(shard, key, at, value):
 
 
 @kernel("Shard, int, int, int")
-def drop(shard, key, at, value):
+def drop(shard: Shard, key: int, at: int, value: int) -> None:
     """Count one less ``value``, which is inside."""
     ints, words = shard.ints, shard.words
     address, log = ints[key, at + ADDRESS], ints[key, at + LOG]
@@ -98,11 +100,11 @@ def drop(shard, key, at, value):
 
 
 @kernel("Shard, int, int, ints, ints, int", allocates=True)
-def after(shard, key, at, values, steps, n):
+def after(shard: Shard, key: int, at: int, values: Int64, steps: Int64, n: int) -> int:
     """How many different values there would be after ``n`` steps (+1, -1, 0), without taking them."""
     ints, words = shard.ints, shard.words
     address, log = ints[key, at + ADDRESS], ints[key, at + LOG]
-    different = ints[key, at + USED]
+    different: int = ints[key, at + USED]
     order = np.argsort(values[:n])
     k = 0
     while k < n:

@@ -2,14 +2,14 @@
 
 Items that come in order are taken in *segments*: all events of a segment are appended to the timeline
 first; then each window lays out once, as a tape, what leaves and enters it and where it is read
-(``layout.Work``), and each cell runs its own tight loop along the tape. A late event is written into its
+(see ``tape``), and each cell runs its own tight loop along the tape. A late event is written into its
 place and handed to the windows that still cover it. A reading older than the key's frontier is answered
 from the window's contents. Called by ``engine.state``.
 """
 
 from __future__ import annotations
 
-from headwater.engine.kernels import cells, contents, deque, exact, multiset, ranked, timeline
+from headwater.engine.kernels import cells, contents, deque, exact, multiset, ranked, tape, timeline
 from headwater.engine.kernels.jit import kernel
 from headwater.engine.kernels.layout import (
     C_DELAY,
@@ -28,16 +28,10 @@ from headwater.engine.kernels.layout import (
     G_END,
     G_FIRST,
     HEAD,
-    L_COLUMN,
-    L_FLAG,
-    CODE,
-    L_KIND,
     LARGEST,
     LENGTH,
     MAX,
     MIN,
-    NULL,
-    NUMBER,
     P_END,
     P_FIRST,
     P_LANE,
@@ -45,23 +39,27 @@ from headwater.engine.kernels.layout import (
     QUANTILE,
     SEGMENT,
     SHAPE,
-    UNIT,
     W_CURSOR,
     W_END,
     W_FIRST,
     W_OVER,
+    Float64,
+    Int64,
+    Items,
+    Shard,
+    Tables,
+    Work,
 )
-
 
 NEWEST = 2**62  # an offset that is later than any
 
 
 @kernel("Shard, Tables, int, int")
-def demand(shard, tables, key, m):
+def demand(shard: Shard, tables: Tables, key: int, m: int) -> int:
     """Arena words that ``m`` further items of ``key`` can need at most."""
     shape, ints = tables.shape, shard.ints
     chunks = m // 32 + 3
-    need = exact.MOST * shape[SHAPE.exacts] + 64
+    need: int = exact.MOST * shape[SHAPE.exacts] + 64
     need += chunks * timeline.chunk_words(shape, LARGEST)
     need += 4 * ENTRY * (ints[key, LENGTH] - ints[key, HEAD] + chunks + 2)
     for c in range(tables.cells.shape[0]):
@@ -76,192 +74,18 @@ def demand(shard, tables, key, m):
     return need
 
 
-@kernel("Tables, Items, Work, int, int")
-def _gather_item(tables, items, work, lane, k):
-    """Lay a lane's value at step ``k``, which is an item that is not stored, or none at all."""
-    kind, column, flag = tables.lanes[lane, L_KIND], tables.lanes[lane, L_COLUMN], tables.lanes[lane, L_FLAG]
-    i = -1 - work.place[k, 0]
-    step = work.sign[k]
-    if flag >= 0 and items.flags[flag, i] == 0:
-        step = 0
-    if kind == UNIT:
-        work.signed[k] = float(step)
-        work.bits[k] = 0
-    else:
-        work.bits[k] = items.columns[column, i]
-        value = items.values[column, i]
-        if (kind == NUMBER and value != value) or (kind == CODE and work.bits[k] == NULL):
-            step = 0
-        work.signed[k] = value * step if kind == NUMBER and step != 0 else 0.0
-    work.step[k] = step
-
-
-@kernel("Shard, Tables, Items, Work, int, int")
-def _gather(shard, tables, items, work, lane, n):
-    """Lay a lane's values along the tape. Each loop is free of branches that depend on the data."""
-    kind, column, flag = tables.lanes[lane, L_KIND], tables.lanes[lane, L_COLUMN], tables.lanes[lane, L_FLAG]
-    place, sign, step, signed, bits = work.place, work.sign, work.step, work.signed, work.bits
-    if flag >= 0:
-        for k in range(n):
-            step[k] = sign[k] * shard.bytes[place[k, 1] + flag * place[k, 2]]
-    else:
-        for k in range(n):
-            step[k] = sign[k]
-    if kind == UNIT:
-        for k in range(n):
-            signed[k] = step[k]
-            bits[k] = 0
-    elif kind == NUMBER:
-        words, floats = shard.words, shard.floats
-        for k in range(n):
-            at = place[k, 0] + (2 + column) * place[k, 2]
-            at = max(at, 0)
-            bits[k] = words[at]
-            value = floats[at]
-            there = value == value
-            step[k] = step[k] if there else 0
-            signed[k] = (value if there else 0.0) * step[k]
-    else:
-        words = shard.words
-        for k in range(n):
-            bits[k] = words[max(place[k, 0] + (2 + column) * place[k, 2], 0)]
-            step[k] = step[k] if bits[k] != NULL else 0
-    for k in range(n):
-        if place[k, 0] < 0 and sign[k] != 0:
-            _gather_item(tables, items, work, lane, k)
-
-
-@kernel("Work, int, int, int, int, int, int, int, int, bool")
-def _put(work, n, columns, address, slot, capacity, when, item, sign, end):
-    """Write step ``n`` of the tape, whose value is stored at a slot of a chunk; n + 1."""
-    work.place[n, 0] = address + slot
-    work.place[n, 1] = (address + (2 + columns) * capacity) * 8 + slot
-    work.place[n, 2] = capacity
-    work.when[n], work.item[n], work.sign[n], work.end[n] = when, item, sign, end
-    return n + 1
-
-
-@kernel("Work, int, int, int, int, int, bool")
-def _put_item(work, n, i, when, item, sign, end):
-    """Write step ``n`` of the tape, whose value is that of item ``i`` of the call; n + 1."""
-    work.place[n, 0], work.place[n, 1], work.place[n, 2] = -1 - i, 0, 0
-    work.when[n], work.item[n], work.sign[n], work.end[n] = when, item, sign, end
-    return n + 1
-
-
-@kernel("Shard, Work, int, int, int, int, int, int, int, int, int, int")
-def _walk(shard, work, columns, key, d, s, bound, above, upto, n, item, sign):
-    """Put the stored events from (d, s) up to ``bound`` on the tape, as far as there is room.
-
-    Only those with ``above`` < event time <= ``upto`` are put there, the others are passed over. Returns
-    the place reached, the tape's length, and whether all were taken.
-    """
-    words, length = shard.words, shard.ints[key, LENGTH]
-    while d < length:
-        at = timeline.entry(shard, key, d)
-        address, count, capacity = words[at], words[at + 1], words[at + 2]
-        while s < count:
-            time = words[address + s]
-            if time > bound:
-                return d, s, n, True
-            if above < time <= upto:
-                if n >= PASS - 1:
-                    return d, s, n, False
-                n = _put(work, n, columns, address, s, capacity, time, item, sign, False)
-            s += 1
-        if d + 1 == length:
-            break
-        d += 1
-        s = 0
-    return d, s, n, True
-
-
-@kernel("Shard, Items, Work, int, int, int, four, int, int, int")
-def _fill_prompt(shard, items, work, columns, key, over, place, i, count, first):
-    """Lay the tape of a window without delay, from item ``i`` on; items are ``first`` + i.
-
-    ``place`` is (entering d, s, leaving d, s). Walking is written out because this is the hot path.
-    Returns (place, i, n): the item to go on with (``count``: all done), and the tape's length.
-    """
-    words, length = shard.words, shard.ints[key, LENGTH]
-    hd, hs, d, s = place
-    address, slots, capacity = 0, 0, 0
-    if over >= 0 and d < length:
-        at = timeline.entry(shard, key, d)
-        address, slots, capacity = words[at], words[at + 1], words[at + 2]
-    enter, enter_slots, enter_capacity = 0, 0, 0
-    if hd < length:
-        at = timeline.entry(shard, key, hd)
-        enter, enter_slots, enter_capacity = words[at], words[at + 1], words[at + 2]
-    n = 0
-    while i < count and n < PASS - 1:
-        now = work.time[i]
-        bound = now - over if over >= 0 else NULL
-        while over >= 0 and n < PASS - 1:
-            if s >= slots:
-                if d + 1 >= length:
-                    break
-                d += 1
-                s = 0
-                at = timeline.entry(shard, key, d)
-                address, slots, capacity = words[at], words[at + 1], words[at + 2]
-                continue
-            time = words[address + s]
-            if time > bound:
-                break
-            n = _put(work, n, columns, address, s, capacity, time, i, -1, False)
-            s += 1
-        if n >= PASS - 1:
-            break
-        end = work.emit[i] >= 0
-        if items.kind[first + i] == 0:
-            if hs >= enter_slots:
-                hd += 1
-                hs = 0
-                at = timeline.entry(shard, key, hd)
-                enter, enter_slots, enter_capacity = words[at], words[at + 1], words[at + 2]
-            n = _put(work, n, columns, enter, hs, enter_capacity, now, i, 1, end)
-            hs += 1
-        elif end:
-            n = _put_item(work, n, 0, now, i, 0, True)
-        i += 1
-    return (hd, hs, d, s), i, n
-
-
-@kernel("Shard, Work, int, int, ints, ints, int, four, int, int")
-def _fill_delayed(shard, work, columns, key, group, window, frontier, place, i, count):
-    """Lay the tape of a window that ends ``delay`` ago, from item ``i`` on: leave first, then enter.
-
-    ``place`` is (entering d, s, leaving d, s). An event that would enter and leave at the same item does
-    neither. Returns (place, i, n) as ``_fill_prompt``.
-    """
-    delay, over = group[G_DELAY], window[W_OVER]
-    hd, hs, d, s = place
-    n = 0
-    while i < count:
-        bound = work.time[i] - delay
-        expired = bound - over if over >= 0 else NULL
-        if over >= 0:
-            entered = (work.time[i - 1] if i > 0 else frontier) - delay
-            d, s, n, done = _walk(shard, work, columns, key, d, s, expired, NULL, entered, n, i, -1)
-            if not done:
-                break
-        hd, hs, n, done = _walk(shard, work, columns, key, hd, hs, bound, expired, bound, n, i, 1)
-        if not done:
-            break
-        if work.emit[i] >= 0:
-            if n > 0 and work.item[n - 1] == i:
-                work.end[n - 1] = 1
-            elif n < PASS - 1:
-                n = _put_item(work, n, 0, 0, i, 0, True)
-            else:
-                break
-        i += 1
-    return (hd, hs, d, s), i, n
-
-
 @kernel("Shard, Tables, ints, Items, Work, int, int, bool, floats2")
-def _run_window(shard, tables, window, items, work, key, n, keep, out):
+def _run_window(
+    shard: Shard,
+    tables: Tables,
+    window: Int64,
+    items: Items,
+    work: Work,
+    key: int,
+    n: int,
+    keep: bool,
+    out: Float64,
+) -> None:
     """Run every cell of a window along the tape."""
     ends = 0
     first = 0
@@ -271,13 +95,13 @@ def _run_window(shard, tables, window, items, work, key, n, keep, out):
                 first = work.emit[work.item[k]]
             ends += 1
     for pair in range(window[W_FIRST], window[W_END]):
-        _gather(shard, tables, items, work, tables.pairs[pair, P_LANE], n)
+        tape.gather(shard, tables, items, work, tables.pairs[pair, P_LANE], n)
         for c in range(tables.pairs[pair, P_FIRST], tables.pairs[pair, P_END]):
             cells.run(shard, tables, c, work, key, n, first, ends, keep, out)
 
 
 @kernel("Shard, int, int")
-def _behind(shard, key, events):
+def _behind(shard: Shard, key: int, events: int) -> tuple[int, int]:
     """The place of the event that has ``events`` - 1 others behind it; the end for none."""
     d = shard.ints[key, LENGTH] - 1
     while d > shard.ints[key, HEAD] and shard.words[timeline.entry(shard, key, d) + 1] < events:
@@ -289,7 +113,18 @@ def _behind(shard, key, events):
 
 
 @kernel("Shard, Tables, ints, Items, Work, int, int, int, int, floats2")
-def _window_prompt(shard, tables, window, items, work, key, first, count, events, out):
+def _window_prompt(
+    shard: Shard,
+    tables: Tables,
+    window: Int64,
+    items: Items,
+    work: Work,
+    key: int,
+    first: int,
+    count: int,
+    events: int,
+    out: Float64,
+) -> None:
     """A window without delay: the ``events`` newest of the timeline enter as they come."""
     ints, over, cursor = shard.ints, window[W_OVER], CURSORS + 2 * window[W_CURSOR]
     columns = tables.shape[SHAPE.columns]
@@ -298,14 +133,25 @@ def _window_prompt(shard, tables, window, items, work, key, first, count, events
     place = (hd, hs, d, s)
     i = 0
     while i < count:
-        place, i, n = _fill_prompt(shard, items, work, columns, key, over, place, i, count, first)
+        place, i, n = tape.fill_prompt(shard, items, work, columns, key, over, place, i, count, first)
         _run_window(shard, tables, window, items, work, key, n, True, out)
     if over >= 0:
         ints[key, cursor], ints[key, cursor + 1] = place[2], place[3]
 
 
 @kernel("Shard, Tables, ints, ints, Items, Work, int, int, int, floats2")
-def _window_delayed(shard, tables, group, window, items, work, key, frontier, count, out):
+def _window_delayed(
+    shard: Shard,
+    tables: Tables,
+    group: Int64,
+    window: Int64,
+    items: Items,
+    work: Work,
+    key: int,
+    frontier: int,
+    count: int,
+    out: Float64,
+) -> tuple[int, int]:
     """A window that ends ``delay`` ago; the place up to which events have entered."""
     ints, over = shard.ints, window[W_OVER]
     enter, leave = CURSORS + 2 * group[G_CURSOR], CURSORS + 2 * window[W_CURSOR]
@@ -314,7 +160,7 @@ def _window_delayed(shard, tables, group, window, items, work, key, frontier, co
     i = 0
     columns = tables.shape[SHAPE.columns]
     while i < count:
-        place, i, n = _fill_delayed(shard, work, columns, key, group, window, frontier, place, i, count)
+        place, i, n = tape.fill_delayed(shard, work, columns, key, group, window, frontier, place, i, count)
         _run_window(shard, tables, window, items, work, key, n, True, out)
     if over >= 0:
         ints[key, leave], ints[key, leave + 1] = place[2], place[3]
@@ -322,7 +168,9 @@ def _window_delayed(shard, tables, group, window, items, work, key, frontier, co
 
 
 @kernel("Shard, Tables, Items, int, int, int, Work, floats2")
-def _segment(shard, tables, items, key, first, end, work, out):
+def _segment(
+    shard: Shard, tables: Tables, items: Items, key: int, first: int, end: int, work: Work, out: Float64
+) -> int:
     """Take in a run of items in order, at most SEGMENT of them; how many."""
     shape, ints = tables.shape, shard.ints
     frontier = ints[key, FRONTIER]
@@ -353,13 +201,13 @@ def _segment(shard, tables, items, key, first, end, work, out):
 
 
 @kernel("int, int, int, int")
-def _covers(over, delay, time, frontier):
+def _covers(over: int, delay: int, time: int, frontier: int) -> bool:
     """Whether a window at the frontier covers an event at ``time``."""
     return time <= frontier - delay and (over < 0 or time > frontier - delay - over)
 
 
 @kernel("Shard, Tables, int, int, int, int, int")
-def _settle_cursors(shard, tables, key, time, d, s, frontier):
+def _settle_cursors(shard: Shard, tables: Tables, key: int, time: int, d: int, s: int, frontier: int) -> None:
     """After a late event was written at (d, s): decide for the cursors that stand there."""
     ints = shard.ints
     for g in range(tables.groups.shape[0]):
@@ -389,7 +237,7 @@ def _settle_cursors(shard, tables, key, time, d, s, frontier):
 
 
 @kernel("Shard, Tables, Items, int, int, Work, floats2")
-def _late(shard, tables, items, key, i, work, out):
+def _late(shard: Shard, tables: Tables, items: Items, key: int, i: int, work: Work, out: Float64) -> None:
     """Take in an event that is older than the newest of its key."""
     shape, ints = tables.shape, shard.ints
     frontier, time = ints[key, FRONTIER], items.time[i]
@@ -404,12 +252,14 @@ def _late(shard, tables, items, key, i, work, out):
         for w in range(tables.groups[g, G_FIRST], tables.groups[g, G_END]):
             window = tables.windows[w]
             sign = 1 if _covers(window[W_OVER], delay, time, frontier) else 0
-            _put_item(work, 0, i, time, 0, sign, items.emit[i] >= 0)
+            tape.put_item(work, 0, i, time, 0, sign, items.emit[i] >= 0)
             _run_window(shard, tables, window, items, work, key, 1, True, out)
 
 
 @kernel("Shard, Tables, Items, int, int, int, int, Work, floats2")
-def _glance(shard, tables, items, key, t, o, emit, work, out):
+def _glance(
+    shard: Shard, tables: Tables, items: Items, key: int, t: int, o: int, emit: int, work: Work, out: Float64
+) -> bool:
     """Read at ``t``, not before the key's frontier, and change nothing."""
     ints, columns = shard.ints, tables.shape[SHAPE.columns]
     known = True
@@ -424,13 +274,13 @@ def _glance(shard, tables, items, key, t, o, emit, work, out):
             work.time[0], work.offset[0], work.emit[0] = t, o, emit
             place = (hd, hs, d, s)
             frontier = ints[key, FRONTIER]
-            _, done, n = _fill_delayed(shard, work, columns, key, group, window, frontier, place, 0, 1)
+            _, done, n = tape.fill_delayed(shard, work, columns, key, group, window, frontier, place, 0, 1)
             enters = False
             for k in range(n):
                 enters = enters or work.sign[k] > 0
             for pair in range(window[W_FIRST], window[W_END]):
                 if done == 1:
-                    _gather(shard, tables, items, work, tables.pairs[pair, P_LANE], n)
+                    tape.gather(shard, tables, items, work, tables.pairs[pair, P_LANE], n)
                 for c in range(tables.pairs[pair, P_FIRST], tables.pairs[pair, P_END]):
                     cell = tables.cells[c]
                     op = cell[C_OP]
@@ -450,7 +300,9 @@ def _glance(shard, tables, items, key, t, o, emit, work, out):
 
 
 @kernel("Shard, Tables, Items, int, int, int, int, Work, floats2")
-def look(shard, tables, items, key, t, o, emit, work, out):
+def look(
+    shard: Shard, tables: Tables, items: Items, key: int, t: int, o: int, emit: int, work: Work, out: Float64
+) -> bool:
     """Read as of (t, o) without changing anything; False if it reaches behind what is kept."""
     if t >= shard.ints[key, FRONTIER] and o == NEWEST:
         return _glance(shard, tables, items, key, t, o, emit, work, out)
@@ -462,7 +314,18 @@ def look(shard, tables, items, key, t, o, emit, work, out):
 
 
 @kernel("Shard, Tables, Items, ints, ints, int, ints, Work, floats2, int", entry=True)
-def read(shard, tables, items, keys, times, offset, rows, work, out, start):
+def read(
+    shard: Shard,
+    tables: Tables,
+    items: Items,
+    keys: Int64,
+    times: Int64,
+    offset: int,
+    rows: Int64,
+    work: Work,
+    out: Float64,
+    start: int,
+) -> tuple[int, int]:
     """Read many keys, from number ``start`` on; ``items`` is empty.
 
     Returns (next, words): all are read when ``next`` is their number; else words is the room that the
@@ -478,7 +341,9 @@ def read(shard, tables, items, keys, times, offset, rows, work, out, start):
 
 
 @kernel("Shard, Tables, Items, ints2, Work, floats2, int, int", entry=True)
-def process(shard, tables, items, runs, work, out, run, item):
+def process(
+    shard: Shard, tables: Tables, items: Items, runs: Int64, work: Work, out: Float64, run: int, item: int
+) -> tuple[int, int, int]:
     """Work through the runs of items, one (key, first, end) per key, from (run, item) on.
 
     Returns (run, item, words): the number of runs when all is done; else where to go on once the arena

@@ -16,6 +16,7 @@ import numpy as np
 
 from headwater.engine.kernels import arena
 from headwater.engine.kernels.jit import kernel
+from headwater.engine.kernels.layout import Float64, Int64, Shard
 
 RECORD = 6
 ENTRY = 2
@@ -25,13 +26,14 @@ ADDRESS, LOG, BLOCKS, VALUES, FINGER, RANK = range(RECORD)
 
 
 @kernel("Shard, int, int, int")
-def demand(shard, key, at, m):
+def demand(shard: Shard, key: int, at: int, m: int) -> int:
     """Words that ``m`` further values can need."""
-    return (m // 32 + 2) * BLOCK + 4 * ENTRY * (shard.ints[key, at + BLOCKS] + m // 32 + 4)
+    blocks: int = shard.ints[key, at + BLOCKS]
+    return (m // 32 + 2) * BLOCK + 4 * ENTRY * (blocks + m // 32 + 4)
 
 
 @kernel("Shard, int, int, float")
-def _block_of(shard, key, at, value):
+def _block_of(shard: Shard, key: int, at: int, value: float) -> int:
     """The last block whose first value is at most ``value``, or the first block."""
     ints, words, floats = shard.ints, shard.words, shard.floats
     directory = ints[key, at + ADDRESS]
@@ -46,7 +48,7 @@ def _block_of(shard, key, at, value):
 
 
 @kernel("Shard, int, int, float")
-def _place(shard, address, count, value):
+def _place(shard: Shard, address: int, count: int, value: float) -> int:
     """The first slot whose value is greater than ``value``."""
     floats = shard.floats
     low, high = 0, count
@@ -60,7 +62,7 @@ def _place(shard, address, count, value):
 
 
 @kernel("Shard, int, int, int, int, int")
-def _insert_entry(shard, key, at, b, address, count):
+def _insert_entry(shard: Shard, key: int, at: int, b: int, address: int, count: int) -> None:
     ints, words = shard.ints, shard.words
     blocks, log = ints[key, at + BLOCKS], ints[key, at + LOG]
     if ints[key, at + ADDRESS] == 0 or ENTRY * (blocks + 1) > (1 << log):
@@ -79,7 +81,7 @@ def _insert_entry(shard, key, at, b, address, count):
 
 
 @kernel("Shard, int, int, float")
-def put(shard, key, at, value):
+def put(shard: Shard, key: int, at: int, value: float) -> None:
     """Take in a value."""
     ints, words, floats = shard.ints, shard.words, shard.floats
     if ints[key, at + BLOCKS] == 0:
@@ -110,7 +112,7 @@ def put(shard, key, at, value):
 
 
 @kernel("Shard, int, int, float")
-def drop(shard, key, at, value):
+def drop(shard: Shard, key: int, at: int, value: float) -> None:
     """Take out a value, which is inside."""
     ints, words = shard.ints, shard.words
     b = _block_of(shard, key, at, value)
@@ -136,7 +138,7 @@ def drop(shard, key, at, value):
 
 
 @kernel("Shard, int, int, int, bool")
-def at_rank(shard, key, at, rank, keep):
+def at_rank(shard: Shard, key: int, at: int, rank: int, keep: bool) -> float:
     """The value of a rank counted from 0. With ``keep`` the finger stays there for the next time."""
     ints, words = shard.ints, shard.words
     directory = ints[key, at + ADDRESS]
@@ -150,11 +152,12 @@ def at_rank(shard, key, at, rank, keep):
     if keep:
         ints[key, at + FINGER] = b
         ints[key, at + RANK] = first
-    return shard.floats[words[directory + ENTRY * b] + rank - first]
+    value: float = shard.floats[words[directory + ENTRY * b] + rank - first]
+    return value
 
 
 @kernel("float, float, float")
-def interpolate(low, high, fraction):
+def interpolate(low: float, high: float, fraction: float) -> float:
     """Between two neighbours, as numpy's ``linear`` has it."""
     if fraction == 0.0:
         return low
@@ -162,7 +165,7 @@ def interpolate(low, high, fraction):
 
 
 @kernel("Shard, int, int, float")
-def quantile(shard, key, at, q):
+def quantile(shard: Shard, key: int, at: int, q: float) -> float:
     """The ``q`` quantile with linear interpolation, NaN if there is no value."""
     n = shard.ints[key, at + VALUES]
     if n == 0:
@@ -176,7 +179,7 @@ def quantile(shard, key, at, q):
 
 
 @kernel("Shard, int, int, float, floats, ints, int", allocates=True)
-def after(shard, key, at, q, signed, steps, n):
+def after(shard: Shard, key: int, at: int, q: float, signed: Float64, steps: Int64, n: int) -> float:
     """The quantile after ``n`` steps (values times +1, -1, 0), without taking them.
 
     Only the ranks that the steps can move across the wanted one are looked at: with E values entering and
@@ -214,7 +217,7 @@ def after(shard, key, at, q, signed, steps, n):
                 for j in range(i, m - 1):
                     near[j] = near[j + 1]
                 m -= 1
-    low = near[rank - below]
+    low: float = near[rank - below]
     if rank + 1 >= size:
         return low
     return interpolate(low, near[rank + 1 - below], position - rank)

@@ -33,23 +33,29 @@ from headwater.engine.kernels.layout import (
     LARGEST,
     LENGTH,
     SHAPE,
+    Int64,
+    Items,
+    Shard,
 )
 
 
 @kernel("ints, int")
-def chunk_words(shape, capacity):
+def chunk_words(shape: Int64, capacity: int) -> int:
     """Words of a chunk of ``capacity`` events."""
-    return capacity * (2 + shape[SHAPE.columns]) + (capacity * shape[SHAPE.flags] + 7) // 8
+    columns: int = shape[SHAPE.columns]
+    flags: int = shape[SHAPE.flags]
+    return capacity * (2 + columns) + (capacity * flags + 7) // 8
 
 
 @kernel("Shard, int, int")
-def entry(shard, key, d):
+def entry(shard: Shard, key: int, d: int) -> int:
     """The address of directory entry ``d``."""
-    return shard.ints[key, DIRECTORY] + ENTRY * d
+    directory: int = shard.ints[key, DIRECTORY]
+    return directory + ENTRY * d
 
 
 @kernel("Shard, int, int, int")
-def normal(shard, key, d, s):
+def normal(shard: Shard, key: int, d: int, s: int) -> tuple[int, int]:
     """The same place with its slot inside its chunk, if it is not the end of everything."""
     while d + 1 < shard.ints[key, LENGTH] and s >= shard.words[entry(shard, key, d) + 1]:
         d += 1
@@ -58,12 +64,12 @@ def normal(shard, key, d, s):
 
 
 @kernel("Shard, ints, int")
-def _new_chunk(shard, shape, size):
+def _new_chunk(shard: Shard, shape: Int64, size: int) -> int:
     return arena.take(shard, CHUNK_LISTS + size, chunk_words(shape, CHUNK_SIZES[size]))
 
 
 @kernel("int")
-def _size_of(capacity):
+def _size_of(capacity: int) -> int:
     size = 0
     while CHUNK_SIZES[size] < capacity:
         size += 1
@@ -71,7 +77,16 @@ def _size_of(capacity):
 
 
 @kernel("Shard, ints, int, int, int, int, int, int")
-def _copy_slots(shard, shape, source, source_capacity, start, target, target_capacity, count):
+def _copy_slots(
+    shard: Shard,
+    shape: Int64,
+    source: int,
+    source_capacity: int,
+    start: int,
+    target: int,
+    target_capacity: int,
+    count: int,
+) -> None:
     """Copy ``count`` events from slot ``start`` of one chunk to the front of another."""
     words = shard.words
     rows = 2 + shape[SHAPE.columns]
@@ -88,7 +103,7 @@ def _copy_slots(shard, shape, source, source_capacity, start, target, target_cap
 
 
 @kernel("Shard, ints, int")
-def _grow_chunk(shard, shape, at):
+def _grow_chunk(shard: Shard, shape: Int64, at: int) -> None:
     """Move the chunk of the entry at ``at`` to the next size."""
     words = shard.words
     old, count, capacity = words[at], words[at + 1], words[at + 2]
@@ -101,7 +116,7 @@ def _grow_chunk(shard, shape, at):
 
 
 @kernel("Shard, ints, int, int, int")
-def _move_cursors(shard, shape, key, first, by):
+def _move_cursors(shard: Shard, shape: Int64, key: int, first: int, by: int) -> None:
     """Add ``by`` to the directory index of every cursor at or behind ``first``."""
     for c in range(shape[SHAPE.cursors]):
         if shard.ints[key, CURSORS + 2 * c] >= first:
@@ -109,7 +124,7 @@ def _move_cursors(shard, shape, key, first, by):
 
 
 @kernel("Shard, ints, int")
-def _directory_room(shard, shape, key):
+def _directory_room(shard: Shard, shape: Int64, key: int) -> None:
     """Make room for one more entry: slide to the front, or move to twice the space."""
     ints = shard.ints
     capacity, head, length = ints[key, CAPACITY], ints[key, HEAD], ints[key, LENGTH]
@@ -134,7 +149,7 @@ def _directory_room(shard, shape, key):
 
 
 @kernel("Shard, ints, int, int")
-def _open_chunk(shard, shape, key, size):
+def _open_chunk(shard: Shard, shape: Int64, key: int, size: int) -> int:
     """Add an empty chunk at the end of the directory."""
     _directory_room(shard, shape, key)
     at = entry(shard, key, shard.ints[key, LENGTH])
@@ -146,7 +161,7 @@ def _open_chunk(shard, shape, key, size):
 
 
 @kernel("Shard, ints, int, int, int, Items, int")
-def _write(shard, shape, address, capacity, slot, items, i):
+def _write(shard: Shard, shape: Int64, address: int, capacity: int, slot: int, items: Items, i: int) -> None:
     words = shard.words
     words[address + slot] = items.time[i]
     words[address + capacity + slot] = items.offset[i]
@@ -158,7 +173,7 @@ def _write(shard, shape, address, capacity, slot, items, i):
 
 
 @kernel("Shard, ints, int, Items, int")
-def append(shard, shape, key, items, i):
+def append(shard: Shard, shape: Int64, key: int, items: Items, i: int) -> None:
     """Write event ``i`` behind all others. Constant."""
     length = shard.ints[key, LENGTH]
     if length == shard.ints[key, HEAD]:
@@ -176,7 +191,7 @@ def append(shard, shape, key, items, i):
 
 
 @kernel("Shard, ints, int, Items, int, int")
-def append_events(shard, shape, key, items, first, end):
+def append_events(shard: Shard, shape: Int64, key: int, items: Items, first: int, end: int) -> None:
     """Write the events among items ``first`` .. ``end`` - 1 behind all others; readings are passed over."""
     words, columns, flags = shard.words, shape[SHAPE.columns], shape[SHAPE.flags]
     i = first
@@ -205,7 +220,7 @@ def append_events(shard, shape, key, items, first, end):
 
 
 @kernel("Shard, int, int")
-def seek(shard, key, time):
+def seek(shard: Shard, key: int, time: int) -> tuple[int, int]:
     """The first place whose event time is later than ``time``. Galloping back from the end."""
     words = shard.words
     head, length = shard.ints[key, HEAD], shard.ints[key, LENGTH]
@@ -243,7 +258,7 @@ def seek(shard, key, time):
 
 
 @kernel("Shard, ints, int, int")
-def _split(shard, shape, key, d):
+def _split(shard: Shard, shape: Int64, key: int, d: int) -> None:
     """Cut the full chunk ``d`` in two; cursors follow their events. The directory has room."""
     words = shard.words
     at = entry(shard, key, d)
@@ -267,7 +282,7 @@ def _split(shard, shape, key, d):
 
 
 @kernel("Shard, ints, int, int, int, int")
-def _shift_slots(shard, shape, address, capacity, s, count):
+def _shift_slots(shard: Shard, shape: Int64, address: int, capacity: int, s: int, count: int) -> None:
     """Move the events from slot ``s`` on by one."""
     words = shard.words
     rows = 2 + shape[SHAPE.columns]
@@ -282,7 +297,7 @@ def _shift_slots(shard, shape, address, capacity, s, count):
 
 
 @kernel("Shard, ints, int, Items, int")
-def insert(shard, shape, key, items, i):
+def insert(shard: Shard, shape: Int64, key: int, items: Items, i: int) -> tuple[int, int]:
     """Write the late event ``i`` in its place, behind its equals; the place.
 
     Every cursor behind the place is moved along with its event. A cursor *at* the place is left where
@@ -321,7 +336,7 @@ def insert(shard, shape, key, items, i):
 
 
 @kernel("Shard, ints, int, int")
-def forget(shard, shape, key, bound):
+def forget(shard: Shard, shape: Int64, key: int, bound: int) -> None:
     """Give back the chunks whose events are all at or before ``bound``.
 
     The last chunk stays to be written on; if it, too, is all old, it is used again from its front.
