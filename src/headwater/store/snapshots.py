@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,7 +67,8 @@ class Snapshots:
             for old in self.files()[self._keep :]:
                 old.unlink(missing_ok=True)
         except OSError as error:
-            beside.unlink(missing_ok=True)
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
             raise StoreError.of(
                 "a snapshot cannot be written",
                 got=error.strerror or type(error).__name__,

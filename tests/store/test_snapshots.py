@@ -1,0 +1,94 @@
+"""Snapshots: the newest whole one is loaded, and a damaged one costs time, not truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import headwater as hw
+from headwater.core.errors import StoreError
+from headwater.store.folder import DataFolder
+from headwater.store.snapshots import Snapshots
+from tests.letters import says
+from tests.store.cases import PAYMENTS, VIEW, engine, feed
+
+DAY = 86_400_000_000
+
+
+def test_an_engine_goes_on_from_the_newest(tmp_path: Path) -> None:
+    snapshots = Snapshots(tmp_path / "snapshots")
+    assert snapshots.newest([VIEW]) is None
+    made = engine(3)
+    snapshots.save(made)
+    feed(made, 3, 5)
+    snapshots.save(made)
+    found = snapshots.newest([VIEW])
+    assert found is not None
+    assert (found.engine.offset, found.passed_over) == (4, ())
+    assert found.engine.read("spending", [1], 4)["spent_1d"].to_list() == [5.0]
+    assert found.engine.snapshot() == made.snapshot()
+
+
+def test_only_some_are_kept(tmp_path: Path) -> None:
+    snapshots = Snapshots(tmp_path, keep=2)
+    for events in (1, 2, 3):
+        snapshots.save(engine(events))
+    assert [path.name for path in snapshots.files()] == [f"{n:020d}.snapshot" for n in (3, 2)]
+
+
+def test_a_damaged_one_is_passed_over(tmp_path: Path) -> None:
+    snapshots = Snapshots(tmp_path)
+    snapshots.save(engine(2))
+    newest = snapshots.save(engine(4))
+    newest.write_bytes(newest.read_bytes()[:-1])
+    found = snapshots.newest([VIEW])
+    assert found is not None
+    assert found.engine.offset == 1
+    assert found.passed_over == (f"{newest.name}: a snapshot is damaged",)
+
+
+def test_one_that_was_cut_off_by_a_crash_has_another_name(tmp_path: Path) -> None:
+    snapshots = Snapshots(tmp_path)
+    snapshots.save(engine(2))
+    (tmp_path / f"{9:020d}.new").write_bytes(b"half of it")
+    found = snapshots.newest([VIEW])
+    assert found is not None
+    assert found.engine.offset == 1
+
+
+def test_one_of_other_definitions_is_passed_over(tmp_path: Path) -> None:
+    snapshots = Snapshots(tmp_path)
+    path = snapshots.save(engine(2))
+    assert snapshots.newest([VIEW]) is not None
+    changed = hw.FeatureView("spending", PAYMENTS, "who", {"spent": hw.sum("amount", over="2d")})
+    assert snapshots.newest([changed]) is None
+    assert path.exists(), "what other definitions can use is not thrown away"
+
+
+def test_the_same_offset_is_written_over(tmp_path: Path) -> None:
+    snapshots = Snapshots(tmp_path)
+    assert snapshots.save(engine(2)) == snapshots.save(engine(2))
+    assert len(snapshots.files()) == 1
+
+
+def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
+    folder = tmp_path / "snapshots"
+    folder.write_text("")
+    with says(
+        StoreError,
+        f"""
+        a snapshot cannot be written
+          got:      File exists
+          where:    {folder / ("0" * 19 + "2.snapshot")}
+          do:       make room, or look at the rights of the folder; the log alone is enough to go on
+        """,
+    ):
+        Snapshots(folder).save(engine(2))
+
+
+def test_the_data_folder(tmp_path: Path) -> None:
+    folder = DataFolder(tmp_path / "a" / "b").make()
+    assert folder.path.is_dir()
+    names = [
+        path.relative_to(folder.path).as_posix() for path in (folder.log, folder.snapshots, folder.decisions)
+    ]
+    assert names == ["events.log", "snapshots", "decisions.db"]
