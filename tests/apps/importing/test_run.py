@@ -8,9 +8,12 @@ import polars as pl
 import pytest
 
 import headwater as hw
-from headwater.apps.importing.run import Source, import_files
-from headwater.core.errors import DataError
+from headwater.apps.importing.ledger import Ledger
+from headwater.apps.importing.run import import_files
+from headwater.apps.importing.source import Source
+from headwater.core.errors import DataError, StoreError
 from headwater.log import EmbeddedLog
+from tests.letters import says
 
 CLOCK = pl.Datetime("us", "UTC")
 A = hw.Stream("a", {"id": pl.Int64, "key": pl.Int64, "time": CLOCK, "x": pl.Float64}, id="id")
@@ -140,3 +143,17 @@ def test_ndjson_may_leave_out_what_is_null(tmp_path: Path, log: EmbeddedLog) -> 
         import_files(log, [Source(A, tmp_path / "a.ndjson")], ledger=tmp_path / "imports.json")
         (batch,) = log.scan()
         assert batch.frame["x"].to_list() == [1.0, None]
+
+
+def test_a_damaged_ledger(tmp_path: Path) -> None:
+    (tmp_path / "imports.json").write_text("{", encoding="utf-8")
+    with says(
+        StoreError,
+        f"""
+        the ledger of imported files is damaged
+          expected: JSON
+          where:    {tmp_path}/imports.json
+          do:       delete it if you know which files were imported; it guards against importing one twice
+        """,
+    ):
+        Ledger(tmp_path / "imports.json", 0, [])

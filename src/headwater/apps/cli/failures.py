@@ -44,17 +44,11 @@ def run(cli: click.Command, args: Sequence[str], *, debug: bool = False) -> int:
         return Exit.USAGE
     except click.ClickException as error:
         return _usage(error, as_json)
-    except HeadwaterError as error:
-        return _told(error.code, error.problems, exit_of(error), as_json)
-    except (click.Abort, KeyboardInterrupt):
-        return _told("interrupted", (_INTERRUPTED,), Exit.INTERRUPTED, as_json)
     except BrokenPipeError:  # whoever read the output has enough, as in `headwater log tail | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.OK
-    except OSError as error:
-        return _told("file", (_file_problem(error),), Exit.STORE, as_json)
-    except MemoryError:
-        return _told("memory", (_MEMORY,), Exit.STORE, as_json)
+    except (HeadwaterError, OSError, MemoryError, KeyboardInterrupt, click.Abort) as error:
+        return _told(*_foreseen(error), as_json)
     except Exception as error:  # noqa: BLE001 - the edge: whatever is left is a bug, and is told as one
         if debug:
             traceback.print_exc()
@@ -67,6 +61,17 @@ _INTERRUPTED = Problem(
     "interrupted: what was finished stays, nothing is half-applied", do="run the same command again to go on"
 )
 _MEMORY = Problem("there is not enough memory", do="ask for less at once, or use a larger machine")
+
+
+def _foreseen(error: BaseException) -> tuple[str, Sequence[Problem], Exit]:
+    """Code, facts and exit code of what may happen to anybody."""
+    if isinstance(error, HeadwaterError):
+        return error.code, error.problems, exit_of(error)
+    if isinstance(error, OSError):
+        return "file", (_file_problem(error),), Exit.STORE
+    if isinstance(error, MemoryError):
+        return "memory", (_MEMORY,), Exit.STORE
+    return "interrupted", (_INTERRUPTED,), Exit.INTERRUPTED
 
 
 def _told(code: str, problems: Sequence[Problem], ended: Exit, as_json: bool) -> Exit:

@@ -14,7 +14,8 @@ import click
 from headwater.apps.cli.screen import Screen
 from headwater.apps.cli.workplace import Workplace, at_workplace
 from headwater.apps.importing.files import Form
-from headwater.apps.importing.run import Report, Source, import_files
+from headwater.apps.importing.run import Report, import_files
+from headwater.apps.importing.source import Source
 from headwater.definitions.project import Project
 from headwater.definitions.stream import Stream
 
