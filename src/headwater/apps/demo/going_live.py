@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +20,7 @@ import polars as pl
 from headwater.apps.demo.lender.simulation import Lender
 from headwater.definitions.stream import Stream
 from headwater.serving.decide import Decider
-from headwater.serving.live import Live
+from headwater.serving.live import Live, Refresh
 from headwater.store.decisions import DecisionStore, Record
 
 Int64 = npt.NDArray[np.int64]
@@ -106,37 +108,64 @@ def go_live(
         store: keeps it.
         tell: called now and then with the number of events done.
     """
-    n, f = len(events), len(decider.scoring.names)
-    run = {name: np.zeros(n, np.int64) for name in _WHOLE}
-    x, score = np.empty((n, f)), np.empty(n)
+    taken = _Taken(len(events), len(decider.scoring.names))
     worst = list(decider.policy.bands)[-1]
     bands: dict[int, str] = {}
     records: list[Record] = []
     first = live.offset + 1
-    gc.collect()
-    gc.freeze()  # what is there already need not be looked through again and again
-    started = time.perf_counter()
-    for i in range(n):
-        name, frame = events.frames[events.stream[i]]
-        row, arrival = int(events.row[i]), int(events.arrival[i])
-        (refresh,) = live.append(name, frame[row : row + 1], arrival=arrival)[1]
+    with _settled():
+        started = time.perf_counter()
+        for i in range(len(events)):
+            name, frame = events.frames[events.stream[i]]
+            row, arrival = int(events.row[i]), int(events.arrival[i])
+            (refresh,) = live.append(name, frame[row : row + 1], arrival=arrival)[1]
+            taken.put(i, refresh)
+            scored = refresh.scored
+            account, band = scored.keys["account_id"], decider.policy.band(scored.score)
+            if band == worst and bands.get(account) != worst:
+                records += store.append([decider.decide(scored, arrival)])
+            bands[account] = band
+            if i % _TELL == 0:
+                tell(i)
+        seconds = time.perf_counter() - started
+    return LiveRun(**taken.columns(), records=tuple(records), seconds=seconds, first=first)
+
+
+class _Taken:
+    """The refreshes as columns: sixty thousand objects would keep the garbage collector busy."""
+
+    def __init__(self, events: int, inputs: int) -> None:
+        self.x, self.score = np.empty((events, inputs)), np.empty(events)
+        self.whole = {name: np.zeros(events, np.int64) for name in _WHOLE}
+
+    def put(self, i: int, refresh: Refresh) -> None:
         scored = refresh.scored
-        account = scored.keys["account_id"]
-        x[i], score[i] = scored.x, scored.score
-        run["account"][i], run["time"][i], run["arrival"][i] = account, scored.time, arrival
-        run["late"][i], run["moved"][i] = refresh.late, len(refresh.moved)
-        run["appended"][i] = refresh.accepted - refresh.sent
-        run["refreshed"][i] = refresh.fresh - refresh.accepted
-        band = decider.policy.band(scored.score)
-        if band == worst and bands.get(account) != worst:
-            records += store.append([decider.decide(scored, arrival)])
-        bands[account] = band
-        if i % _TELL == 0:
-            tell(i)
-    seconds = time.perf_counter() - started
-    gc.unfreeze()
-    tell(n)
-    return LiveRun(**run, x=x, score=score, records=tuple(records), seconds=seconds, first=first)
+        self.x[i], self.score[i] = scored.x, scored.score
+        noted = (
+            scored.keys["account_id"],
+            scored.time,
+            refresh.arrival,
+            refresh.late,
+            len(refresh.moved),
+            refresh.accepted - refresh.sent,
+            refresh.fresh - refresh.accepted,
+        )
+        for column, value in zip(self.whole.values(), noted, strict=True):
+            column[i] = value
+
+    def columns(self) -> dict[str, Any]:
+        return {"x": self.x, "score": self.score, **self.whole}
 
 
 _WHOLE = ("account", "time", "arrival", "late", "moved", "appended", "refreshed")
+
+
+@contextmanager
+def _settled() -> Iterator[None]:
+    """What is there already need not be looked through again and again by the garbage collector."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
