@@ -51,14 +51,15 @@ def as_of(bank: EmbeddedLog, refresh: Refresh) -> np.ndarray:
     batches = gather(bank, RISK_STREAMS, RISK.keys)
     moments = np.array([scored.time]), np.array([max(refresh.arrival, scored.time)])
     frame = features(RISK, batches, Spine(pl.DataFrame(scored.keys), *moments, pl.DataFrame()))
-    return scoring().artifact.inputs.matrix(frame)[0]
+    vector: np.ndarray = scoring().artifact.inputs.matrix(frame)[0]
+    return vector
 
 
 RISK_STREAMS = list(PROJECT.streams)
 
 
 def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
-    return a.view(np.int64).tolist() == b.view(np.int64).tolist()
+    return bool(np.array_equal(a.view(np.int64), b.view(np.int64)))
 
 
 def test_served_equals_trained(bank: EmbeddedLog) -> None:

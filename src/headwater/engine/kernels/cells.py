@@ -228,7 +228,7 @@ def term(time: int, x: float, half: int, rung: int) -> float:
     """The event's side of a decayed term, on the rung ``rung`` of half-lives."""
     k, f = decay.rung(time, half)
     y = x * decay.power(f)
-    return math.ldexp(y, k - rung)
+    return math.ldexp(y, int(k - rung))
 
 
 @kernel("Shard, ints, Work, int, int, bool")
@@ -244,7 +244,7 @@ def _decayed(shard: Shard, cell: Int64, work: Work, key: int, n: int, keep: bool
         if step > 0 and (count == 0 or work.when[k] // half > rung):
             top = work.when[k] // half
             for j in range(partials):
-                p[j] = math.ldexp(p[j], rung - top)
+                p[j] = math.ldexp(p[j], int(rung - top))
             rung = top
         if step != 0:
             count += step
@@ -253,7 +253,7 @@ def _decayed(shard: Shard, cell: Int64, work: Work, key: int, n: int, keep: bool
         if work.end[k] != 0:
             now = work.time[work.item[k]] - cell[C_DELAY]
             faded = exact.rounded(p, partials) * decay.fade(now, half)
-            work.line[e] = math.ldexp(faded, rung - now // half) if count > 0 else NAN
+            work.line[e] = math.ldexp(faded, int(rung - now // half)) if count > 0 else NAN
             e += 1
     if keep:
         bits[at], bits[at + 1] = count, rung if count > 0 else 0

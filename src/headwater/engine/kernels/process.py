@@ -180,7 +180,8 @@ def _segment(
     while first + n < end and n < SEGMENT and items.time[first + n] >= now:
         now = items.time[first + n]
         work.time[n], work.offset[n], work.emit[n] = now, items.offset[first + n], items.emit[first + n]
-        events += 1 - items.kind[first + n]
+        if items.kind[first + n] == 0:
+            events += 1
         n += 1
     timeline.append_events(shard, shape, key, items, first, first + n)
     for g in range(tables.groups.shape[0]):
