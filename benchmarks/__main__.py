@@ -17,7 +17,7 @@ from rich.console import Console
 
 from benchmarks import flatness, memory, page, scripts, training_set, windows
 from benchmarks.harness import Setting, stopwatch
-from benchmarks.machine import machine, pin
+from benchmarks.machine import busy, machine, pin
 from benchmarks.report import Measured, show
 
 MEASURES: dict[str, Callable[[Setting], Measured]] = {
@@ -55,6 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         f"{facts['system']}, Python {facts['python']}; {versions}",
         highlight=False,
     )
+    if busy(facts):
+        console.print(busy(facts), style="yellow")
     elapsed = stopwatch()
     results, failed = [], []
     for name in arguments.names or MEASURES:

@@ -133,13 +133,13 @@ def once(setting: Setting, contender: Contender, folder: Path) -> Sample:
         RuntimeError: it did not; the text is the end of what it wrote.
     """
     entry = Entry(contender)
-    _turn(replace(setting, tell=_silent), entry, folder, None)
+    _turn(replace(setting, tell=_silent), entry, folder, None, repeat=False)
     if entry.skipped:
         raise RuntimeError(f"{contender.name}: {entry.skipped}")
     return entry.samples[0]
 
 
-def _turn(setting: Setting, entry: Entry, folder: Path, answer: Path | None) -> None:
+def _turn(setting: Setting, entry: Entry, folder: Path, answer: Path | None, *, repeat: bool = True) -> None:
     contender = entry.contender
     if contender.environment and setting.quick:
         entry.skipped = "not in a quick run"
@@ -150,6 +150,7 @@ def _turn(setting: Setting, entry: Entry, folder: Path, answer: Path | None) -> 
         contender.options,
         setting.threads,
         str(answer.absolute()) if answer else "",
+        repeat=repeat and not setting.quick,
     )
     try:
         sample = _run(python_of(contender.environment), work)

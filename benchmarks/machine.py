@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+QUIET = 0.5  # of the cores may be busy before a run
 LIBRARIES = ("headwater", "polars", "duckdb", "numba", "numpy", "pyarrow", "scikit-learn", "lightgbm")
 
 
@@ -32,6 +33,16 @@ def machine(libraries: Sequence[str] = LIBRARIES) -> dict[str, Any]:
         "load_before": [round(load, 2) for load in os.getloadavg()],
         "versions": {name: found for name in libraries if (found := _version(name))},
     }
+
+
+def busy(facts: Mapping[str, Any]) -> str:
+    """A warning, if somebody else used the machine when the run began."""
+    load = facts["load_before"][0]
+    if load <= QUIET * facts["cores"]:
+        return ""
+    return (
+        f"The machine was busy when this run began (load {load:g}): times by the clock are not to be trusted."
+    )
 
 
 def _version(name: str) -> str | None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from benchmarks.machine import busy
+
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 _TEXT_TABLES = ("score_row", "log_append")  # programs that print tables of their own
 
@@ -34,6 +36,8 @@ def _lines(results: Mapping[str, Any]) -> Iterator[str]:
         f"{machine['memory_gib']} GiB, {machine['system']}, Python {machine['python']}; "
         f"{versions}. The run took {results['seconds']:,.0f} s.\n"
     )
+    if busy(machine):
+        yield f"{busy(machine)}\n"
     for measured in results["measures"].values():
         yield f"### {measured['title']}\n"
         yield from _table(measured)

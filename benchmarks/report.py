@@ -53,18 +53,26 @@ def show(measured: Measured, console: Console) -> None:
     """Print a measure: what was done, the table, the promises."""
     console.print(f"\n[bold]{measured.title}[/bold]")
     console.print(" ".join(measured.method.split()), style="dim")
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for place, header in enumerate(measured.headers):
-        table.add_column(header, justify="left" if place == 0 else "right", overflow="fold")
-    for row in measured.rows:
-        table.add_row(*row)
-    console.print(table)
+    if measured.headers == [""]:  # a program's own table
+        for (line,) in measured.rows:
+            console.print(line, highlight=False, soft_wrap=True, markup=False)
+    else:
+        console.print(_table(measured))
     for note in measured.notes:
         console.print(note, style="dim")
     for promise in measured.promises:
         style = {True: "green", False: "bold red", None: "yellow"}[promise.kept]
         told = f"{promise.text}: wanted {promise.wanted}, got {promise.got}"
         console.print(f"  [{style}]{promise.verdict:<8}[/{style}] {told}", highlight=False)
+
+
+def _table(measured: Measured) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for place, header in enumerate(measured.headers):
+        table.add_column(header, justify="left" if place == 0 else "right", overflow="fold")
+    for row in measured.rows:
+        table.add_row(*row)
+    return table
 
 
 def rate(per_second: float) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks.harness import ROOT, Setting
 from benchmarks.report import Measured, Promise
 
-LIMIT = 400
+LIMIT = 900  # seconds for one program
 
 
 def score_row(setting: Setting) -> Measured:
@@ -62,6 +62,7 @@ def _run(setting: Setting, name: str, title: str) -> Measured:
         return _measured(name, title, [], {"skipped": reason}, notes=[f"skipped: {reason}"])
     target.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", f"benchmarks.{name}", "--json", str(target)]
+    command += ["--rounds", str(setting.rounds)]
     try:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT, check=False)
     except subprocess.TimeoutExpired:

@@ -22,6 +22,7 @@ class Work:
         options: what tells variants of a contender apart, and its share of the work.
         threads: how many a contender may use.
         answer: a file for the contender's results, to be compared with the others'; empty for none.
+        repeat: do it several times if it is quick.
     """
 
     module: str
@@ -29,6 +30,7 @@ class Work:
     options: dict[str, Any] = field(default_factory=dict)
     threads: int = 2
     answer: str = ""
+    repeat: bool = True
 
     @property
     def data(self) -> Path:
@@ -44,10 +46,10 @@ class Work:
 
 @dataclass(frozen=True)
 class Sample:
-    """One run: seconds on the clock and of the processor (children included), memory in bytes.
+    """One process: median seconds by the clock and of the processor (children included), memory in bytes.
 
     ``rss_start`` is what the process held with its input read and everything imported; ``rss_peak`` is the
-    most it ever held up to the end of the timed work.
+    most it ever held up to the end of the first run. ``walls`` are all runs, the first one first.
     """
 
     wall: float
@@ -55,6 +57,7 @@ class Sample:
     rss_start: int
     rss_peak: int
     figures: dict[str, Any] = field(default_factory=dict)
+    walls: list[float] = field(default_factory=list)
 
     def dump(self) -> str:
         return json.dumps(asdict(self))
