@@ -7,7 +7,7 @@ itself. Tests hold it equal to ``Engine.apply`` and ``Engine.read``, to the bit.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -89,25 +89,81 @@ class Single:
         return None if found == at.NEVER else found
 
 
+_FEW = (pl.String, pl.Enum, pl.Categorical, pl.Boolean)  # types of columns that repeat their values
+_REMEMBERED = 65_536
+
+
 class _Stream:
-    """The views of one stream: their expressions go through one call of Polars."""
+    """The views of one stream: what they read of an event, evaluated once and together.
+
+    Three kinds of expressions, each a function of its own row and nothing else::
+
+        pl.col("amount")                 read as it is
+        pl.col("purpose") == "salary"    of texts and the like alone: remembered for each of their values
+        pl.col("amount") / 7             evaluated for every event
+
+    The last two by Polars, in one call.
+    """
 
     def __init__(self, views: list[_View]) -> None:
         self._views = views
-        self._wanted: list[pl.Expr] = []
+        schema = dict(views[0].state.view.stream.schema)
+        wanted: list[pl.Expr] = []
         self._parts: list[tuple[_View, slice]] = []
         for view in views:
-            start = len(self._wanted)
-            wanted = [pl.col(view.key), *values.scalars(view.state.plan)]
-            self._wanted += [expr.alias(f"{start + i}") for i, expr in enumerate(wanted)]
-            self._parts.append((view, slice(start, len(self._wanted))))
+            start = len(wanted)
+            wanted += [pl.col(view.key), *values.scalars(view.state.plan)]
+            self._parts.append((view, slice(start, len(wanted))))
+        self._row: list[Any] = [None] * len(wanted)
+        self._bare: list[tuple[int, str]] = []
+        few: list[tuple[int, pl.Expr]] = []
+        rest: list[tuple[int, pl.Expr]] = []
+        for place, expr in enumerate(wanted):
+            roots = expr.meta.root_names()
+            if expr.meta.is_column():
+                self._bare.append((place, roots[0]))
+            elif roots and all(isinstance(schema[root], _FEW) for root in roots):
+                few.append((place, expr))
+            else:
+                rest.append((place, expr))
+        self._few, self._rest = _Together(few), _Together(rest)
+        self._texts = list(dict.fromkeys(root for _, expr in few for root in expr.meta.root_names()))
+        self._known: dict[tuple[Any, ...], tuple[Any, ...]] = {}
 
     def apply(self, frame: pl.DataFrame, time: int, offset: int) -> None:
-        row = select_rows(frame, self._wanted).row(0)
+        row = self._row
+        for place, name in self._bare:
+            row[place] = frame.get_column(name)[0]
+        self._few.put(row, self._remembered(frame))
+        self._rest.put(row, self._rest.evaluate(frame))
         for view, part in self._parts:
             view.lay(row[part])
         for view in self._views:
             view.take(time, offset)
+
+    def _remembered(self, frame: pl.DataFrame) -> tuple[Any, ...]:
+        texts = tuple([frame.get_column(name)[0] for name in self._texts])
+        found = self._known.get(texts)
+        if found is None:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            found = self._known[texts] = self._few.evaluate(frame)
+        return found
+
+
+class _Together:
+    """Expressions that are evaluated in one call, and their places in the row."""
+
+    def __init__(self, parts: list[tuple[int, pl.Expr]]) -> None:
+        self._places = [place for place, _ in parts]
+        self._expressions = [expr.alias(f"{place}") for place, expr in parts]
+
+    def evaluate(self, frame: pl.DataFrame) -> tuple[Any, ...]:
+        return select_rows(frame, self._expressions).row(0) if self._expressions else ()
+
+    def put(self, row: list[Any], found: tuple[Any, ...]) -> None:
+        for place, value in zip(self._places, found, strict=True):
+            row[place] = value
 
 
 class _View:
@@ -132,7 +188,7 @@ class _View:
         self._decode = values.Decoder(state.plan, state.book)
         self._number = -1
 
-    def lay(self, row: tuple[Any, ...]) -> None:
+    def lay(self, row: Sequence[Any]) -> None:
         """Make ready an event: its key, columns and conditions."""
         self._encode(row[1:], self._items.columns, self._items.flags)
         self._number = self._number_of(row[0], add=True)
