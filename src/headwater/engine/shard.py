@@ -113,7 +113,7 @@ def work_space() -> at.Work:
         place=integers(at.PASS, 3),
         item=integers(at.PASS),
         sign=integers(at.PASS),
-        end=np.zeros(at.PASS, dtype=np.uint8),
+        end=integers(at.PASS),
         when=integers(at.PASS),
         signed=np.zeros(at.PASS),
         step=integers(at.PASS),

@@ -53,7 +53,7 @@ TYPES: dict[str, types.Type] = {
     "Shard": _struct(Shard, "1111222", "ifbiifi"),
     "Tables": _struct(Tables, "12222211", "iiiiiifi"),
     "Items": _struct(Items, "1111222", "iibiifb"),
-    "Work": _struct(Work, "111211111111111111", "iiiiiibifiififffff"),
+    "Work": _struct(Work, "111211111111111111", "iiiiiiiifiififffff"),
 }
 
 

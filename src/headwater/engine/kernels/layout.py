@@ -146,7 +146,7 @@ class Work(NamedTuple):
     place: Int64  # the tape, shape (PASS, 3)
     item: Int64
     sign: Int64
-    end: UInt8
+    end: Int64
     when: Int64  # event time
     signed: Float64  # a lane along the tape: sign times value, 0.0 where the event does not count
     step: Int64  # sign, 0 where the event does not count
