@@ -61,6 +61,8 @@ _FIXED: dict[str, tuple[str, pa.DataType]] = {
     "Date": ("<i4", pa.date32()),
 }
 
+_NUMBERS = frozenset(_FIXED) - {"Boolean", "Date"}
+
 Array = npt.NDArray[np.generic]
 Bools = npt.NDArray[np.bool_]
 
@@ -72,6 +74,11 @@ class Layout:
     column: StoredColumn
     numpy: np.dtype[np.generic] | None  # None for text
     arrow: pa.DataType
+
+    @property
+    def plain(self) -> bool:
+        """Whether values are numbers or times, and lie in Polars as they lie here."""
+        return self.column.type in _NUMBERS or isinstance(self.arrow, pa.TimestampType)
 
     @classmethod
     def of(cls, column: StoredColumn) -> Layout:
@@ -225,6 +232,10 @@ def microseconds(values: Array, dtype: pl.DataType) -> Int64:
 
 
 def _from_series(layout: Layout, series: pl.Series) -> Column:
+    if layout.plain and series.n_chunks() == 1 and not series.null_count():
+        # Several times as quick as by Arrow, which counts for single events.
+        whole = series if layout.column.type in _FIXED else series.cast(pl.Int64)
+        return Column(whole.to_numpy().astype(layout.numpy, copy=False), None, None)
     valid: Bools | None = None
     if layout.column.type == "Categorical":
         series = series.cast(pl.String)

@@ -102,10 +102,14 @@ class Inputs:
         Raises:
             DataError: a column is missing.
         """
-        DataError.raise_if(_missing(self.types, values))
-        if self.derived:
-            values = {**values, **self._derive(values)}
-        return np.array([self._number(name, values[name]) for name in self.names], np.float64)
+        if not values.keys() >= self.types.keys():
+            DataError.raise_if(_missing(self.types, values))
+        known = {**values, **self._derive(values)} if self.derived else dict(values)
+        for name, codes in self._codes.items():
+            known[name] = codes.get(known[name])
+        row = np.array([known[name] for name in self.names], np.float64)  # None becomes NaN
+        row[~np.isfinite(row)] = np.nan
+        return row
 
     def text(self, name: str, value: float) -> str | None:
         """The category behind a code, or None for null and for inputs that are no text."""
@@ -120,14 +124,6 @@ class Inputs:
         return column.cast(pl.String).replace_strict(
             pl.Series(known, dtype=pl.String), pl.Series(codes), default=None, return_dtype=pl.Float64
         )
-
-    def _number(self, name: str, value: Any) -> float:
-        if value is None:
-            return math.nan
-        if name in self._codes:
-            return self._codes[name].get(value, math.nan)
-        number = float(value)
-        return number if math.isfinite(number) else math.nan
 
     def _derive(self, values: Mapping[str, Any]) -> dict[str, Any]:
         read = {name: values[name] for name in self._read}
