@@ -150,26 +150,26 @@ class _Builder:
 
     def plan(self, cells: list[Cell], rows: tuple[int, ...], keep_all: bool) -> ViewPlan:
         groups, windows, pairs = _tree(cells)
+        flows, terms = _flows(groups, windows, pairs, cells)
         cursors = _Cursors(groups, windows, cells)
         table, ints, reals = _records(cells, cursors)
         keep = KEEP_ALL if keep_all else _keep(cells)
         shape = at.Shape(
             columns=len(self.columns),
             flags=len(self.conditions),
-            ints=len(ints),
-            reals=len(reals),
             cursors=cursors.count,
             keep=keep,
-            firsts=len(cursors.firsts),
             exacts=sum(_EXACTS.get(cell.op, 0) for cell in cells),
         )
         tables = at.Tables(
             shape=np.array(shape, dtype=np.int64),
-            groups=_table(groups, 4),
-            windows=_table(windows, 4),
-            pairs=_table(pairs, 3),
+            groups=_table(groups, 6),
+            windows=_table(windows, 5),
+            pairs=_table(pairs, 4),
             cells=table,
             lanes=_table([list(lane) for lane in self.lanes], 3),
+            flows=_table(flows, 4),
+            terms=_table(terms, 2),
             params=np.array([cell.parameter for cell in cells], dtype=np.float64),
             firsts=np.array(cursors.firsts, dtype=np.int64),
         )
@@ -212,16 +212,43 @@ def _tree(cells: list[Cell]) -> tuple[list[list[int]], list[list[int]], list[lis
         new_group = previous is None or previous.delay != cell.delay
         new_window = new_group or previous is None or previous.window != cell.window
         if new_window or previous is None or previous.lane != cell.lane:
-            pairs.append([cell.lane, c, c])
+            pairs.append([cell.lane, c, c, c])
         if new_window:
-            windows.append([cell.window[1], -1, len(pairs) - 1, len(pairs) - 1])
+            windows.append([cell.window[1], -1, len(pairs) - 1, len(pairs) - 1, 0])
         if new_group:
-            groups.append([cell.delay, -1, len(windows) - 1, len(windows) - 1])
+            groups.append([cell.delay, -1, len(windows) - 1, len(windows) - 1, 0, 0])
         pairs[-1][at.P_END] = c + 1
+        if cell.op in at.ADDING:
+            pairs[-1][at.P_REST] = c + 1
+        else:
+            windows[-1][at.W_TAPE] = 1
         windows[-1][at.W_END] = len(pairs)
         groups[-1][at.G_END] = len(windows)
         previous = cell
     return groups, windows, pairs
+
+
+def _flows(
+    groups: list[list[int]], windows: list[list[int]], pairs: list[list[int]], cells: list[Cell]
+) -> tuple[list[list[int]], list[list[int]]]:
+    """Of each group, the lanes that add, each with its terms: (cell, window). Fills in the groups' ranges."""
+    flows: list[list[int]] = []
+    terms: list[list[int]] = []
+    for group in groups:
+        group[at.G_FLOW] = len(flows)
+        adding = [
+            (pairs[pair][at.P_LANE], c, window)
+            for window in range(group[at.G_FIRST], group[at.G_END])
+            for pair in range(windows[window][at.W_FIRST], windows[window][at.W_END])
+            for c in range(pairs[pair][at.P_FIRST], pairs[pair][at.P_REST])
+        ]
+        for lane in sorted({lane for lane, _, _ in adding}):
+            mine = [[c, window] for of, c, window in adding if of == lane]
+            tally = any(cells[c].op != at.SUM for c, _ in mine)
+            flows.append([lane, len(terms), len(terms) + len(mine), int(tally)])
+            terms += mine
+        group[at.G_FLOW_END] = len(flows)
+    return flows, terms
 
 
 class _Cursors:

@@ -99,13 +99,15 @@ class Memory:
         )
 
 
-def work_space() -> at.Work:
-    """Scratch for one thread."""
+def work_space(tables: at.Tables) -> at.Work:
+    """Scratch for one thread that runs a view's program."""
 
     def integers(*shape: int) -> at.Int64:
         return np.zeros(shape, dtype=np.int64)
 
     line = np.zeros(at.PASS, dtype=np.float64)
+    edges = 1 + int((tables.groups[:, at.G_END] - tables.groups[:, at.G_FIRST]).max(initial=0))
+    flow = 2 * edges * (at.SEGMENT + 1)  # twice what comes in may leave at once; for more there is the tape
     return at.Work(
         time=integers(at.SEGMENT),
         offset=integers(at.SEGMENT),
@@ -125,6 +127,14 @@ def work_space() -> at.Work:
         r=np.zeros(at.PARTIALS),
         s=np.zeros(at.PARTIALS),
         w=np.zeros(at.PARTIALS),
+        moment=integers(at.SEGMENT + 1),
+        passed=integers(edges, at.SEGMENT + 1),
+        edges=integers(edges, 5),
+        done=integers(len(tables.lanes)),
+        value=np.zeros(flow),
+        high=np.zeros(flow),
+        low=np.zeros(flow),
+        tally=integers(flow),
     )
 
 

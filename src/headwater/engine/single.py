@@ -177,7 +177,7 @@ class _View:
         self._numbers: dict[Any, int] = {}  # keys never change their number
         self._unknown: dict[Any, int] = {}  # how many keys there were when this one was none of them
         self._shards = len(state.memories)
-        self._work = work_space()
+        self._work = work_space(state.plan.tables)
         self._local = np.zeros(1, dtype=np.int64)
         self._time = np.zeros(1, dtype=np.int64)
         self._place = np.zeros(1, dtype=np.int64)

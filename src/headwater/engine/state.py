@@ -30,7 +30,7 @@ from headwater.engine.keys import Codebook, KeyIndex
 from headwater.engine.plan import ViewPlan, compile_view
 from headwater.engine.shard import Memory, look, run, work_space
 
-BLOCK = 1 << 18  # events at a time: their outputs stay in the cache until they are put in order
+BLOCK = 1 << 19  # events at a time: long runs of a key, and outputs that still fit in the cache
 SERIAL = 2_000  # fewer events than this are not worth a second thread
 
 
@@ -49,17 +49,6 @@ class Rows:
     columns: at.Int64
     flags: at.UInt8
 
-    def __getitem__(self, rows: slice) -> Rows:
-        return Rows(
-            self.ids[rows],
-            self.time[rows],
-            self.offset[rows],
-            self.kind[rows],
-            self.emit[rows],
-            self.columns[:, rows],
-            self.flags[:, rows],
-        )
-
 
 class ViewState:
     """All keys of one view.
@@ -77,7 +66,7 @@ class ViewState:
         self.book = Codebook()
         count = shards or min(os.cpu_count() or 1, 8)
         self.memories = [Memory(self.plan) for _ in range(count)]
-        self._works = [work_space() for _ in range(count)]
+        self._works = [work_space(self.plan.tables) for _ in range(count)]
         self._pool = ThreadPoolExecutor(count) if count > 1 else None
 
     # --- events -----------------------------------------------------------------------------------
@@ -105,9 +94,9 @@ class ViewState:
 
     def feed(self, rows: Rows, out: list[at.Float64]) -> None:
         """Run rows through the kernels, block by block; ``out`` holds a column per cell."""
-        grouped = np.empty((len(out), min(len(rows.ids), BLOCK)), dtype=np.float64)
-        for start in range(0, len(rows.ids), BLOCK):
-            self._block(rows[start : start + BLOCK], grouped, out)
+        bench = _Bench(self.plan, rows, min(len(rows.ids), BLOCK))
+        for first in range(0, len(rows.ids), BLOCK):
+            self._block(bench, first, min(first + BLOCK, len(rows.ids)), out)
 
     def frame(self, out: list[at.Float64]) -> pl.DataFrame:
         """The kernels' output as the view's columns."""
@@ -117,35 +106,26 @@ class ViewState:
         """Room for the kernels' output: a column of ``rows`` values per cell."""
         return [np.empty(rows, dtype=np.float64) for _ in range(len(self.plan.tables.cells))]
 
-    def _block(self, rows: Rows, grouped: at.Float64, out: list[at.Float64]) -> None:
-        order, runs = _grouped(rows.ids, self.keys.count)
+    def _block(self, bench: _Bench, first: int, end: int, out: list[at.Float64]) -> None:
         shards = len(self.memories)
-        mine = [runs[runs[:, 0] % shards == s] for s in range(shards)]
-        for s, part in enumerate(mine):
-            self.memories[s].admit((self.keys.count - s + shards - 1) // shards)
-            part[:, 0] //= shards
-        emitted = rows.emit[order]
-        wanted = emitted >= 0
-        some = int(wanted.sum())
-        local = np.where(wanted, np.cumsum(wanted) - 1, -1)
-        items = _items(rows, order, local)
+        runs, parts = bench.group(first, end, self.keys.count, shards)
+        for s, memory in enumerate(self.memories):
+            memory.admit((self.keys.count - s + shards - 1) // shards)
+        mine = [runs[parts[s] : parts[s + 1]] for s in range(shards)]
+        parallel = end - first >= SERIAL
         bad = self._each(
             [
-                (run, self.memories[s], self.plan, items, part, self._works[s], grouped)
+                (bench.run, self.memories[s], self._works[s], part, first)
                 for s, part in enumerate(mine)
                 if len(part)
             ],
-            parallel=len(order) >= SERIAL,
+            parallel=parallel,
         )
         for item in bad:
             if item >= 0:
-                raise _forgotten(self.view.name, int(items.time[item]))
-        if some:
-            target = emitted[wanted] if some < len(emitted) else emitted
-            self._each(
-                [(index.scatter, target, grouped[c, :some], out[c]) for c in range(len(out))],
-                parallel=some >= SERIAL,
-            )
+                raise _forgotten(self.view.name, int(bench.items.time[item]))
+        if len(out[0]):
+            self._each([(bench.spread, first, end, c, out[c]) for c in range(len(out))], parallel=parallel)
 
     def _each(self, calls: list[tuple], *, parallel: bool) -> list:  # type: ignore[type-arg]
         if parallel and self._pool is not None and len(calls) > 1:
@@ -190,32 +170,61 @@ class ViewState:
         return sum(memory.bytes_used() for memory in self.memories)
 
 
-def _grouped(ids: at.Int64, keys: int) -> tuple[at.Int64, at.Int64]:
-    """The stable order by key, and rows (key, first, end)."""
-    n = len(ids)
-    if n == 1:
-        return np.zeros(1, dtype=np.int64), np.array([[ids[0], 0, 1]], dtype=np.int64)
-    if keys <= 4 * n:
-        order = np.empty(n, dtype=np.int64)
-        runs = np.empty((min(keys, n), 3), dtype=np.int64)
-        return order, runs[: index.group(ids, keys, order, runs)]
-    order = np.argsort(ids, kind="stable").astype(np.int64)
-    by_key = ids[order]
-    first = np.flatnonzero(np.r_[True, by_key[1:] != by_key[:-1]])
-    return order, np.column_stack([by_key[first], first, np.r_[first[1:], n]])
+class _Bench:
+    """Where the rows of a block are put in order of their keys, and their outputs back in order of the log.
+
+    Args:
+        plan: the view's.
+        rows: all rows; a block is a range of them.
+        size: the longest block.
+    """
+
+    def __init__(self, plan: ViewPlan, rows: Rows, size: int) -> None:
+        self._plan, self._rows = plan, rows
+        self._source = _items(rows.time, rows.offset, rows.kind, rows.emit, rows.columns, rows.flags)
+        self._order = np.empty(size, dtype=np.int64)
+        self._place = np.empty(size, dtype=np.int64)
+        self._grouped = np.empty((len(plan.tables.cells), size), dtype=np.float64)
+        self.items = _items(
+            *(np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64), np.empty(size, dtype=np.uint8)),
+            np.empty(size, dtype=np.int64),
+            np.empty((len(rows.columns), size), dtype=np.int64),
+            np.empty((len(rows.flags), size), dtype=np.uint8),
+        )
+
+    def group(self, first: int, end: int, keys: int, shards: int) -> tuple[at.Int64, at.Int64]:
+        """The block's runs, rows (key in its shard, first, end), and which of them are each shard's."""
+        ids, n = self._rows.ids, end - first
+        if keys <= 4 * n:
+            runs = np.empty((min(keys, n), 3), dtype=np.int64)
+            parts = np.empty(shards + 1, dtype=np.int64)
+            index.group(ids, first, end, keys, shards, self._order, runs, parts)
+            return runs, parts
+        mine = ids[first:end]
+        order = np.argsort(mine % shards * keys + mine // shards, kind="stable")
+        by_key = mine[order]
+        self._order[:n] = first + order
+        starts = np.flatnonzero(np.r_[True, by_key[1:] != by_key[:-1]])
+        found = by_key[starts]
+        runs = np.column_stack([found // shards, starts, np.r_[starts[1:], n]])
+        return runs, np.searchsorted(found % shards, np.arange(shards + 1))
+
+    def run(self, memory: Memory, work: at.Work, runs: at.Int64, base: int) -> int:
+        """Run a shard's part; -1, or the item that reaches behind what is kept."""
+        first, end = int(runs[0, 1]), int(runs[-1, 2])
+        index.arrange(self._order, first, end, self._source, self.items, base, self._place)
+        return run(memory, self._plan, self.items, runs, work, self._grouped)
+
+    def spread(self, first: int, end: int, cell: int, out: at.Float64) -> None:
+        """Put a cell's outputs for the rows ``first`` .. ``end`` - 1 where they belong."""
+        index.spread(self._rows.emit[first:end], self._place[: end - first], self._grouped[cell], out)
 
 
-def _items(rows: Rows, order: at.Int64, emit: at.Int64) -> at.Items:
-    columns = np.take(rows.columns, order, axis=1)
-    return at.Items(
-        time=rows.time[order],
-        offset=rows.offset[order],
-        kind=rows.kind[order],
-        emit=emit,
-        columns=columns,
-        values=columns.view(np.float64),
-        flags=np.take(rows.flags, order, axis=1),
-    )
+def _items(
+    time: at.Int64, offset: at.Int64, kind: at.UInt8, emit: at.Int64, columns: at.Int64, flags: at.UInt8
+) -> at.Items:
+    values = columns.view(np.float64)
+    return at.Items(time, offset, kind, emit, columns, values, flags)
 
 
 def _forgotten(view: str, time: int) -> DataError:

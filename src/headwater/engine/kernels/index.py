@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from headwater.engine.kernels.jit import kernel
-from headwater.engine.kernels.layout import Float64, Int64
+from headwater.engine.kernels.layout import Float64, Int64, Items, UInt8
 
 
 @kernel("int, int")
@@ -57,36 +57,86 @@ def rehash(table: Int64, numbers: Int64, new_table: Int64, new_numbers: Int64) -
             new_numbers[j] = numbers[i]
 
 
-@kernel("ints, int, ints, ints2", allocates=True)
-def group(ids: Int64, keys: int, order: Int64, runs: Int64) -> int:
-    """Stable order by number into ``order``; rows (number, first, end) into ``runs``; how many rows."""
-    starts = np.zeros(keys + 1, dtype=np.int64)
-    for i in range(ids.shape[0]):
-        starts[ids[i] + 1] += 1
-    n = 0
-    for k in range(keys):
-        if starts[k + 1] > 0:
-            runs[n, 0] = k
-            runs[n, 1] = starts[k]
-            runs[n, 2] = starts[k] + starts[k + 1]
-            n += 1
-        starts[k + 1] += starts[k]
-    for i in range(ids.shape[0]):
-        order[starts[ids[i]]] = i
+@kernel("ints, int, int, int, int, ints, ints2, ints", allocates=True)
+def group(
+    ids: Int64, first: int, end: int, keys: int, shards: int, order: Int64, runs: Int64, parts: Int64
+) -> None:
+    """Sort events ``first`` .. ``end`` - 1 by shard and key, stably: a counting sort.
+
+    Writes their places into ``order``; a row (key's number in its shard, first, end) per key into ``runs``,
+    as places in ``order``; and into ``parts``, shape (shards + 1,), which runs are whose.
+    """
+    starts = np.zeros(keys, dtype=np.int64)
+    for i in range(first, end):
         starts[ids[i]] += 1
-    return n
+    n, place = 0, 0
+    for shard in range(shards):
+        parts[shard] = n
+        for local in range((keys - shard + shards - 1) // shards):
+            k = local * shards + shard
+            count = starts[k]
+            starts[k] = place
+            if count > 0:
+                runs[n, 0], runs[n, 1], runs[n, 2] = local, place, place + count
+                place += count
+                n += 1
+    parts[shards] = n
+    for i in range(first, end):
+        k = ids[i]
+        order[starts[k]] = i
+        starts[k] += 1
 
 
-@kernel("ints, int, int, ints2, ints2")
-def arrange(order: Int64, first: int, end: int, source: Int64, target: Int64) -> None:
-    """``target[:, i] = source[:, order[i]]`` for i in first .. end-1; both two-dimensional."""
-    for row in range(source.shape[0]):
-        for i in range(first, end):
-            target[row, i] = source[row, order[i]]
-
-
-@kernel("ints, floats, floats")
-def scatter(order: Int64, source: Float64, target: Float64) -> None:
-    """``target[order[i]] = source[i]``."""
+@kernel("ints, ints, ints", inline=True)
+def _pick(order: Int64, source: Int64, target: Int64) -> None:
     for i in range(order.shape[0]):
-        target[order[i]] = source[i]
+        target[i] = source[np.uint64(order[i])]
+
+
+@kernel("ints, bytes, bytes", inline=True)
+def _pick_bytes(order: Int64, source: UInt8, target: UInt8) -> None:
+    for i in range(order.shape[0]):
+        target[i] = source[np.uint64(order[i])]
+
+
+@kernel("ints, int, int, Items, Items, int, ints", entry=True)
+def arrange(
+    order: Int64, first: int, end: int, source: Items, target: Items, base: int, place: Int64
+) -> None:
+    """Put the items at ``order[first:end]`` side by side; the readings among them get rows from ``first`` on.
+
+    ``place[o - base]`` notes the row of item ``o``. A column after the other: each fits in the cache.
+    """
+    mine = order[first:end]
+    _pick(mine, source.time, target.time[first:end])
+    _pick(mine, source.offset, target.offset[first:end])
+    _pick_bytes(mine, source.kind, target.kind[first:end])
+    for c in range(source.columns.shape[0]):
+        _pick(mine, source.columns[c], target.columns[c, first:end])
+    for f in range(source.flags.shape[0]):
+        _pick_bytes(mine, source.flags[f], target.flags[f, first:end])
+    emit = target.emit[first:end]
+    row = first
+    for i in range(mine.shape[0]):
+        o = mine[i]
+        read = int(source.emit[np.uint64(o)] >= 0)
+        emit[i] = row if read != 0 else -1
+        place[np.uint64(o - base)] = row
+        row += read
+
+
+@kernel("ints, ints, floats, floats")
+def spread(emit: Int64, place: Int64, source: Float64, target: Float64) -> None:
+    """``target[emit[i]] = source[place[i]]`` for the items that are read, those with ``emit[i] >= 0``."""
+    n, row = emit.shape[0], emit[0]
+    each = row >= 0
+    for i in range(n):
+        each = each & (emit[i] == row + i)
+    if each:  # every item is read, and in order: a loop without a branch
+        rows = target[row : row + n]
+        for i in range(n):
+            rows[i] = source[np.uint64(place[i])]
+        return
+    for i in range(n):
+        if emit[i] >= 0:
+            target[np.uint64(emit[i])] = source[np.uint64(place[i])]

@@ -51,9 +51,9 @@ TYPES: dict[str, types.Type] = {
     "pair": types.UniTuple(types.int64, 2),  # type: ignore[no-untyped-call]
     "four": types.UniTuple(types.int64, 4),  # type: ignore[no-untyped-call]
     "Shard": _struct(Shard, "1111222", "ifbiifi"),
-    "Tables": _struct(Tables, "12222211", "iiiiiifi"),
+    "Tables": _struct(Tables, "1222222211", "iiiiiiiifi"),
     "Items": _struct(Items, "1111222", "iibiifb"),
-    "Work": _struct(Work, "111211111111111111", "iiiiiiiifiififffff"),
+    "Work": _struct(Work, "11121111111111111112211111", "iiiiiiiifiififffffiiiifffi"),
 }
 
 
@@ -76,8 +76,14 @@ def _cache_folder() -> str:
 CACHE_FOLDER = _cache_folder()
 
 
-def kernel(arguments: str, *, entry: bool = False, allocates: bool = False) -> Callable[[Function], Function]:
-    """Compile a function for the named argument types."""
+def kernel(
+    arguments: str, *, entry: bool = False, allocates: bool = False, inline: bool = False
+) -> Callable[[Function], Function]:
+    """Compile a function for the named argument types.
+
+    ``inline`` puts it into its callers, for the ones whose call would cost as much as their work: a struct
+    is passed as all the words of all its arrays.
+    """
     words = [word.strip() for word in arguments.split(",")]
     bare = not entry and any(word[0].isupper() for word in words)
     jit: Callable[[Function], Function] = NJIT(
@@ -88,6 +94,7 @@ def kernel(arguments: str, *, entry: bool = False, allocates: bool = False) -> C
         error_model="numpy",
         no_cpython_wrapper=bare,
         no_cfunc_wrapper=not entry,
+        forceinline=inline,
         _nrt=allocates,
     )
 

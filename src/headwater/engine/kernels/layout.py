@@ -59,12 +59,15 @@ UNIT, NUMBER, CODE = range(3)
     DECAYED,
     QUANTILE,
 ) = range(15)
+ADDING = (COUNT, SUM, MEAN)  # what leaves a window is taken off what entered it (see ``flow``)
 OWN_TYPE = (MIN, MAX, FIRST, LAST)  # give a value as it came, not a computed number
 
 # --- columns of the plan's tables ----------------------------------------------------------------
-G_DELAY, G_CURSOR, G_FIRST, G_END = range(4)  # groups: one per distinct delay
-W_OVER, W_CURSOR, W_FIRST, W_END = range(4)  # windows of a group; over = -1: since forever
-P_LANE, P_FIRST, P_END = range(3)  # pairs: a lane read through a window
+G_DELAY, G_CURSOR, G_FIRST, G_END, G_FLOW, G_FLOW_END = range(6)  # groups: one per distinct delay
+W_OVER, W_CURSOR, W_FIRST, W_END, W_TAPE = range(5)  # windows of a group; over = -1: since forever
+P_LANE, P_FIRST, P_REST, P_END = range(4)  # pairs: a lane read through a window; cells that add come first
+F_LANE, F_FIRST, F_END, F_TALLY = range(4)  # flows: a lane that adds, in all windows of a group
+T_CELL, T_WINDOW = range(2)  # terms of a flow
 C_OP, C_OVER, C_DELAY, C_REALS, C_INTS, C_OUT, C_HALF, C_LANE = range(8)  # cells: one accumulator
 L_KIND, L_COLUMN, L_FLAG = range(3)  # lanes: which events count, with which value
 
@@ -74,12 +77,9 @@ class Shape(NamedTuple):
 
     columns: int = 0
     flags: int = 1
-    ints: int = 2
-    reals: int = 3
-    cursors: int = 4
-    keep: int = 5  # microseconds
-    firsts: int = 6  # cells with a cursor of their own
-    exacts: int = 7  # records of partials
+    cursors: int = 2
+    keep: int = 3  # microseconds
+    exacts: int = 4  # records of partials
 
 
 SHAPE = Shape()
@@ -94,6 +94,8 @@ class Tables(NamedTuple):
     pairs: Int64
     cells: Int64
     lanes: Int64
+    flows: Int64
+    terms: Int64
     params: Float64  # per cell: the quantile's q, the half-life
     firsts: Int64  # indices of the cells that keep a cursor (FIRST, SINCE_FIRST over a window)
 
@@ -138,6 +140,10 @@ class Work(NamedTuple):
         end          1    0    1    0    1    1
 
     ``place`` says where the value stands: (chunk address, slot, capacity), or (-1 - i, 0, 0) for item i.
+
+    The last block is for ``flow``: ``moment`` holds the times of the readings of a segment and, behind them,
+    of its end; row ``edge`` of ``passed`` how many events the edge had passed at each, and of ``edges`` from
+    where to where it went: (d, s, d, s, first slot in ``value`` and the like).
     """
 
     time: Int64  # per item: the frontier after it
@@ -158,6 +164,14 @@ class Work(NamedTuple):
     r: Float64
     s: Float64
     w: Float64
+    moment: Int64
+    passed: Int64  # shape (edges, SEGMENT + 1)
+    edges: Int64  # shape (edges, 5)
+    done: Int64  # per lane: whether its sums and counts need no tape
+    value: Float64  # of a lane: what the edges passed, then running totals on two grids
+    high: Float64
+    low: Float64
+    tally: Int64
 
 
 SEGMENT = 1024  # items at a time

@@ -9,7 +9,7 @@ from the window's contents. Called by ``engine.state``.
 
 from __future__ import annotations
 
-from headwater.engine.kernels import cells, contents, deque, exact, multiset, ranked, tape, timeline
+from headwater.engine.kernels import cells, contents, deque, exact, flow, multiset, ranked, tape, timeline
 from headwater.engine.kernels.jit import kernel
 from headwater.engine.kernels.layout import (
     C_DELAY,
@@ -27,6 +27,8 @@ from headwater.engine.kernels.layout import (
     G_DELAY,
     G_END,
     G_FIRST,
+    G_FLOW,
+    G_FLOW_END,
     HEAD,
     LARGEST,
     LENGTH,
@@ -35,6 +37,7 @@ from headwater.engine.kernels.layout import (
     P_END,
     P_FIRST,
     P_LANE,
+    P_REST,
     PASS,
     QUANTILE,
     SEGMENT,
@@ -43,6 +46,7 @@ from headwater.engine.kernels.layout import (
     W_END,
     W_FIRST,
     W_OVER,
+    W_TAPE,
     Float64,
     Int64,
     Items,
@@ -83,10 +87,10 @@ def _run_window(
     work: Work,
     key: int,
     n: int,
-    keep: bool,
+    flowed: bool,
     out: Float64,
 ) -> None:
-    """Run every cell of a window along the tape."""
+    """Run the cells of a window along the tape: all, or those that ``flow`` has left."""
     ends = 0
     first = 0
     for k in range(n):
@@ -95,9 +99,12 @@ def _run_window(
                 first = work.emit[work.item[k]]
             ends += 1
     for pair in range(window[W_FIRST], window[W_END]):
-        tape.gather(shard, tables, items, work, tables.pairs[pair, P_LANE], n)
-        for c in range(tables.pairs[pair, P_FIRST], tables.pairs[pair, P_END]):
-            cells.run(shard, tables, c, work, key, n, first, ends, keep, out)
+        lane = tables.pairs[pair, P_LANE]
+        start = tables.pairs[pair, P_REST if flowed and work.done[lane] != 0 else P_FIRST]
+        if start < tables.pairs[pair, P_END]:
+            tape.gather(shard, tables, items, work, lane, n)
+        for c in range(start, tables.pairs[pair, P_END]):
+            cells.run(shard, tables, c, work, key, n, first, ends, True, out)
 
 
 @kernel("Shard, int, int")
@@ -112,7 +119,7 @@ def _behind(shard: Shard, key: int, events: int) -> tuple[int, int]:
     return d, shard.words[timeline.entry(shard, key, d) + 1] - events
 
 
-@kernel("Shard, Tables, ints, Items, Work, int, int, int, int, floats2")
+@kernel("Shard, Tables, ints, Items, Work, int, int, int, pair, floats2")
 def _window_prompt(
     shard: Shard,
     tables: Tables,
@@ -122,13 +129,13 @@ def _window_prompt(
     key: int,
     first: int,
     count: int,
-    events: int,
+    newest: tuple[int, int],
     out: Float64,
 ) -> None:
-    """A window without delay: the ``events`` newest of the timeline enter as they come."""
+    """A window without delay: the timeline's events from ``newest`` on enter as they come."""
     ints, over, cursor = shard.ints, window[W_OVER], CURSORS + 2 * window[W_CURSOR]
     columns = tables.shape[SHAPE.columns]
-    hd, hs = _behind(shard, key, events)
+    hd, hs = newest
     d, s = (ints[key, cursor], ints[key, cursor + 1]) if over >= 0 else (0, 0)
     place = (hd, hs, d, s)
     i = 0
@@ -167,6 +174,25 @@ def _window_delayed(
     return place[0], place[1]
 
 
+@kernel("Shard, Tables, Items, int, int, int, Work", inline=True)
+def _lay_items(
+    shard: Shard, tables: Tables, items: Items, key: int, first: int, end: int, work: Work
+) -> tuple[int, int, int]:
+    """Lay out a run of items in order, at most SEGMENT; how many items, events and readings."""
+    now: int = shard.ints[key, FRONTIER]
+    n, events, readings = 0, 0, 0
+    moment, passed = work.moment, work.passed[0]
+    while first + n < end and n < SEGMENT and items.time[first + n] >= now:
+        now = items.time[first + n]
+        work.time[n], work.offset[n], work.emit[n] = now, items.offset[first + n], items.emit[first + n]
+        events += int(items.kind[first + n] == 0)
+        moment[readings], passed[readings] = now, events
+        readings += int(items.emit[first + n] >= 0)
+        n += 1
+    moment[readings], passed[readings] = now, events
+    return n, events, readings
+
+
 @kernel("Shard, Tables, Items, int, int, int, Work, floats2")
 def _segment(
     shard: Shard, tables: Tables, items: Items, key: int, first: int, end: int, work: Work, out: Float64
@@ -174,30 +200,37 @@ def _segment(
     """Take in a run of items in order, at most SEGMENT of them; how many."""
     shape, ints = tables.shape, shard.ints
     frontier = ints[key, FRONTIER]
-    now = frontier
-    n = 0
-    events = 0
-    while first + n < end and n < SEGMENT and items.time[first + n] >= now:
-        now = items.time[first + n]
-        work.time[n], work.offset[n], work.emit[n] = now, items.offset[first + n], items.emit[first + n]
-        if items.kind[first + n] == 0:
-            events += 1
-        n += 1
+    n, events, readings = _lay_items(shard, tables, items, key, first, end, work)
+    row = 0
+    while readings > 0 and work.emit[row] < 0:
+        row += 1
+    row = work.emit[row] if readings > 0 else 0
     timeline.append_events(shard, shape, key, items, first, first + n)
     for g in range(tables.groups.shape[0]):
         group = tables.groups[g]
-        d, s = 0, 0
+        cursor = CURSORS + 2 * group[G_CURSOR]
+        if group[G_DELAY] > 0:
+            d, s = ints[key, cursor], ints[key, cursor + 1]
+        else:
+            d, s = _behind(shard, key, events)
+        flows = group[G_FLOW] < group[G_FLOW_END]
+        every = flows and flow.run(shard, tables, work, key, g, d, s, events, readings, out, row)
         for w in range(group[G_FIRST], group[G_END]):
             window = tables.windows[w]
-            if group[G_DELAY] == 0:
-                _window_prompt(shard, tables, window, items, work, key, first, n, events, out)
+            if every and window[W_TAPE] == 0:
+                if window[W_OVER] >= 0:
+                    edge = w - group[G_FIRST] + 1
+                    leave = CURSORS + 2 * window[W_CURSOR]
+                    ints[key, leave], ints[key, leave + 1] = work.edges[edge, 2], work.edges[edge, 3]
+            elif group[G_DELAY] == 0:
+                _window_prompt(shard, tables, window, items, work, key, first, n, (d, s), out)
             else:
-                d, s = _window_delayed(shard, tables, group, window, items, work, key, frontier, n, out)
+                place = _window_delayed(shard, tables, group, window, items, work, key, frontier, n, out)
+                work.edges[0, 2], work.edges[0, 3] = place
         if group[G_DELAY] > 0:
-            cursor = CURSORS + 2 * group[G_CURSOR]
-            ints[key, cursor], ints[key, cursor + 1] = d, s
-    ints[key, FRONTIER] = now
-    timeline.forget(shard, shape, key, now - shape[SHAPE.keep])
+            ints[key, cursor], ints[key, cursor + 1] = work.edges[0, 2], work.edges[0, 3]
+    ints[key, FRONTIER] = work.time[n - 1]
+    timeline.forget(shard, shape, key, work.time[n - 1] - shape[SHAPE.keep])
     return n
 
 
@@ -254,7 +287,7 @@ def _late(shard: Shard, tables: Tables, items: Items, key: int, i: int, work: Wo
             window = tables.windows[w]
             sign = 1 if _covers(window[W_OVER], delay, time, frontier) else 0
             tape.put_item(work, 0, i, time, 0, sign, items.emit[i] >= 0)
-            _run_window(shard, tables, window, items, work, key, 1, True, out)
+            _run_window(shard, tables, window, items, work, key, 1, False, out)
 
 
 @kernel("Shard, Tables, Items, int, int, int, int, Work, floats2")

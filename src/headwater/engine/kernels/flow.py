@@ -1,0 +1,372 @@
+"""Sums, means and counts over a segment at once: what the edges of their windows have passed by.
+
+A window ``(t - delay - over, t - delay]`` lies between two *edges* that move along its key's events::
+
+             far edge                near edge
+    ── e1 ── e2 ──┤── e3 ── e4 ── e5 ──├── e6 ──►        inside = before + passed(near) - passed(far)
+
+For each lane, what an edge passes during a segment is laid out once and added up to *running totals*; a
+window's value at a reading is then the difference of two of them, however much came and went in between.
+
+The totals are exact. Each value is split on two grids, ``x = h + l`` with ``h`` a multiple of 2^g and
+``l`` of 2^f, so coarse and so fine that no sum of a segment's values leaves the 53 bits of a float64 on
+either::
+
+    x      ├──────── h ────────┤──────── l ────────┤
+           2^(g+52)            2^g                 2^f
+
+Then ``high + low`` is the sum, rounded once. Where values span too many bits for that, which is seen while
+they are split, the lane goes by the tape and the partials of ``exact``: the same bits, for both are rounded
+from the exact sum. Called by ``process`` for items in order; everything else goes by the tape.
+
+Source: J. Demmel and H. D. Nguyen, "Parallel Reproducible Summation" (2015), for sums on grids.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from headwater.engine.kernels import exact, timeline
+from headwater.engine.kernels.jit import kernel
+from headwater.engine.kernels.layout import (
+    C_OP,
+    C_REALS,
+    COUNT,
+    CURSORS,
+    F_END,
+    F_FIRST,
+    F_LANE,
+    F_TALLY,
+    G_CURSOR,
+    G_DELAY,
+    G_END,
+    G_FIRST,
+    G_FLOW,
+    G_FLOW_END,
+    L_COLUMN,
+    L_FLAG,
+    L_KIND,
+    LENGTH,
+    MEAN,
+    SHAPE,
+    T_CELL,
+    T_WINDOW,
+    UNIT,
+    W_CURSOR,
+    W_OVER,
+    Float64,
+    Int64,
+    Shard,
+    Tables,
+    Work,
+)
+
+NAN = float("nan")
+MAGNITUDE = 0x7FFFFFFFFFFFFFFF  # the bits of a float64 without its sign
+LOWEST, HIGHEST = -900, 900  # exponents within which no grid leaves the normal numbers
+
+
+@kernel("Shard, Work, int, int, int, int", inline=True)
+def _advance(shard: Shard, work: Work, key: int, edge: int, age: int, moments: int) -> int:
+    """Move an edge to ``age`` before each moment, noting how many events it has passed by then."""
+    words, moment, passed, length = shard.words, work.moment, work.passed[edge], shard.ints[key, LENGTH]
+    d, s = work.edges[edge, 0], work.edges[edge, 1]
+    i, n = 0, 0
+    while d < length and i < moments:
+        at = timeline.entry(shard, key, d)
+        times = words[words[at] : words[at] + words[at + 1]]
+        while s < times.shape[0] and i < moments:
+            gone = int(times[s] <= moment[i] - age)
+            passed[i] = n
+            n += gone
+            s += gone
+            i += 1 - gone
+        if s < times.shape[0] or d + 1 == length:
+            break
+        d, s = d + 1, 0
+    for k in range(i, moments):
+        passed[k] = n
+    work.edges[edge, 2], work.edges[edge, 3] = d, s
+    return n
+
+
+@kernel("Shard, Tables, Work, int, int, int, int, int", inline=True)
+def _lay(
+    shard: Shard, tables: Tables, work: Work, key: int, edge: int, lane: int, count: int, tally: int
+) -> int:
+    """Lay out a lane's values of the ``count`` events that an edge passed; the largest magnitude's bits."""
+    column, flag = tables.lanes[lane, L_COLUMN], tables.lanes[lane, L_FLAG]
+    unit, columns = tables.lanes[lane, L_KIND] == UNIT, tables.shape[SHAPE.columns]
+    words = shard.words
+    d, s, n = work.edges[edge, 0], work.edges[edge, 1], work.edges[edge, 4]
+    peak, inside = 0, 0
+    work.tally[n] = 0
+    n += 1
+    while count > 0:
+        at = timeline.entry(shard, key, d)
+        address, capacity = words[at], words[at + 2]
+        m = min(words[at + 1] - s, count)
+        flags = (address + (2 + columns) * capacity) * 8 + flag * capacity + s
+        # A lane without a condition reads any bytes and heeds none of them.
+        there = shard.bytes[flags : flags + m] if flag >= 0 else shard.bytes[:m]
+        free = int(flag < 0)
+        if not unit:
+            first = address + (2 + column) * capacity + s
+            numbers, bits = shard.floats[first : first + m], words[first : first + m]
+            value = work.value[n : n + m]
+            for k in range(m):
+                x = numbers[k]
+                some = int(x == x) & (int(there[k] != 0) | free)
+                value[k] = x if some != 0 else 0.0
+                peak = max(peak, (bits[k] & MAGNITUDE) * some)
+            if tally != 0:
+                total = work.tally[n : n + m]
+                for k in range(m):
+                    inside += int(numbers[k] == numbers[k]) & (int(there[k] != 0) | free)
+                    total[k] = inside
+        else:
+            total = work.tally[n : n + m]
+            for k in range(m):
+                inside += int(there[k] != 0) | free
+                total[k] = inside
+        n += m
+        count -= m
+        d, s = d + 1, 0
+    return peak
+
+
+@kernel("Work, int, int, float, float", inline=True)
+def _total(work: Work, first: int, count: int, coarse: float, fine: float) -> bool:
+    """Running totals of what was laid out, on both grids; whether each value lies on them."""
+    value = work.value[first + 1 : first + 1 + count]
+    high, low = work.high[first : first + 1 + count], work.low[first : first + 1 + count]
+    h, l = 0.0, 0.0  # noqa: E741 - the two letters of the picture above
+    high[0], low[0] = h, l
+    lost = 0.0
+    for k in range(count):
+        x = value[k]
+        a = (x + coarse) - coarse
+        b = x - a
+        lost += abs(((b + fine) - fine) - b)
+        h += a
+        l += b  # noqa: E741
+        high[k + 1], low[k + 1] = h, l
+    return lost == 0.0
+
+
+@kernel("int", inline=True)
+def _power(exponent: int) -> int:
+    """The bits of 1.5 * 2^exponent."""
+    return ((exponent + 1023) << 52) | (1 << 51)
+
+
+@kernel("Shard, Tables, Work, int, int, int, int", inline=True)
+def _grids(shard: Shard, tables: Tables, work: Work, key: int, flow: int, peak: int, count: int) -> bool:
+    """Choose the grids of a lane for ``count`` values up to ``peak``; they go to ``line`` 0 and 1.
+
+    False if there are none: more than two partials before, or numbers at the ends of the range.
+    """
+    work.whole[0] = peak
+    bound = work.line[0] * (count + 1)
+    for term in range(tables.flows[flow, F_FIRST], tables.flows[flow, F_END]):
+        cell = tables.cells[tables.terms[term, T_CELL]]
+        if cell[C_OP] == COUNT:
+            continue
+        at = cell[C_REALS] + int(cell[C_OP] == MEAN)
+        partials = shard.bits[key, at]
+        if partials > 2:
+            return False
+        if partials > 0:
+            bound = max(bound, 2.0 * abs(shard.reals[key, at + 1 + partials]) + work.line[0] * (count + 1))
+    if bound == 0.0:
+        bound = 1.0
+    work.line[0] = bound
+    g = (work.whole[0] >> 52) - 1023 + 1 - 51  # bound < 2^(g + 51)
+    room = 2
+    while (1 << room) <= count + 1:
+        room += 1
+    if g < LOWEST or g > HIGHEST:
+        return False
+    work.whole[0], work.whole[1] = _power(g + 52), _power(g + room)
+    return True
+
+
+@kernel("Shard, Work, int, int, float, float", inline=True)
+def _split(shard: Shard, work: Work, key: int, at: int, coarse: float, fine: float) -> bool:
+    """Put a cell's sum on the grids, into ``p`` 0 and 1; whether it lies on them."""
+    partials = shard.bits[key, at]
+    large = shard.reals[key, at + 1 + partials] if partials > 0 else 0.0
+    small = shard.reals[key, at + 2] if partials > 1 else 0.0
+    high = (large + coarse) - coarse
+    low, error = exact.two_sum(large - high, small)
+    carry = (low + coarse) - coarse
+    low -= carry
+    work.p[0], work.p[1] = high + carry, low
+    return error == 0.0 and ((low + fine) - fine) == low
+
+
+@kernel("Shard, Work, int, int, float, float", inline=True)
+def _keep(shard: Shard, work: Work, key: int, at: int, high: float, low: float) -> None:
+    """Write a cell's sum back as partials."""
+    large, small = exact.two_sum(high, low)
+    n = 0
+    if small != 0.0:
+        shard.reals[key, at + 2] = small
+        n = 1
+    if large != 0.0:
+        shard.reals[key, at + 2 + n] = large
+        n += 1
+    shard.bits[key, at] = n
+
+
+@kernel("Shard, Work, int, int, int, int, int, int, floats2, int, int", inline=True)
+def _counts(
+    shard: Shard,
+    work: Work,
+    key: int,
+    at: int,
+    near: int,
+    far: int,
+    readings: int,
+    mean: int,
+    out: Float64,
+    first: int,
+    column: int,
+) -> None:
+    """Counts at each reading: into ``out``, or into ``whole`` for a mean that divides by them."""
+    before = shard.bits[key, at]
+    a, x = work.passed[near], work.tally[work.edges[near, 4] :]
+    whole = work.whole
+    if far >= 0:
+        b, y = work.passed[far], work.tally[work.edges[far, 4] :]
+        for e in range(readings + 1):
+            whole[e] = before + x[np.uint64(a[e])] - y[np.uint64(b[e])]
+    else:
+        for e in range(readings + 1):
+            whole[e] = before + x[np.uint64(a[e])]
+    shard.bits[key, at] = whole[readings]
+    if mean == 0:
+        target, line = out[column, first : first + readings], work.line
+        for e in range(readings):
+            target[e] = line[e]
+
+
+@kernel("Shard, Work, int, int, int, int, int, int, floats2, int, int", inline=True)
+def _sums(
+    shard: Shard,
+    work: Work,
+    key: int,
+    at: int,
+    near: int,
+    far: int,
+    readings: int,
+    mean: int,
+    out: Float64,
+    first: int,
+    column: int,
+) -> None:
+    """Sums at each reading; means, if ``whole`` holds the counts."""
+    high, low = work.p[0], work.p[1]
+    start = work.edges[near, 4]
+    a, hx, lx = work.passed[near], work.high[start:], work.low[start:]
+    target = out[column, first : first + readings]
+    if far >= 0:
+        start = work.edges[far, 4]
+        b, hy, ly = work.passed[far], work.high[start:], work.low[start:]
+        for e in range(readings):
+            i, j = np.uint64(a[e]), np.uint64(b[e])
+            target[e] = (high + hx[i] - hy[j]) + (low + lx[i] - ly[j])
+        i, j = np.uint64(a[readings]), np.uint64(b[readings])
+        _keep(shard, work, key, at, high + hx[i] - hy[j], low + lx[i] - ly[j])
+    else:
+        for e in range(readings):
+            i = np.uint64(a[e])
+            target[e] = (high + hx[i]) + (low + lx[i])
+        i = np.uint64(a[readings])
+        _keep(shard, work, key, at, high + hx[i], low + lx[i])
+    if mean != 0:
+        for e in range(readings):
+            target[e] = target[e] / work.whole[e] if work.whole[e] > 0 else NAN
+
+
+@kernel("Shard, Tables, Work, int, int, int, int, floats2, int", inline=True)
+def _lane(
+    shard: Shard, tables: Tables, work: Work, key: int, g: int, flow: int, readings: int, out: Float64, first: int
+) -> bool:
+    """All sums, means and counts of a lane in a group's windows; False, and nothing done, if it cannot be."""
+    lane, tally = tables.flows[flow, F_LANE], tables.flows[flow, F_TALLY]
+    edges = tables.groups[g, G_END] - tables.groups[g, G_FIRST] + 1
+    peak, most = 0, 0
+    for edge in range(edges):
+        count = work.passed[edge, readings]
+        peak = max(peak, _lay(shard, tables, work, key, edge, lane, count, tally))
+        most = max(most, count)
+    numbers = tables.lanes[lane, L_KIND] != UNIT
+    coarse, fine = 0.0, 0.0
+    if numbers:
+        if not _grids(shard, tables, work, key, flow, peak, most + work.passed[0, readings]):
+            return False
+        coarse, fine = work.line[0], work.line[1]
+        fits = True
+        for edge in range(edges):
+            fits = _total(work, work.edges[edge, 4], work.passed[edge, readings], coarse, fine) and fits
+        for term in range(tables.flows[flow, F_FIRST], tables.flows[flow, F_END]):
+            cell = tables.cells[tables.terms[term, T_CELL]]
+            at = cell[C_REALS] + int(cell[C_OP] == MEAN)
+            fits = (cell[C_OP] == COUNT or _split(shard, work, key, at, coarse, fine)) and fits
+        if not fits:
+            return False
+    for term in range(tables.flows[flow, F_FIRST], tables.flows[flow, F_END]):
+        c, window = tables.terms[term, T_CELL], tables.terms[term, T_WINDOW]
+        op, at = tables.cells[c, C_OP], tables.cells[c, C_REALS]
+        far = window - tables.groups[g, G_FIRST] + 1 if tables.windows[window, W_OVER] >= 0 else -1
+        mean = int(op == MEAN)
+        if op == COUNT or op == MEAN:
+            _counts(shard, work, key, at, 0, far, readings, mean, out, first, c)
+        if op != COUNT:
+            _split(shard, work, key, at + mean, coarse, fine)
+            _sums(shard, work, key, at + mean, 0, far, readings, mean, out, first, c)
+    return True
+
+
+@kernel("Shard, Tables, Work, int, int, int, int, int, int, floats2, int")
+def run(
+    shard: Shard,
+    tables: Tables,
+    work: Work,
+    key: int,
+    g: int,
+    d: int,
+    s: int,
+    events: int,
+    readings: int,
+    out: Float64,
+    first: int,
+) -> bool:
+    """Run the flows of a group over a segment whose readings and end are in ``work.moment``.
+
+    The near edge of a group without delay stands at (d, s) and passes the segment's ``events``, which
+    ``work.passed`` 0 counts already. Cursors stay; ``work.edges`` says where they go. ``work.done`` notes
+    the lanes that need no tape; returns whether all are.
+    """
+    group = tables.groups[g]
+    delay, windows = group[G_DELAY], group[G_END] - group[G_FIRST]
+    work.edges[0, 0], work.edges[0, 1], work.edges[0, 4] = d, s, 0
+    count = events if delay == 0 else _advance(shard, work, key, 0, delay, readings + 1)
+    room = count + 1
+    for edge in range(1, windows + 1):
+        window = tables.windows[group[G_FIRST] + edge - 1]
+        work.edges[edge, 4] = room
+        if window[W_OVER] >= 0:
+            cursor = CURSORS + 2 * window[W_CURSOR]
+            work.edges[edge, 0], work.edges[edge, 1] = shard.ints[key, cursor], shard.ints[key, cursor + 1]
+            room += _advance(shard, work, key, edge, delay + window[W_OVER], readings + 1) + 1
+        else:
+            work.passed[edge, readings] = 0
+            room += 1
+    fits, every = room <= work.value.shape[0], True
+    for flow in range(group[G_FLOW], group[G_FLOW_END]):
+        done = fits and _lane(shard, tables, work, key, g, flow, readings, out, first)
+        work.done[tables.flows[flow, F_LANE]] = int(done)
+        every = every and done
+    return every
