@@ -63,6 +63,7 @@ from headwater.engine.kernels.layout import (
 
 NAN = float("nan")
 MAGNITUDE = 0x7FFFFFFFFFFFFFFF  # the bits of a float64 without its sign
+STRIDE = 4
 LOWEST, HIGHEST = -900, 900  # exponents within which no grid leaves the normal numbers
 
 
@@ -71,23 +72,34 @@ def _advance(shard: Shard, work: Work, key: int, edge: int, age: int, moments: i
     """Move an edge to ``age`` before each moment, noting how many events it has passed by then."""
     words, moment, passed, length = shard.words, work.moment, work.passed[edge], shard.ints[key, LENGTH]
     d, s = work.edges[edge, 0], work.edges[edge, 1]
-    i, n = 0, 0
-    while d < length and i < moments:
+    times = words[:0]
+    if d < length:
         at = timeline.entry(shard, key, d)
         times = words[words[at] : words[at] + words[at + 1]]
-        while s < times.shape[0] and i < moments:
-            gone = int(times[s] <= moment[i] - age)
-            passed[i] = n
-            n += gone
-            s += gone
-            i += 1 - gone
-        if s < times.shape[0] or d + 1 == length:
-            break
-        d, s = d + 1, 0
-    for k in range(i, moments):
-        passed[k] = n
+    before = -s
+    for i in range(moments):
+        bound = moment[i] - age
+        more = 1
+        while more != 0:
+            if s + STRIDE <= times.shape[0]:  # how many of the next four: no branch to be guessed wrong
+                four = times[s : s + STRIDE]
+                gone = int(four[0] <= bound) + int(four[1] <= bound)
+                gone += int(four[2] <= bound) + int(four[3] <= bound)
+                s += gone
+                more = int(gone == STRIDE)
+            elif s < times.shape[0]:
+                more = int(times[s] <= bound)
+                s += more
+            elif d + 1 < length:
+                before += s
+                d, s = d + 1, 0
+                at = timeline.entry(shard, key, d)
+                times = words[words[at] : words[at] + words[at + 1]]
+            else:
+                more = 0
+        passed[i] = before + s
     work.edges[edge, 2], work.edges[edge, 3] = d, s
-    return n
+    return before + s
 
 
 @kernel("Shard, Tables, Work, int, int, int, int, int", inline=True)
