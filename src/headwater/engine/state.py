@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -38,7 +39,8 @@ SERIAL = 2_000  # fewer events than this are not worth a second thread
 class Rows:
     """Events and readings of one view in the order of the log, as the kernels take them.
 
-    ``kind`` is 0 for an event and 1 for a reading; ``emit`` is the output's row, or -1.
+    ``kind`` is 0 for an event and 1 for a reading; ``emit`` is the output's row, or -1. ``plain``: all are
+    events, each is read, and no offset is left out.
     """
 
     ids: at.Int64
@@ -48,6 +50,7 @@ class Rows:
     emit: at.Int64
     columns: at.Int64
     flags: at.UInt8
+    plain: bool = False
 
 
 class ViewState:
@@ -81,15 +84,24 @@ class ViewState:
     def rows(self, batch: Batch, *, emit: bool) -> Rows:
         """Evaluate the view's expressions over a batch."""
         n = len(batch)
-        columns, flags = values.evaluate(self.plan, batch.frame, self.book)
+        keys = batch.frame[self.view.key]
+        evaluated, ids = self._each(
+            [
+                (values.evaluate, self.plan, batch.frame, self.book),
+                (partial(self.keys.number, add=True), keys),
+            ],
+            parallel=n >= SERIAL,
+        )
+        columns, flags = evaluated
         return Rows(
-            ids=self.keys.number(batch.frame[self.view.key], add=True),
+            ids=ids,
             time=batch.time,
             offset=batch.offset,
             kind=np.zeros(n, dtype=np.uint8),
             emit=np.arange(n) if emit else np.full(n, -1),
             columns=columns,
             flags=flags,
+            plain=emit and n > 0 and int(batch.offset[-1] - batch.offset[0]) == n - 1,
         )
 
     def feed(self, rows: Rows, out: list[at.Float64]) -> None:
@@ -182,8 +194,8 @@ class _Bench:
     def __init__(self, plan: ViewPlan, rows: Rows, size: int) -> None:
         self._plan, self._rows = plan, rows
         self._source = _items(rows.time, rows.offset, rows.kind, rows.emit, rows.columns, rows.flags)
-        self._order = np.empty(size, dtype=np.int64)
-        self._place = np.empty(size, dtype=np.int64)
+        self._order = np.empty(size, dtype=np.int32)
+        self._place = np.empty(size, dtype=np.int32)
         self._grouped = np.empty((len(plan.tables.cells), size), dtype=np.float64)
         self.items = _items(
             *(np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64), np.empty(size, dtype=np.uint8)),
@@ -198,12 +210,12 @@ class _Bench:
         if keys <= 4 * n:
             runs = np.empty((min(keys, n), 3), dtype=np.int64)
             parts = np.empty(shards + 1, dtype=np.int64)
-            index.group(ids, first, end, keys, shards, self._order, runs, parts)
+            index.group(ids[first:end], keys, shards, self._order, runs, parts)
             return runs, parts
         mine = ids[first:end]
         order = np.argsort(mine % shards * keys + mine // shards, kind="stable")
         by_key = mine[order]
-        self._order[:n] = first + order
+        self._order[:n] = order
         starts = np.flatnonzero(np.r_[True, by_key[1:] != by_key[:-1]])
         found = by_key[starts]
         runs = np.column_stack([found // shards, starts, np.r_[starts[1:], n]])
@@ -212,12 +224,17 @@ class _Bench:
     def run(self, memory: Memory, work: at.Work, runs: at.Int64, base: int) -> int:
         """Run a shard's part; -1, or the item that reaches behind what is kept."""
         first, end = int(runs[0, 1]), int(runs[-1, 2])
-        index.arrange(self._order, first, end, self._source, self.items, base, self._place)
+        plain = self._rows.plain
+        index.arrange(self._order, first, end, base, plain, self._source, self.items, self._place)
         return run(memory, self._plan, self.items, runs, work, self._grouped)
 
     def spread(self, first: int, end: int, cell: int, out: at.Float64) -> None:
         """Put a cell's outputs for the rows ``first`` .. ``end`` - 1 where they belong."""
-        index.spread(self._rows.emit[first:end], self._place[: end - first], self._grouped[cell], out)
+        place = self._place[: end - first]
+        if self._rows.plain:
+            index.gather(place, self._grouped[cell], out[first:end])
+        else:
+            index.spread(self._rows.emit[first:end], place, self._grouped[cell], out)
 
 
 def _items(

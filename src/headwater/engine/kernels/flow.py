@@ -37,7 +37,6 @@ from headwater.engine.kernels.layout import (
     F_FIRST,
     F_LANE,
     F_TALLY,
-    G_CURSOR,
     G_DELAY,
     G_END,
     G_FIRST,
@@ -58,6 +57,7 @@ from headwater.engine.kernels.layout import (
     Int64,
     Shard,
     Tables,
+    UInt8,
     Work,
 )
 
@@ -70,13 +70,14 @@ LOWEST, HIGHEST = -900, 900  # exponents within which no grid leaves the normal 
 @kernel("Shard, Work, int, int, int, int", inline=True)
 def _advance(shard: Shard, work: Work, key: int, edge: int, age: int, moments: int) -> int:
     """Move an edge to ``age`` before each moment, noting how many events it has passed by then."""
-    words, moment, passed, length = shard.words, work.moment, work.passed[edge], shard.ints[key, LENGTH]
+    words, moment, passed = shard.words, work.moment, work.passed[edge]
+    length: int = shard.ints[key, LENGTH]
     d, s = work.edges[edge, 0], work.edges[edge, 1]
     times = words[:0]
     if d < length:
         at = timeline.entry(shard, key, d)
         times = words[words[at] : words[at] + words[at + 1]]
-    before = -s
+    before: int = -s
     for i in range(moments):
         bound = moment[i] - age
         more = 1
@@ -99,7 +100,35 @@ def _advance(shard: Shard, work: Work, key: int, edge: int, age: int, moments: i
                 more = 0
         passed[i] = before + s
     work.edges[edge, 2], work.edges[edge, 3] = d, s
-    return before + s
+    count: int = before + s
+    return count
+
+
+@kernel("floats, ints, bytes, int, floats", inline=True)
+def _lay_numbers(numbers: Float64, bits: Int64, there: UInt8, free: int, value: Float64) -> int:
+    """Lay out numbers, 0.0 for those that do not count; the bits of the largest magnitude."""
+    peak = 0
+    for k in range(value.shape[0]):
+        x = numbers[k]
+        some = int(x == x) & (int(there[k] != 0) | free)
+        value[k] = x if some != 0 else 0.0
+        peak = max(peak, (bits[k] & MAGNITUDE) * some)
+    return peak
+
+
+@kernel("bytes, int, floats, int, ints", inline=True)
+def _lay_tally(there: UInt8, free: int, numbers: Float64, before: int, tally: Int64) -> int:
+    """Count on from ``before`` those that count; ``numbers`` is empty where no value is asked for."""
+    count = before
+    if numbers.shape[0] == 0:
+        for k in range(tally.shape[0]):
+            count += int(there[k] != 0) | free
+            tally[k] = count
+    else:
+        for k in range(tally.shape[0]):
+            count += int(numbers[k] == numbers[k]) & (int(there[k] != 0) | free)
+            tally[k] = count
+    return count
 
 
 @kernel("Shard, Tables, Work, int, int, int, int, int", inline=True)
@@ -119,28 +148,15 @@ def _lay(
         address, capacity = words[at], words[at + 2]
         m = min(words[at + 1] - s, count)
         flags = (address + (2 + columns) * capacity) * 8 + flag * capacity + s
-        # A lane without a condition reads any bytes and heeds none of them.
-        there = shard.bytes[flags : flags + m] if flag >= 0 else shard.bytes[:m]
-        free = int(flag < 0)
+        # A lane without a condition is free: it is given some bytes and heeds none of them.
+        there, free = (shard.bytes[flags : flags + m], 0) if flag >= 0 else (shard.bytes[:m], 1)
+        first = address + (2 + column) * capacity + s
+        numbers = shard.floats[:0] if unit else shard.floats[first : first + m]
         if not unit:
-            first = address + (2 + column) * capacity + s
-            numbers, bits = shard.floats[first : first + m], words[first : first + m]
-            value = work.value[n : n + m]
-            for k in range(m):
-                x = numbers[k]
-                some = int(x == x) & (int(there[k] != 0) | free)
-                value[k] = x if some != 0 else 0.0
-                peak = max(peak, (bits[k] & MAGNITUDE) * some)
-            if tally != 0:
-                total = work.tally[n : n + m]
-                for k in range(m):
-                    inside += int(numbers[k] == numbers[k]) & (int(there[k] != 0) | free)
-                    total[k] = inside
-        else:
-            total = work.tally[n : n + m]
-            for k in range(m):
-                inside += int(there[k] != 0) | free
-                total[k] = inside
+            bits = words[first : first + m]
+            peak = max(peak, _lay_numbers(numbers, bits, there, free, work.value[n : n + m]))
+        if tally != 0:
+            inside = _lay_tally(there, free, numbers, inside, work.tally[n : n + m])
         n += m
         count -= m
         d, s = d + 1, 0
@@ -217,8 +233,8 @@ def _split(shard: Shard, work: Work, key: int, at: int, coarse: float, fine: flo
     return error == 0.0 and ((low + fine) - fine) == low
 
 
-@kernel("Shard, Work, int, int, float, float", inline=True)
-def _keep(shard: Shard, work: Work, key: int, at: int, high: float, low: float) -> None:
+@kernel("Shard, int, int, float, float", inline=True)
+def _keep(shard: Shard, key: int, at: int, high: float, low: float) -> None:
     """Write a cell's sum back as partials."""
     large, small = exact.two_sum(high, low)
     n = 0
@@ -289,13 +305,13 @@ def _sums(
             i, j = np.uint64(a[e]), np.uint64(b[e])
             target[e] = (high + hx[i] - hy[j]) + (low + lx[i] - ly[j])
         i, j = np.uint64(a[readings]), np.uint64(b[readings])
-        _keep(shard, work, key, at, high + hx[i] - hy[j], low + lx[i] - ly[j])
+        _keep(shard, key, at, high + hx[i] - hy[j], low + lx[i] - ly[j])
     else:
         for e in range(readings):
             i = np.uint64(a[e])
             target[e] = (high + hx[i]) + (low + lx[i])
         i = np.uint64(a[readings])
-        _keep(shard, work, key, at, high + hx[i], low + lx[i])
+        _keep(shard, key, at, high + hx[i], low + lx[i])
     if mean != 0:
         for e in range(readings):
             target[e] = target[e] / work.whole[e] if work.whole[e] > 0 else NAN
@@ -303,7 +319,15 @@ def _sums(
 
 @kernel("Shard, Tables, Work, int, int, int, int, floats2, int", inline=True)
 def _lane(
-    shard: Shard, tables: Tables, work: Work, key: int, g: int, flow: int, readings: int, out: Float64, first: int
+    shard: Shard,
+    tables: Tables,
+    work: Work,
+    key: int,
+    g: int,
+    flow: int,
+    readings: int,
+    out: Float64,
+    first: int,
 ) -> bool:
     """All sums, means and counts of a lane in a group's windows; False, and nothing done, if it cannot be."""
     lane, tally = tables.flows[flow, F_LANE], tables.flows[flow, F_TALLY]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from headwater.engine.kernels.jit import kernel
-from headwater.engine.kernels.layout import Float64, Int64, Items, UInt8
+from headwater.engine.kernels.layout import Float64, Int32, Int64, Items, UInt8
 
 
 @kernel("int, int")
@@ -57,18 +57,16 @@ def rehash(table: Int64, numbers: Int64, new_table: Int64, new_numbers: Int64) -
             new_numbers[j] = numbers[i]
 
 
-@kernel("ints, int, int, int, int, ints, ints2, ints", allocates=True)
-def group(
-    ids: Int64, first: int, end: int, keys: int, shards: int, order: Int64, runs: Int64, parts: Int64
-) -> None:
-    """Sort events ``first`` .. ``end`` - 1 by shard and key, stably: a counting sort.
+@kernel("ints, int, int, places, ints2, ints", allocates=True)
+def group(ids: Int64, keys: int, shards: int, order: Int32, runs: Int64, parts: Int64) -> None:
+    """Sort events by shard and key, stably: a counting sort.
 
     Writes their places into ``order``; a row (key's number in its shard, first, end) per key into ``runs``,
     as places in ``order``; and into ``parts``, shape (shards + 1,), which runs are whose.
     """
     starts = np.zeros(keys, dtype=np.int64)
-    for i in range(first, end):
-        starts[ids[i]] += 1
+    for i in range(ids.shape[0]):
+        starts[np.uint64(ids[i])] += 1
     n, place = 0, 0
     for shard in range(shards):
         parts[shard] = n
@@ -81,62 +79,67 @@ def group(
                 place += count
                 n += 1
     parts[shards] = n
-    for i in range(first, end):
-        k = ids[i]
-        order[starts[k]] = i
-        starts[k] += 1
+    for i in range(ids.shape[0]):
+        number = np.uint64(ids[i])
+        order[np.uint64(starts[number])] = i
+        starts[number] += 1
 
 
-@kernel("ints, ints, ints", inline=True)
-def _pick(order: Int64, source: Int64, target: Int64) -> None:
+@kernel("places, ints, ints", inline=True)
+def _pick(order: Int32, source: Int64, target: Int64) -> None:
     for i in range(order.shape[0]):
         target[i] = source[np.uint64(order[i])]
 
 
-@kernel("ints, bytes, bytes", inline=True)
-def _pick_bytes(order: Int64, source: UInt8, target: UInt8) -> None:
+@kernel("places, bytes, bytes", inline=True)
+def _pick_bytes(order: Int32, source: UInt8, target: UInt8) -> None:
     for i in range(order.shape[0]):
         target[i] = source[np.uint64(order[i])]
 
 
-@kernel("ints, int, int, Items, Items, int, ints", entry=True)
+@kernel("places, int, int, int, bool, Items, Items, places", entry=True)
 def arrange(
-    order: Int64, first: int, end: int, source: Items, target: Items, base: int, place: Int64
+    order: Int32, first: int, end: int, base: int, plain: bool, source: Items, target: Items, place: Int32
 ) -> None:
-    """Put the items at ``order[first:end]`` side by side; the readings among them get rows from ``first`` on.
+    """Put the items ``base + order[first:end]`` side by side; those that are read get rows from ``first`` on.
 
-    ``place[o - base]`` notes the row of item ``o``. A column after the other: each fits in the cache.
+    ``place`` notes each item's row. With ``plain`` all items are events that are read, without a gap in
+    their offsets. A column goes after the other: each fits in the cache.
     """
     mine = order[first:end]
-    _pick(mine, source.time, target.time[first:end])
-    _pick(mine, source.offset, target.offset[first:end])
-    _pick_bytes(mine, source.kind, target.kind[first:end])
+    n = mine.shape[0]
+    _pick(mine, source.time[base:], target.time[first:end])
     for c in range(source.columns.shape[0]):
-        _pick(mine, source.columns[c], target.columns[c, first:end])
+        _pick(mine, source.columns[c, base:], target.columns[c, first:end])
     for f in range(source.flags.shape[0]):
-        _pick_bytes(mine, source.flags[f], target.flags[f, first:end])
-    emit = target.emit[first:end]
-    row = first
-    for i in range(mine.shape[0]):
-        o = mine[i]
-        read = int(source.emit[np.uint64(o)] >= 0)
-        emit[i] = row if read != 0 else -1
-        place[np.uint64(o - base)] = row
-        row += read
-
-
-@kernel("ints, ints, floats, floats")
-def spread(emit: Int64, place: Int64, source: Float64, target: Float64) -> None:
-    """``target[emit[i]] = source[place[i]]`` for the items that are read, those with ``emit[i] >= 0``."""
-    n, row = emit.shape[0], emit[0]
-    each = row >= 0
-    for i in range(n):
-        each = each & (emit[i] == row + i)
-    if each:  # every item is read, and in order: a loop without a branch
-        rows = target[row : row + n]
+        _pick_bytes(mine, source.flags[f, base:], target.flags[f, first:end])
+    kind, offset, emit = target.kind[first:end], target.offset[first:end], target.emit[first:end]
+    if plain:
         for i in range(n):
-            rows[i] = source[np.uint64(place[i])]
+            kind[i], offset[i], emit[i] = 0, source.offset[base] + mine[i], first + i
+            place[np.uint64(mine[i])] = first + i
         return
+    _pick_bytes(mine, source.kind[base:], kind)
+    _pick(mine, source.offset[base:], offset)
+    row = first
+    read = source.emit[base:]
     for i in range(n):
+        o = np.uint64(mine[i])
+        place[o] = row
+        emit[i] = row if read[o] >= 0 else -1
+        row += int(read[o] >= 0)
+
+
+@kernel("ints, places, floats, floats")
+def spread(emit: Int64, place: Int32, source: Float64, target: Float64) -> None:
+    """``target[emit[i]] = source[place[i]]`` for the items that are read, those with ``emit[i] >= 0``."""
+    for i in range(emit.shape[0]):
         if emit[i] >= 0:
             target[np.uint64(emit[i])] = source[np.uint64(place[i])]
+
+
+@kernel("places, floats, floats")
+def gather(place: Int32, source: Float64, target: Float64) -> None:
+    """``target[i] = source[place[i]]``."""
+    for i in range(place.shape[0]):
+        target[i] = source[np.uint64(place[i])]

@@ -45,6 +45,7 @@ TYPES: dict[str, types.Type] = {
     "ints": _array(types.int64, 1),
     "floats": _array(types.float64, 1),
     "bytes": _array(types.uint8, 1),
+    "places": _array(types.int32, 1),
     "ints2": _array(types.int64, 2),
     "floats2": _array(types.float64, 2),
     "bytes2": _array(types.uint8, 2),

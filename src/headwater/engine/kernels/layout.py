@@ -21,6 +21,7 @@ import numpy.typing as npt
 Int64 = npt.NDArray[np.int64]
 Float64 = npt.NDArray[np.float64]
 UInt8 = npt.NDArray[np.uint8]
+Int32 = npt.NDArray[np.int32]
 
 NEVER = -(2**62)  # the frontier of a key that has seen nothing
 NULL = -(2**63)  # null of an int64 column

@@ -174,9 +174,9 @@ def _window_delayed(
     return place[0], place[1]
 
 
-@kernel("Shard, Tables, Items, int, int, int, Work", inline=True)
+@kernel("Shard, Items, int, int, int, Work", inline=True)
 def _lay_items(
-    shard: Shard, tables: Tables, items: Items, key: int, first: int, end: int, work: Work
+    shard: Shard, items: Items, key: int, first: int, end: int, work: Work
 ) -> tuple[int, int, int]:
     """Lay out a run of items in order, at most SEGMENT; how many items, events and readings."""
     now: int = shard.ints[key, FRONTIER]
@@ -200,7 +200,7 @@ def _segment(
     """Take in a run of items in order, at most SEGMENT of them; how many."""
     shape, ints = tables.shape, shard.ints
     frontier = ints[key, FRONTIER]
-    n, events, readings = _lay_items(shard, tables, items, key, first, end, work)
+    n, events, readings = _lay_items(shard, items, key, first, end, work)
     row = 0
     while readings > 0 and work.emit[row] < 0:
         row += 1
