@@ -205,7 +205,7 @@ def _segment(
     while readings > 0 and work.emit[row] < 0:
         row += 1
     row = work.emit[row] if readings > 0 else 0
-    timeline.append_events(shard, shape, key, items, first, first + n)
+    timeline.append_events(shard, shape, key, items, first, first + n, events)
     for g in range(tables.groups.shape[0]):
         group = tables.groups[g]
         cursor = CURSORS + 2 * group[G_CURSOR]

@@ -39,6 +39,9 @@ from headwater.engine.kernels.layout import (
 )
 
 
+SMALLEST = 4  # the least size, as a number, of a chunk behind full ones
+
+
 @kernel("ints, int")
 def chunk_words(shape: Int64, capacity: int) -> int:
     """Words of a chunk of ``capacity`` events."""
@@ -102,17 +105,17 @@ def _copy_slots(
             shard.bytes[b + i] = shard.bytes[a + i]
 
 
-@kernel("Shard, ints, int")
-def _grow_chunk(shard: Shard, shape: Int64, at: int) -> None:
-    """Move the chunk of the entry at ``at`` to the next size."""
+@kernel("Shard, ints, int, int")
+def _grow_chunk(shard: Shard, shape: Int64, at: int, more: int) -> None:
+    """Move the chunk of the entry at ``at`` to the next size that has room for ``more`` events, or the last."""
     words = shard.words
     old, count, capacity = words[at], words[at + 1], words[at + 2]
-    size = _size_of(capacity)
-    new = _new_chunk(shard, shape, size + 1)
-    _copy_slots(shard, shape, old, capacity, 0, new, CHUNK_SIZES[size + 1], count)
-    arena.give(shard, CHUNK_LISTS + size, old)
+    size = _size_of(min(count + more, LARGEST))
+    new = _new_chunk(shard, shape, size)
+    _copy_slots(shard, shape, old, capacity, 0, new, CHUNK_SIZES[size], count)
+    arena.give(shard, CHUNK_LISTS + _size_of(capacity), old)
     words[at] = new
-    words[at + 2] = CHUNK_SIZES[size + 1]
+    words[at + 2] = CHUNK_SIZES[size]
 
 
 @kernel("Shard, ints, int, int, int")
@@ -172,35 +175,38 @@ def _write(shard: Shard, shape: Int64, address: int, capacity: int, slot: int, i
         shard.bytes[flags + flag * capacity + slot] = items.flags[flag, i]
 
 
-@kernel("Shard, ints, int, Items, int")
-def append(shard: Shard, shape: Int64, key: int, items: Items, i: int) -> None:
-    """Write event ``i`` behind all others. Constant."""
+@kernel("Shard, ints, int, Items, int, int")
+def append(shard: Shard, shape: Int64, key: int, items: Items, i: int, more: int) -> None:
+    """Write event ``i`` behind all others, the first of ``more`` that are to come. Constant."""
     length = shard.ints[key, LENGTH]
     if length == shard.ints[key, HEAD]:
-        at = _open_chunk(shard, shape, key, 0)
+        at = _open_chunk(shard, shape, key, _size_of(min(more, LARGEST)))
     else:
         at = entry(shard, key, length - 1)
         if shard.words[at + 1] == shard.words[at + 2]:
             if shard.words[at + 2] < LARGEST:
-                _grow_chunk(shard, shape, at)
+                _grow_chunk(shard, shape, at, more)
             else:
-                at = _open_chunk(shard, shape, key, 4)
+                at = _open_chunk(shard, shape, key, max(_size_of(min(more, LARGEST)), SMALLEST))
     _write(shard, shape, shard.words[at], shard.words[at + 2], shard.words[at + 1], items, i)
     shard.words[at + 1] += 1
     shard.ints[key, EVENTS] += 1
 
 
-@kernel("Shard, ints, int, Items, int, int")
-def append_events(shard: Shard, shape: Int64, key: int, items: Items, first: int, end: int) -> None:
-    """Write the events among items ``first`` .. ``end`` - 1 behind all others; readings are passed over."""
+@kernel("Shard, ints, int, Items, int, int, int")
+def append_events(
+    shard: Shard, shape: Int64, key: int, items: Items, first: int, end: int, events: int
+) -> None:
+    """Write the ``events`` among items ``first`` .. ``end`` - 1 behind all others; readings are passed over."""
     words, columns, flags = shard.words, shape[SHAPE.columns], shape[SHAPE.flags]
     i = first
     while i < end:
         if items.kind[i] != 0:
             i += 1
             continue
-        append(shard, shape, key, items, i)
+        append(shard, shape, key, items, i, events)
         i += 1
+        events -= 1
         at = entry(shard, key, shard.ints[key, LENGTH] - 1)
         address, slot, capacity = words[at], words[at + 1], words[at + 2]
         start = slot
@@ -217,6 +223,7 @@ def append_events(shard: Shard, shape: Int64, key: int, items: Items, first: int
             i += 1
         words[at + 1] = slot
         shard.ints[key, EVENTS] += slot - start
+        events -= slot - start
 
 
 @kernel("Shard, int, int")
@@ -306,7 +313,7 @@ def insert(shard: Shard, shape: Int64, key: int, items: Items, i: int) -> tuple[
     ints, words = shard.ints, shard.words
     d, s = seek(shard, key, items.time[i])
     if ints[key, LENGTH] == ints[key, HEAD]:
-        append(shard, shape, key, items, i)
+        append(shard, shape, key, items, i, 1)
         return d, s
     for c in range(shape[SHAPE.cursors]):
         p = CURSORS + 2 * c
@@ -314,7 +321,7 @@ def insert(shard: Shard, shape: Int64, key: int, items: Items, i: int) -> tuple[
     at = entry(shard, key, d)
     if words[at + 1] == words[at + 2]:
         if words[at + 2] < LARGEST:
-            _grow_chunk(shard, shape, at)
+            _grow_chunk(shard, shape, at, 1)
         else:
             behind = d - ints[key, HEAD]
             _directory_room(shard, shape, key)
