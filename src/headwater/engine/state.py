@@ -31,7 +31,7 @@ from headwater.engine.keys import Codebook, KeyIndex
 from headwater.engine.plan import ViewPlan, compile_view
 from headwater.engine.shard import Memory, look, run, work_space
 
-BLOCK = 1 << 19  # events at a time: long runs of a key, and outputs that still fit in the cache
+BLOCK = 1 << 18  # events at a time: long runs of a key, and outputs that still fit in the cache
 SERIAL = 2_000  # fewer events than this are not worth a second thread
 
 

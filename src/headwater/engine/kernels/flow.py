@@ -365,7 +365,7 @@ def _lane(
     return True
 
 
-@kernel("Shard, Tables, Work, int, int, int, int, int, int, floats2, int")
+@kernel("Shard, Tables, Work, int, int, int, int, int, int, floats2, int", inline=True)
 def run(
     shard: Shard,
     tables: Tables,

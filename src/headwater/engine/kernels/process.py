@@ -58,7 +58,7 @@ from headwater.engine.kernels.layout import (
 NEWEST = 2**62  # an offset that is later than any
 
 
-@kernel("Shard, Tables, int, int")
+@kernel("Shard, Tables, int, int", inline=True)
 def demand(shard: Shard, tables: Tables, key: int, m: int) -> int:
     """Arena words that ``m`` further items of ``key`` can need at most."""
     shape, ints = tables.shape, shard.ints
@@ -107,7 +107,7 @@ def _run_window(
             cells.run(shard, tables, c, work, key, n, first, ends, True, out)
 
 
-@kernel("Shard, int, int")
+@kernel("Shard, int, int", inline=True)
 def _behind(shard: Shard, key: int, events: int) -> tuple[int, int]:
     """The place of the event that has ``events`` - 1 others behind it; the end for none."""
     d = shard.ints[key, LENGTH] - 1
@@ -193,7 +193,7 @@ def _lay_items(
     return n, events, readings
 
 
-@kernel("Shard, Tables, Items, int, int, int, Work, floats2")
+@kernel("Shard, Tables, Items, int, int, int, Work, floats2", inline=True)
 def _segment(
     shard: Shard, tables: Tables, items: Items, key: int, first: int, end: int, work: Work, out: Float64
 ) -> int:

@@ -151,7 +151,7 @@ def _directory_room(shard: Shard, shape: Int64, key: int) -> None:
     ints[key, LENGTH] = live
 
 
-@kernel("Shard, ints, int, int")
+@kernel("Shard, ints, int, int", inline=True)
 def _open_chunk(shard: Shard, shape: Int64, key: int, size: int) -> int:
     """Add an empty chunk at the end of the directory."""
     _directory_room(shard, shape, key)
@@ -163,7 +163,7 @@ def _open_chunk(shard: Shard, shape: Int64, key: int, size: int) -> int:
     return at
 
 
-@kernel("Shard, ints, int, int, int, Items, int")
+@kernel("Shard, ints, int, int, int, Items, int", inline=True)
 def _write(shard: Shard, shape: Int64, address: int, capacity: int, slot: int, items: Items, i: int) -> None:
     words = shard.words
     words[address + slot] = items.time[i]
@@ -175,7 +175,7 @@ def _write(shard: Shard, shape: Int64, address: int, capacity: int, slot: int, i
         shard.bytes[flags + flag * capacity + slot] = items.flags[flag, i]
 
 
-@kernel("Shard, ints, int, Items, int, int")
+@kernel("Shard, ints, int, Items, int, int", inline=True)
 def append(shard: Shard, shape: Int64, key: int, items: Items, i: int, more: int) -> None:
     """Write event ``i`` behind all others, the first of ``more`` that are to come. Constant."""
     length = shard.ints[key, LENGTH]
@@ -193,7 +193,7 @@ def append(shard: Shard, shape: Int64, key: int, items: Items, i: int, more: int
     shard.ints[key, EVENTS] += 1
 
 
-@kernel("Shard, ints, int, Items, int, int, int")
+@kernel("Shard, ints, int, Items, int, int, int", inline=True)
 def append_events(
     shard: Shard, shape: Int64, key: int, items: Items, first: int, end: int, events: int
 ) -> None:
@@ -342,7 +342,7 @@ def insert(shard: Shard, shape: Int64, key: int, items: Items, i: int) -> tuple[
     return d, s
 
 
-@kernel("Shard, ints, int, int")
+@kernel("Shard, ints, int, int", inline=True)
 def forget(shard: Shard, shape: Int64, key: int, bound: int) -> None:
     """Give back the chunks whose events are all at or before ``bound``.
 
