@@ -38,7 +38,6 @@ from headwater.engine.kernels.layout import (
     Shard,
 )
 
-
 SMALLEST = 4  # the least size, as a number, of a chunk behind full ones
 
 
@@ -107,7 +106,7 @@ def _copy_slots(
 
 @kernel("Shard, ints, int, int")
 def _grow_chunk(shard: Shard, shape: Int64, at: int, more: int) -> None:
-    """Move the chunk of the entry at ``at`` to the next size that has room for ``more`` events, or the last."""
+    """Move the chunk of the entry at ``at`` to the size that has room for ``more`` events, or the largest."""
     words = shard.words
     old, count, capacity = words[at], words[at + 1], words[at + 2]
     size = _size_of(min(count + more, LARGEST))
@@ -197,7 +196,7 @@ def append(shard: Shard, shape: Int64, key: int, items: Items, i: int, more: int
 def append_events(
     shard: Shard, shape: Int64, key: int, items: Items, first: int, end: int, events: int
 ) -> None:
-    """Write the ``events`` among items ``first`` .. ``end`` - 1 behind all others; readings are passed over."""
+    """Write the ``events`` among items ``first`` .. ``end`` - 1 behind all others, without the readings."""
     words, columns, flags = shard.words, shape[SHAPE.columns], shape[SHAPE.flags]
     i = first
     while i < end:
