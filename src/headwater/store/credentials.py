@@ -218,7 +218,7 @@ class CredentialStore:
             self._note(row, Act(now, actor, "key.revoke", row.key.id))
         return row.key
 
-    def keys(self) -> list[ApiKey]:
+    def listing(self) -> list[ApiKey]:
         """All keys, the oldest first, revoked ones too."""
         with self._using():
             rows = self._connection.execute(_SELECT + " ORDER BY created, id").fetchall()
