@@ -18,7 +18,6 @@ import json
 import logging
 import math
 from collections.abc import Callable, Collection, Iterable
-from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.openapi.models import HTTPBearer as BearerModel
@@ -45,6 +44,7 @@ _GUARDED = "headwater.guarded"
 _LONGEST = 8_192  # bytes of a credential
 _REDIRECTS = (307, 308)  # the router's own, to a path with or without a slash at its end
 _FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip")
+_OWN_SITE = (b"none", b"same-origin")
 
 _log = logging.getLogger("headwater.access")
 
@@ -267,7 +267,7 @@ class SecurityHeaders:
 
 
 def credential(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
-    """The one credential of a request: ``Authorization: Bearer ...`` or ``X-API-Key: ...``; None if there is none.
+    """The one credential of a request, from ``Authorization: Bearer`` or ``X-API-Key``; None without one.
 
     Raises:
         CredentialInvalidError: there are several, or it cannot be read.
@@ -295,16 +295,16 @@ def check_local(scope: Scope) -> None:
     Raises:
         ForbiddenError: the request is not plainly one from this machine to this machine.
     """
-    headers: dict[bytes, bytes] = dict(scope["headers"])
+    headers: list[tuple[bytes, bytes]] = scope["headers"]
     client = scope.get("client")
-    origin = headers.get(b"origin")
+    hosts = [_host(value) for name, value in headers if name == b"host"]
+    origins = [_host(value.partition(b"://")[2]) for name, value in headers if name == b"origin"]
     local = (
         client is not None
-        and is_loopback(client[0])
-        and is_loopback(_host(headers.get(b"host", b"")))
-        and (origin is None or is_loopback(_host(origin.partition(b"://")[2])))
-        and headers.get(b"sec-fetch-site", b"none") in (b"none", b"same-origin")
-        and not any(name in headers for name in _FORWARDED)
+        and len(hosts) == 1
+        and all(is_loopback(one) for one in (client[0], *hosts, *origins))
+        and all(value in _OWN_SITE for name, value in headers if name == b"sec-fetch-site")
+        and not any(name in _FORWARDED for name, _ in headers)
     )
     if not local:
         raise ForbiddenError.of(
