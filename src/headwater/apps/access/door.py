@@ -129,7 +129,7 @@ class Access:
     def refresh(self) -> None:
         """Fetch the identity provider's keys; waits for the network, some seconds at most."""
         if self.tokens is not None:
-            self.tokens.ring.refresh(self._now())
+            self.tokens.ring.refresh(self._now)
 
     def authenticate(self, credential: str | None) -> Principal:
         """Whoever sent a credential.

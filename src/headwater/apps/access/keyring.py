@@ -8,7 +8,9 @@ the caller takes off the event loop; looking up never waits. Called by ``tokens`
 from __future__ import annotations
 
 import json
+import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -28,7 +30,10 @@ _FAMILIES = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}
 _RSA_BITS = 2048
 _MOST_BYTES = 512 * 1024
 _MOST_KEYS = 100
-_TIMEOUT = 5.0  # seconds
+_TIMEOUT = 5.0  # seconds without a sign of life
+_DEADLINE = 10.0  # seconds for the whole of an answer
+
+_log = logging.getLogger("headwater.access")
 
 Fetch = Callable[[], Mapping[str, Any]]
 
@@ -53,17 +58,22 @@ class KeyRing:
             return False
         return self._fetched is None or now - self._fetched >= FRESH or kid not in self._keys
 
-    def refresh(self, now: int) -> None:
-        """Fetch the keys, if nobody else has meanwhile; those that are there stay if that fails."""
+    def refresh(self, now: Callable[[], int]) -> None:
+        """Fetch the keys, unless somebody else just has; those that are there stay if that fails.
+
+        Until the attempt is over the keys stay due, so that whoever needs them waits for it too.
+        """
         with self._lock:
-            if self._tried is not None and now - self._tried < PAUSE:
+            if self._tried is not None and now() - self._tried < PAUSE:
                 return
-            self._tried = now
             try:
                 found = self._fetch()
-            except IdentityError:
-                return
-            self._keys, self._fetched = usable(found), now
+            except IdentityError as error:
+                _log.warning("no keys of the identity provider: %s", " ".join(str(error).split()))
+            else:
+                self._keys, self._fetched = usable(found), now()
+            finally:
+                self._tried = now()
 
     def key(self, kid: str | None, algorithm: str, now: int) -> Key | None:
         """The key of this id, if it is one for this algorithm; without an id, the only key there is.
@@ -111,6 +121,8 @@ def _import(form: Any) -> Key | None:
         return None
     if not isinstance(form.get("kid"), str | None) or form.get("crv") in ("X25519", "X448"):
         return None
+    if form["kty"] == "RSA" and len(str(form.get("n"))) * 6 < _RSA_BITS:  # base64: 6 bits a character
+        return None
     public = {name: value for name, value in form.items() if name not in _PRIVATE}
     try:
         key = _TYPES[form["kty"]].import_key(public)
@@ -120,6 +132,7 @@ def _import(form: Any) -> Key | None:
     return key if bits >= _RSA_BITS else None
 
 
+_ASKED = {"accept": "application/json", "accept-encoding": "identity"}
 _PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k", "key_ops", "x5c", "x5u"})
 
 
@@ -165,15 +178,13 @@ def is_safe(address: str) -> bool:
 def _document(http: httpx.Client, address: str) -> dict[str, Any]:
     """A JSON object of bounded size."""
     try:
-        with http.stream("GET", address, headers={"accept": "application/json"}) as answer:
-            body = b""
+        with http.stream("GET", address, headers=_ASKED) as answer:
+            body, until = b"", time.monotonic() + _DEADLINE
             for part in answer.iter_bytes():
                 body += part
-                if len(body) > _MOST_BYTES:
-                    break
-        document = (
-            json.loads(body) if answer.status_code == httpx.codes.OK and len(body) <= _MOST_BYTES else None
-        )
+                if len(body) > _MOST_BYTES or time.monotonic() > until:
+                    raise httpx.ReadError("too long")
+        document = json.loads(body) if answer.status_code == httpx.codes.OK else None
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, RecursionError) as error:
         raise IdentityError.of(
             "the identity provider cannot be asked", got=type(error).__name__, where=address

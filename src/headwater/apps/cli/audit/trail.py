@@ -13,6 +13,7 @@ from headwater.store.audit import AuditTrail, Entry
 from headwater.store.folder import DataFolder
 
 _PAGE = 1_000
+_SEALS = ("id", "secret", "old_secret")
 
 
 @click.command("trail")
@@ -72,7 +73,11 @@ def _found(work: Workplace, actor: str | None, action: str | None) -> list[Entry
 
 
 def _facts(entry: Entry) -> str:
-    return json.dumps(dict(entry.act.details), ensure_ascii=False)
+    """The details that a person reads; all of them stand in the JSON form."""
+    facts = {
+        name: fact for name, fact in entry.act.details.items() if name not in _SEALS and fact is not None
+    }
+    return json.dumps(facts, ensure_ascii=False)
 
 
 def _plain(entry: Entry) -> dict[str, object]:
