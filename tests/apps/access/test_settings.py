@@ -55,6 +55,12 @@ def test_everything_set(tmp_path: Path) -> None:
     assert "hunter2" not in repr(found)
 
 
+def test_no_leeway() -> None:
+    trust = AccessSettings.read({**OIDC, "HEADWATER_OIDC_LEEWAY": "0s"}).trust
+    assert trust is not None
+    assert trust.leeway == 0
+
+
 def test_all_mistakes_at_once() -> None:
     with says(
         DataError,

@@ -164,7 +164,7 @@ def _roles(text: str) -> dict[str, Role]:
 
 def _leeway(text: str | None) -> int:
     try:
-        leeway = span(text or "")
+        leeway = 0 if text in ("0", "0s") else span(text or "")
     except HeadwaterError:
         leeway = -1
     if not 0 <= leeway <= _MOST_LEEWAY:

@@ -6,17 +6,25 @@ from pathlib import Path
 
 import click
 
-from headwater.apps.cli.keys.keyring import actor, ends_at, keys_of, secret_file, show_secret, told
-from headwater.apps.cli.moments import SPAN
+from headwater.apps.cli.keys.keyring import (
+    actor,
+    ends_at,
+    keys_of,
+    secret_file,
+    show_secret,
+    told,
+)
 from headwater.apps.cli.screen import Screen
 from headwater.apps.cli.workplace import Workplace, at_workplace
+from headwater.core.instant import span
+
+_NONE = ("0", "0s")
 
 
 @click.command("rotate")
 @click.argument("key")
 @click.option(
     "--grace",
-    type=SPAN,
     metavar="SPAN",
     default="24h",
     show_default=True,
@@ -26,7 +34,7 @@ from headwater.apps.cli.workplace import Workplace, at_workplace
 @click.option("--secret-file", "file", metavar="FILE", help="Write the secret there instead of showing it.")
 @at_workplace
 def command(
-    work: Workplace, screen: Screen, key: str, grace: int, expires: str | None, file: str | None
+    work: Workplace, screen: Screen, key: str, grace: str, expires: str | None, file: str | None
 ) -> None:
     """Give an API key, named by id or name, a new secret.
 
@@ -37,7 +45,9 @@ def command(
     end = ends_at(expires, now)
     path: Path | None = None
     with secret_file(file) as kept, keys_of(work) as store:
-        rotated, secret = store.rotate(key, now=now, actor=actor(), grace=grace, expires=end)
+        rotated, secret = store.rotate(
+            key, now=now, actor=actor(), grace=0 if grace in _NONE else span(grace), expires=end
+        )
         if kept is not None:
             kept.write(secret)
             path = kept.path
