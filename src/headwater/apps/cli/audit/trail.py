@@ -24,9 +24,9 @@ _SEALS = ("id", "secret", "old_secret")
 )
 @at_workplace
 def command(work: Workplace, screen: Screen, actor: str | None, action: str | None, limit: int) -> None:
-    """List what was administered, by whom and when; the newest first.
+    """List what was administered, by whom and when.
 
-    `headwater audit verify` proves that the list is what was written.
+    The newest first. `headwater audit verify` proves that the list is what was written.
     """
     entries = _found(work, actor, action)[-limit:][::-1]
     if screen.as_json:

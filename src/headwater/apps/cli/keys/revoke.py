@@ -13,10 +13,10 @@ from headwater.apps.cli.workplace import Workplace, at_workplace
 @click.argument("key")
 @at_workplace
 def command(work: Workplace, screen: Screen, key: str) -> None:
-    """Take an API key, named by id or name, back, at once and for good.
+    """Take an API key back, at once and for good.
 
-    A server that runs refuses it from its next request on. The key stays in the list with `--all`, and in the
-    audit trail.
+    Named by its id or its name. A server that runs refuses it from its next request on. The key stays in
+    the list with `--all`, and in the audit trail.
     """
     now = work.clock.now()
     with keys_of(work) as store:

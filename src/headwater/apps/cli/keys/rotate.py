@@ -36,10 +36,11 @@ _NONE = ("0", "0s")
 def command(
     work: Workplace, screen: Screen, key: str, grace: str, expires: str | None, file: str | None
 ) -> None:
-    """Give an API key, named by id or name, a new secret.
+    """Give an API key a new secret.
 
-    Roles and limits stay. Two secrets are good at a time, at most: rotating again within the grace ends the
-    older one. Show the new one to whoever uses the key before the grace is over.
+    Named by its id or its name. Roles and limits stay. Two secrets are good at a time, at most: rotating
+    again within the grace ends the older one. Show the new one to whoever uses the key before the grace is
+    over.
     """
     now = work.clock.now()
     end = ends_at(expires, now)
