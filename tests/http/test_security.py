@@ -520,6 +520,15 @@ def test_a_provider_out_of_reach(opens: Opens, provider: Pages) -> None:
     assert answer.headers["retry-after"] == "10"
 
 
+def test_while_the_keys_cannot_be_read_nobody_is_let_in(opens: Opens, file: Path) -> None:
+    secret = create(file, Role.DECIDE)
+    house = opens()
+    house.access.close()
+    answer = house.post("decide", secret)
+    assert refusal(answer) == (503, "store")
+    assert str(file) not in answer.text
+
+
 # --- Secrets stay out of logs ----------------------------------------------------------------------------
 
 

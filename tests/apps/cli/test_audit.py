@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
+from headwater.apps.anchors import missing, note
 from headwater.apps.cli.models import open_model
 from headwater.apps.cli.scoring import score_at
 from headwater.apps.cli.workplace import Workplace
 from headwater.apps.settings import Settings
 from headwater.serving.decide import Decider
 from headwater.serving.live import Scored
+from headwater.store.audit import AuditTrail
 from headwater.store.decisions import DecisionStore
 from headwater.testing import ManualClock
 from tests.apps.cli.conftest import Ended, Headwater
@@ -121,6 +123,31 @@ def test_a_noted_link_that_is_gone(headwater: Headwater) -> None:
     assert headwater("audit", "verify").code == 0  # the chain that is left is whole
     ended = headwater("audit", "verify", "--link", noted, "--json")
     assert problems(ended) == [("a link that was noted is in no chain", None)]
+
+
+@pytest.mark.usefixtures("decided")
+def test_an_anchor_in_the_trail_finds_a_cut(headwater: Headwater) -> None:
+    with AuditTrail.open(ACCESS) as trail, DecisionStore.open(DECISIONS) as store:
+        entry = note(trail, store, now=7, actor="server")
+        assert entry is not None
+        assert note(trail, store, now=8, actor="server") is None
+    assert headwater("audit", "verify").code == 0
+    tampered(DECISIONS, f"DELETE FROM decisions WHERE number = {COUNT}")  # noqa: S608 - a number
+    what = "the decision records are not those that the audit trail tells of"
+    ended = headwater("audit", "verify", "--json")
+    assert problems(ended) == [(what, f"audit entry {entry.number}")]
+    assert ended.json["problems"][0]["got"] == f"{COUNT - 1} records"
+    for file in DECISIONS.parent.glob("decisions.db*"):
+        file.unlink()
+    assert problems(headwater("audit", "verify", "--json")) == [(what, f"audit entry {entry.number}")]
+
+
+@pytest.mark.usefixtures("place")
+def test_without_decisions_nothing_is_anchored() -> None:
+    ACCESS.parent.mkdir()
+    with AuditTrail.open(ACCESS) as trail, DecisionStore.open(DECISIONS) as store:
+        assert note(trail, store, now=7, actor="server") is None
+        assert list(missing(trail, store)) == []
 
 
 @pytest.mark.usefixtures("decided")

@@ -35,6 +35,7 @@ from headwater.core.errors import (
     HeadwaterError,
     IdentityError,
     RateError,
+    StoreError,
 )
 
 PUBLIC = frozenset({"/healthz", "/readyz"})
@@ -45,6 +46,8 @@ _LONGEST = 8_192  # bytes of a credential
 _REDIRECTS = (307, 308)  # the router's own, to a path with or without a slash at its end
 _FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip")
 _OWN_SITE = (b"none", b"same-origin")
+
+_UNREADABLE = StoreError.of("the keys cannot be read", do="try again soon, or tell an administrator")
 
 _log = logging.getLogger("headwater.access")
 
@@ -191,6 +194,10 @@ class Authentication:
         except AccessError as error:
             _log.warning("refused: %s", error.code, extra={"code": error.code})
             await _refusal(error, self.answer)(scope, receive, send)
+            return
+        except StoreError as error:  # nobody is let in while the keys cannot be read
+            _log.error("the keys cannot be read: %s", " ".join(str(error).split()))  # noqa: TRY400
+            await self.answer(_UNREADABLE, 503, {"Retry-After": "10"})(scope, receive, send)
             return
         scope[_GUARDED] = False
         await self.app(scope, receive, _Hold(scope, receive, send, self.answer))

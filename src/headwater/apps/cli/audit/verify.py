@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from headwater.apps.anchors import missing
 from headwater.apps.cli.exits import Exit
 from headwater.apps.cli.models import registry_of
 from headwater.apps.cli.screen import Screen
@@ -99,6 +100,8 @@ def command(work: Workplace, screen: Screen, sample: int, seed: int | None, link
         _administered(found, folder, links)
     if folder.decisions.is_file():
         _decided(found, folder, links)
+    if found.trail is not None and (found.decisions is not None or not folder.decisions.is_file()):
+        _anchored(found, folder)
     found.problems += [
         Problem(
             "a link that was noted is in no chain", expected=one.hex(), do="the records were rewritten or cut"
@@ -136,6 +139,16 @@ def _decided(found: _Found, folder: DataFolder, links: tuple[bytes, ...]) -> Non
         found.decisions = {"records": count, "link": last}
         if links:
             found.met |= {record.chain for record in store if record.chain in links}
+
+
+def _anchored(found: _Found, folder: DataFolder) -> None:
+    """Decisions against the anchors in the trail, once each of the two was found whole."""
+    with _noting(found), AuditTrail.open(folder.access) as trail:
+        if not folder.decisions.is_file():
+            found.problems += missing(trail, None)
+            return
+        with DecisionStore.open(folder.decisions) as store:
+            found.problems += missing(trail, store)
 
 
 def _derive(
