@@ -196,7 +196,7 @@ class Authentication:
             await _refusal(error, self.answer)(scope, receive, send)
             return
         except StoreError as error:  # nobody is let in while the keys cannot be read
-            _log.error("the keys cannot be read: %s", " ".join(str(error).split()))  # noqa: TRY400
+            _log.error("the keys cannot be read: %s", " ".join(str(error).split()))
             await self.answer(_UNREADABLE, 503, {"Retry-After": "10"})(scope, receive, send)
             return
         scope[_GUARDED] = False
