@@ -56,6 +56,69 @@ SETTINGS: tuple[Setting, ...] = (
         "The size that the event log may reach, in bytes; an import beyond it ends as on a full disk.",
     ),
     Setting(
+        "HEADWATER_API_KEY",
+        None,
+        "not set",
+        "The key that the client and its commands send. A secret: better in a file.",
+    ),
+    Setting("HEADWATER_API_KEY_FILE", None, "not set", "A file that holds that key."),
+    Setting("HEADWATER_RATE", None, "5000", "Requests a second that one caller may send; 0 for no limit."),
+    Setting("HEADWATER_BURST", None, "10000", "How many of them may come at once."),
+    Setting(
+        "HEADWATER_TLS_CERTIFICATE",
+        None,
+        "not set: plain HTTP",
+        "The server's certificate with its chain, a PEM file.",
+    ),
+    Setting("HEADWATER_TLS_KEY", None, "not set", "The certificate's key, a PEM file."),
+    Setting(
+        "HEADWATER_TLS_KEY_PASSWORD",
+        None,
+        "not set",
+        "The password of the key's file. A secret: better in a file.",
+    ),
+    Setting("HEADWATER_TLS_KEY_PASSWORD_FILE", None, "not set", "A file that holds that password."),
+    Setting(
+        "HEADWATER_TLS_MINIMUM", None, "1.2", "The oldest version of TLS that the server speaks: 1.2 or 1.3."
+    ),
+    Setting(
+        "HEADWATER_OIDC_ISSUER",
+        None,
+        "not set: API keys alone",
+        "The identity provider, as it names itself in its tokens.",
+    ),
+    Setting("HEADWATER_OIDC_AUDIENCE", None, "not set", "The audience that a token must name."),
+    Setting(
+        "HEADWATER_OIDC_JWKS",
+        None,
+        "as the issuer's discovery page says",
+        "The address of the provider's public keys.",
+    ),
+    Setting(
+        "HEADWATER_OIDC_ALGORITHMS",
+        None,
+        "RS256,PS256,ES256,Ed25519",
+        "Which signatures are taken; with public keys only.",
+    ),
+    Setting(
+        "HEADWATER_OIDC_ROLES_CLAIM",
+        None,
+        "roles",
+        "The claim that holds the roles, or a path such as `realm_access.roles`.",
+    ),
+    Setting(
+        "HEADWATER_OIDC_ROLES",
+        None,
+        "each name stands for itself",
+        "The provider's names for our roles: `risk-team=analyst,ops=admin`.",
+    ),
+    Setting(
+        "HEADWATER_OIDC_LEEWAY",
+        None,
+        "60s",
+        "By how much the provider's clock may differ from ours, at most 10m.",
+    ),
+    Setting(
         "HEADWATER_DEBUG",
         None,
         "0",
@@ -129,6 +192,11 @@ class Settings:
     def imports(self) -> Path:
         """Which files went into streams without ids."""
         return self.data / "imports.json"
+
+
+def environment() -> Mapping[str, str]:
+    """The process's environment, for the settings that are read elsewhere (``access.settings``)."""
+    return os.environ
 
 
 def debugging(environ: Mapping[str, str] | None = None) -> bool:

@@ -125,3 +125,52 @@ class MissingExtraError(HeadwaterError):
     """An optional library is not installed."""
 
     code = "missing-extra"
+
+
+class AccessError(HeadwaterError):
+    """Nobody may be let in as things are set."""
+
+    code = "access"
+
+
+class CredentialMissingError(AccessError):
+    """A request came without a credential."""
+
+    code = "credential-missing"
+
+
+class CredentialInvalidError(AccessError):
+    """A credential is none that is known here; which part of it is wrong is not told."""
+
+    code = "credential-invalid"
+
+
+class CredentialExpiredError(AccessError):
+    """A credential was right, and its time is over."""
+
+    code = "credential-expired"
+
+
+class CredentialRevokedError(AccessError):
+    """A credential was right, and was taken back."""
+
+    code = "credential-revoked"
+
+
+class ForbiddenError(AccessError):
+    """Whoever asked is known and may not do this."""
+
+    code = "forbidden"
+
+
+class RateError(AccessError):
+    """Too many requests of one caller; ``retry_after`` says in seconds when to come again."""
+
+    code = "rate-limited"
+    retry_after: float = 1.0
+
+
+class IdentityError(AccessError):
+    """The identity provider cannot be asked for its keys, so that no token can be checked."""
+
+    code = "identity-unavailable"

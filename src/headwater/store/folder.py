@@ -5,6 +5,7 @@
     events.log     the truth (``log.embedded``)
     snapshots/     the engine's state at some offsets (``store.snapshots``)
     decisions.db   what was decided (``store.decisions``)
+    access.db      who may ask, and what was administered (``store.credentials``, ``store.audit``)
     mlflow.db      the models (``models.registry``), with their files under mlruns/
 
 Called by ``apps``, which say where the folder is.
@@ -46,3 +47,8 @@ class DataFolder:
     def decisions(self) -> Path:
         """The file of the decision records."""
         return self.path / "decisions.db"
+
+    @property
+    def access(self) -> Path:
+        """The file of the API keys and of the audit trail."""
+        return self.path / "access.db"

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 import pytest
 
-from headwater.apps.cli import log
+from headwater.apps.cli import audit, keys, log
 from headwater.apps.cli.exits import MEANINGS, Exit, exit_of
 from headwater.apps.cli.failures import run
 from headwater.apps.cli.lazy import LazyGroup
@@ -52,7 +52,11 @@ def test_help_loads_nothing_heavy() -> None:
 
 @pytest.mark.parametrize(
     ("group", "name"),
-    [(group, name) for group in (cli, log.command) for name in group.list_commands(click.Context(group))],
+    [
+        (group, name)
+        for group in (cli, log.command, keys.command, audit.command)
+        for name in group.list_commands(click.Context(group))
+    ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_the_table_says_what_the_command_says(group: LazyGroup, name: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 from headwater.core.errors import (
+    AccessError,
     ConflictError,
     DataError,
     DefinitionError,
@@ -33,6 +34,7 @@ class Exit(IntEnum):
     STORE = 5
     MODEL = 6
     UNPROVEN = 7
+    ACCESS = 8
     INTERRUPTED = 130
 
 
@@ -45,6 +47,7 @@ MEANINGS: dict[Exit, str] = {
     Exit.STORE: "the log, a store or the disk cannot be read, written or trusted",
     Exit.MODEL: "a model cannot be trained, evaluated, found or used",
     Exit.UNPROVEN: "a verification failed: the log is damaged, or a replay gave other bits",
+    Exit.ACCESS: "access was refused: no credential, a wrong one, or one that may not do this",
     Exit.INTERRUPTED: "interrupted with Ctrl-C; nothing is half-applied",
 }
 
@@ -58,6 +61,7 @@ _EXITS: dict[type[HeadwaterError], Exit] = {
     TrainingError: Exit.MODEL,
     ReplayError: Exit.UNPROVEN,
     MissingExtraError: Exit.USAGE,
+    AccessError: Exit.ACCESS,
 }
 
 

@@ -28,6 +28,8 @@ COMMANDS = {
     "evaluate": (f"{_HERE}.evaluate", "Judge a registered model on a stretch of the log."),
     "score": (f"{_HERE}.score", "Score entities, now or at a past moment."),
     "explain": (f"{_HERE}.explain", "Say why an entity has its score."),
+    "keys": (f"{_HERE}.keys", "Make, list, rotate and revoke API keys."),
+    "audit": (f"{_HERE}.audit", "Prove the records of what was decided and administered."),
 }
 
 cli = click.version_option(package_name="headwater", message="headwater %(version)s")(

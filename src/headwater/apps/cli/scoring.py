@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +17,6 @@ from headwater.apps.cli.models import Opened
 from headwater.core.batch import Batch
 from headwater.core.cast import fit
 from headwater.core.errors import DataError
-from headwater.core.schema import PERSONAL
-from headwater.definitions.expression import columns
 from headwater.definitions.model import Model
 from headwater.definitions.observe import Each
 from headwater.engine.asof import asof_batches
@@ -94,25 +91,6 @@ def read_values(name: str, texts: Sequence[str], dtype: pl.DataType) -> pl.Serie
             do="correct the value",
         )
     return fitted.values
-
-
-def personal_inputs(model: Model) -> set[str]:
-    """The inputs that are made of personal columns, keys included."""
-    names = {view.key for view in model.features if view.key in view.stream.personal}
-    for view in model.features:
-        for output in view.outputs:
-            read = columns(output.aggregate.column, output.aggregate.where)
-            if set(read) & set(view.stream.personal):
-                names.add(output.name)
-    if isinstance(model.observe, Each):
-        names |= set(model.request) & set(model.observe.stream.personal)
-    names |= {name for name, expr in model.derived.items() if set(columns(expr)) & names}
-    return names
-
-
-def masked(name: str, value: Any, personal: set[str]) -> Any:
-    """The value, or a mask in its place."""
-    return PERSONAL if name in personal and value is not None else value
 
 
 def _until(batch: Batch, at: int) -> Batch:

@@ -1,0 +1,227 @@
+"""The door: a credential goes in, a principal comes out, or a refusal that teaches an attacker nothing.
+
+Denied unless proven. A server that has neither keys nor an identity provider lets in whoever sits at the same
+machine, and only if it listens there alone; the first key ends that for good, and no later state (all keys
+revoked, the provider gone) brings it back. Called by ``http.security`` for each request and by ``headwater
+serve`` at the start. Read ``tokens`` and ``store.credentials`` next.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from headwater.apps.access.keyring import KeyRing, fetcher, is_safe
+from headwater.apps.access.principal import OPEN, Principal, of_key
+from headwater.apps.access.rate import RateLimiter
+from headwater.apps.access.settings import AccessSettings
+from headwater.apps.access.tokens import Tokens
+from headwater.core.clock import Clock
+from headwater.core.errors import AccessError, CredentialInvalidError, CredentialMissingError
+from headwater.store.audit import AuditTrail
+from headwater.store.credentials import CredentialStore
+
+KEY = "hw_"
+
+
+class Access:
+    """Who may come in. Made with :meth:`open`; may be used from several threads.
+
+    Args:
+        credentials: the keys.
+        tokens: of an identity provider, if there is one.
+        limiter: how often one caller may ask.
+        clock: tells now.
+        is_open: whoever is at this machine may do all, as long as there is no key.
+    """
+
+    def __init__(
+        self,
+        credentials: CredentialStore,
+        tokens: Tokens | None,
+        limiter: RateLimiter,
+        clock: Clock,
+        *,
+        is_open: bool = False,
+    ) -> None:
+        self.credentials = credentials
+        self.tokens = tokens
+        self._limiter = limiter
+        self._clock = clock
+        self._latest = 0
+        self._is_open = is_open
+
+    @classmethod
+    def open(
+        cls,
+        settings: AccessSettings,
+        file: Path,
+        *,
+        host: str,
+        clock: Clock,
+        stopwatch: Callable[[], int],
+    ) -> Self:
+        """The door of a server.
+
+        Args:
+            settings: what is set.
+            file: of keys and trail (``DataFolder.access``).
+            host: the address that the server is to listen on.
+            clock: tells now.
+            stopwatch: microseconds since anything, never back, for the rates.
+
+        Raises:
+            StoreError: keys or trail are not what was written.
+            AccessError: the server would be open to everybody, or the provider's address is unsafe.
+        """
+        with AuditTrail.open(file) as trail:
+            trail.verify()
+        tokens = _tokens(settings)
+        credentials = CredentialStore.open(file)
+        try:
+            is_open = credentials.verify() == 0 and tokens is None
+            _check_exposure(host, is_open=is_open)
+        except BaseException:
+            credentials.close()
+            raise
+        limiter = RateLimiter(settings.rate, settings.burst, stopwatch)
+        return cls(credentials, tokens, limiter, clock, is_open=is_open)
+
+    def close(self) -> None:
+        """Let go of the keys' file."""
+        self.credentials.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether whoever is at this machine is let in without a credential."""
+        if self._is_open and len(self.credentials):
+            self._is_open = False
+        return self._is_open
+
+    def told(self) -> list[str]:
+        """Who is let in, one line each, for the banner at the start."""
+        if self.is_open:
+            return ["no API keys: open to this machine alone, for everything"]
+        now = self._now()
+        active = sum(key.state(now) == "active" for key in self.credentials.listing())
+        lines = [f"{active} API key{'' if active == 1 else 's'} in force"]
+        if self.tokens is not None:
+            lines.append(f"tokens of {self.tokens.trust.issuer} for {self.tokens.trust.audience}")
+        return lines
+
+    def due(self, credential: str | None) -> bool:
+        """Whether :meth:`refresh`, which waits for the network, comes before :meth:`authenticate`."""
+        if self.tokens is None or credential is None or credential.startswith(KEY):
+            return False
+        return self.tokens.due(credential, self._now())
+
+    def refresh(self) -> None:
+        """Fetch the identity provider's keys; waits for the network, some seconds at most."""
+        if self.tokens is not None:
+            self.tokens.ring.refresh(self._now)
+
+    def authenticate(self, credential: str | None) -> Principal:
+        """Whoever sent a credential.
+
+        Raises:
+            CredentialMissingError, CredentialInvalidError, CredentialExpiredError, CredentialRevokedError:
+                it proves nothing.
+            IdentityError: the provider's keys are out of reach.
+            RateError: too many requests of this caller.
+        """
+        principal = self._proven(credential)
+        self._limiter.take(principal.id)
+        return principal
+
+    def holds(self, principal: Principal) -> bool:
+        """Whether somebody who was let in still would be: for streams that stay open. Not a request."""
+        now = self._now()
+        if principal.expires is not None and now >= principal.expires:
+            return False
+        if principal.kind == "open":
+            return self.is_open
+        if principal.kind == "oidc":
+            return self.tokens is not None
+        key = self.credentials.find(principal.id.removeprefix("key:"))
+        return key is not None and key.state(now) == "active" and of_key(key).roles >= principal.roles
+
+    def _proven(self, credential: str | None) -> Principal:
+        if credential is None:
+            if self.is_open:
+                return OPEN
+            raise CredentialMissingError.of(
+                "a credential is needed",
+                expected="the header `Authorization: Bearer <key or token>`",
+                do="send one; `headwater keys create` makes a key",
+            )
+        if credential.startswith(KEY) or self.tokens is None:
+            return of_key(self.credentials.authenticate(credential, self._now()))
+        return self.tokens.principal(credential, self._now())
+
+    def _now(self) -> int:
+        """Now, but never before what was now already: a clock set back brings no expired key to life."""
+        self._latest = max(self._latest, self._clock.now())
+        return self._latest
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address is reached from this machine alone.
+
+    Example:
+        >>> is_loopback("127.0.0.1"), is_loopback("[::1]"), is_loopback("localhost"), is_loopback("0.0.0.0")
+        (True, True, True, False)
+    """
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.removeprefix("[").removesuffix("]")).is_loopback
+    except ValueError:
+        return False
+
+
+def ambiguous() -> CredentialInvalidError:
+    """What is said of a request with several credentials, or one that cannot be read."""
+    return CredentialInvalidError.of(
+        "the credential cannot be read",
+        expected="one header `Authorization: Bearer <key or token>`",
+        do="send exactly one",
+    )
+
+
+def _tokens(settings: AccessSettings) -> Tokens | None:
+    if settings.trust is None:
+        return None
+    for variable, address in (
+        ("HEADWATER_OIDC_ISSUER", settings.trust.issuer),
+        ("HEADWATER_OIDC_JWKS", settings.jwks),
+    ):
+        if address is not None and not is_safe(address):
+            raise AccessError.of(
+                "the identity provider's address is not safe",
+                expected="an https address without user and password",
+                where=variable,
+                do="whoever is on the way could give us keys of their own; use https",
+            )
+    return Tokens(settings.trust, KeyRing(fetcher(settings.trust.issuer, settings.jwks)))
+
+
+def _check_exposure(host: str, *, is_open: bool) -> None:
+    if not is_open or is_loopback(host):
+        return
+    raise AccessError.of(
+        "the server would be open to everybody who can reach it",
+        expected="API keys, an identity provider, or an address of this machine alone",
+        got=f"the address {host}, no key and no identity provider",
+        do="make a key first: headwater keys create NAME --role admin; or listen on 127.0.0.1",
+    )

@@ -1,0 +1,240 @@
+"""``headwater audit verify``: are the records what was written, and do decisions come out again?
+
+Exit code 7 if not. Every part is looked at, whatever was found in the parts before it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import click
+
+from headwater.apps.anchors import missing
+from headwater.apps.cli.exits import Exit
+from headwater.apps.cli.models import registry_of
+from headwater.apps.cli.screen import Screen
+from headwater.apps.cli.workplace import Workplace, at_workplace
+from headwater.apps.deciders import Deciders
+from headwater.core.errors import HeadwaterError, ModelError, Problem
+from headwater.log.embedded import EmbeddedLog
+from headwater.serving.replay import replay
+from headwater.store.audit import AuditTrail
+from headwater.store.credentials import CredentialStore
+from headwater.store.decision import Decision
+from headwater.store.decisions import DecisionStore
+from headwater.store.folder import DataFolder
+
+_LINK = 32  # bytes
+
+
+class _Sample(click.ParamType[int]):
+    name = "sample"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int:
+        """A number of decisions; -1 for all."""
+        if isinstance(value, int):
+            return value
+        if str(value) == "all":
+            return -1
+        if not (str(value).isascii() and str(value).isdecimal()):
+            self.fail("say how many, or all", param, ctx)
+        return int(value)
+
+
+class _Link(click.ParamType[bytes]):
+    name = "link"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> bytes:
+        """A link of a chain, 64 hex digits."""
+        try:
+            found = value if isinstance(value, bytes) else bytes.fromhex(str(value))
+        except ValueError:
+            found = b""
+        if len(found) != _LINK:
+            self.fail("a link has 64 hex digits", param, ctx)
+        return found
+
+
+@dataclass
+class _Found:
+    """What came out."""
+
+    trail: dict[str, Any] | None = None
+    keys: int | None = None
+    decisions: dict[str, Any] | None = None
+    replayed: dict[str, Any] | None = None
+    problems: list[Problem] = field(default_factory=list)
+    met: set[bytes] = field(default_factory=set)
+
+
+@click.command("verify")
+@click.option(
+    "--replay", "sample", type=_Sample(), metavar="N|all", default=0, help="Derive so many decisions again."
+)
+@click.option("--seed", type=int, metavar="NUMBER", help="Draw the same sample again.  [default: drawn]")
+@click.option(
+    "--link",
+    "links",
+    type=_Link(),
+    multiple=True,
+    metavar="HEX",
+    help="A link that was noted elsewhere and must still be there. Repeatable.",
+)
+@at_workplace
+def command(work: Workplace, screen: Screen, sample: int, seed: int | None, links: tuple[bytes, ...]) -> None:
+    """Prove that decisions, acts and keys are what was written.
+
+    Follows the hash chains of the decision records and of the audit trail from the first to the last, and
+    holds the table of API keys against the trail. With `--replay`, decisions are derived again from the log,
+    a random sample or all: the same bits, or not proven. Ends with 7 if anything is otherwise than it was
+    written. The last links are shown: noted elsewhere and given with `--link` the next time, they prove that
+    nothing was cut off or written anew since.
+    """
+    folder = DataFolder(work.settings.data)
+    found = _Found()
+    if folder.access.is_file():
+        _administered(found, folder, links)
+    if folder.decisions.is_file():
+        _decided(found, folder, links)
+    if found.trail is not None and (found.decisions is not None or not folder.decisions.is_file()):
+        _anchored(found, folder)
+    found.problems += [
+        Problem(
+            "a link that was noted is in no chain", expected=one.hex(), do="the records were rewritten or cut"
+        )
+        for one in links
+        if one not in found.met
+    ]
+    if sample and found.decisions is not None:
+        _derive(
+            work,
+            screen,
+            found,
+            folder,
+            sample,
+            random.SystemRandom().getrandbits(32) if seed is None else seed,
+        )
+    _tell(screen, found)
+    if found.problems:
+        click.get_current_context().exit(Exit.UNPROVEN)
+
+
+def _administered(found: _Found, folder: DataFolder, links: tuple[bytes, ...]) -> None:
+    with _noting(found), AuditTrail.open(folder.access) as trail:
+        walk = trail.verify(links)
+        found.trail = {"entries": walk.count, "link": walk.head.hex()}
+        found.met |= walk.found
+    with _noting(found), CredentialStore.open(folder.access) as store:
+        found.keys = store.verify()
+
+
+def _decided(found: _Found, folder: DataFolder, links: tuple[bytes, ...]) -> None:
+    with _noting(found), DecisionStore.open(folder.decisions) as store:
+        count = store.verify()
+        last = store.get(count).chain.hex() if count else None
+        found.decisions = {"records": count, "link": last}
+        if links:
+            found.met |= {record.chain for record in store if record.chain in links}
+
+
+def _anchored(found: _Found, folder: DataFolder) -> None:
+    """Decisions against the anchors in the trail, once each of the two was found whole."""
+    with _noting(found), AuditTrail.open(folder.access) as trail:
+        if not folder.decisions.is_file():
+            found.problems += missing(trail, None)
+            return
+        with DecisionStore.open(folder.decisions) as store:
+            found.problems += missing(trail, store)
+
+
+def _derive(
+    work: Workplace, screen: Screen, found: _Found, folder: DataFolder, sample: int, seed: int
+) -> None:
+    deciders = Deciders(work.project, registry_of(work))
+    told: dict[str, Any] = {"seed": seed, "same": 0, "different": 0, "gone": 0}
+    with DecisionStore.open(folder.decisions) as store, work.reading() as log, screen.progress() as advance:
+        numbers: list[int] = list(range(1, len(store) + 1))
+        if 0 <= sample < len(numbers):
+            numbers = sorted(random.Random(seed).sample(numbers, sample))
+        for done, number in enumerate(numbers, 1):
+            outcome, problems = _derived(store.get(number).decision, number, log, deciders)
+            told[outcome] += 1
+            found.problems += problems
+            advance("derived again", done, len(numbers))
+    found.replayed = told
+
+
+def _derived(
+    decision: Decision, number: int, log: EmbeddedLog, deciders: Deciders
+) -> tuple[str, list[Problem]]:
+    """Whether a decision came out again, and what did not."""
+    try:
+        decider = deciders.of(decision)
+    except ModelError:
+        return "gone", []
+    try:
+        again = replay(decision, log, decider)
+    except HeadwaterError as error:
+        return "different", [_at(one, number) for one in error.problems]
+    if again.same:
+        return "same", []
+    return "different", [
+        Problem(
+            f"{one.what} does not come out as it was decided",
+            where=f"decision {number}",
+            do=f"the cause is the {one.cause}: see `headwater log verify`",
+        )
+        for one in again.differences
+    ]
+
+
+def _at(problem: Problem, number: int) -> Problem:
+    return Problem(problem.what, problem.expected, problem.got, f"decision {number}", problem.do)
+
+
+@contextmanager
+def _noting(found: _Found) -> Iterator[None]:
+    """What one part finds is noted, and the next part is looked at."""
+    try:
+        yield
+    except HeadwaterError as error:
+        found.problems += error.problems
+
+
+def _tell(screen: Screen, found: _Found) -> None:
+    if screen.as_json:
+        screen.write(
+            {
+                "sound": not found.problems,
+                "trail": found.trail,
+                "keys": found.keys,
+                "decisions": found.decisions,
+                "replay": found.replayed,
+                "problems": [asdict(problem) for problem in found.problems],
+            }
+        )
+        return
+    rows = [
+        (name, part[counted], part["link"])
+        for name, part, counted in (
+            ("audit trail", found.trail, "entries"),
+            ("decision records", found.decisions, "records"),
+        )
+        if part is not None
+    ]
+    screen.table(None, ("chain", "length", "last link"), rows, numbers=("length",))
+    if found.keys is not None:
+        screen.say(f"{found.keys:,} API keys are as the trail says.")
+    if found.replayed is not None:
+        told = found.replayed
+        screen.say(f"{told['same']:,} decisions came out again to the bit (seed {told['seed']}).")
+        if told["gone"]:
+            screen.note(f"{told['gone']:,} cannot be derived: their model, policy or definition is gone")
+    for problem in found.problems:
+        screen.say(str(problem), "red")
+    verdict = "Nothing was changed." if not found.problems else f"Not proven: {len(found.problems)} problems."
+    screen.say(verdict, "bold green" if not found.problems else "bold red")

@@ -1,0 +1,1 @@
+"""The HTTP API (FastAPI). Start with ``app``; ``security`` says who may ask."""
