@@ -26,9 +26,10 @@ from headwater.core.frame import as_polars
 from headwater.core.schema import check_frame
 from headwater.definitions.stream import Stream
 from headwater.definitions.view import FeatureView
+from headwater.engine.block import Rows
 from headwater.engine.kernels import layout as at
 from headwater.engine.repeats import first_of_each
-from headwater.engine.state import Rows, ViewState
+from headwater.engine.state import ViewState
 
 _SHOWN = 3
 _CLOCK = pl.Datetime("us", "UTC")
