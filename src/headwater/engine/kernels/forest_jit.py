@@ -8,14 +8,19 @@ needed only where a model of trees is, and their types (arrays of records) are p
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import numba
+
+from headwater.engine.kernels.machine_code import kept
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
+NJIT: Callable[..., Any] = numba.njit
+
+
 def kernel(function: Function) -> Function:
     """Compile ``function`` for the types of its first call: cached, without the GIL, without fast-math."""
-    compiled = numba.njit(cache=True, nogil=True, fastmath=False, error_model="numpy")(function)
-    return cast(Function, compiled)
+    jit: Callable[[Function], Function] = NJIT(cache=True, nogil=True, fastmath=False, error_model="numpy")
+    return kept(jit)(function)

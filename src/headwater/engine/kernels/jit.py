@@ -9,22 +9,18 @@ plain Python, which is how their coverage is measured.
 
 from __future__ import annotations
 
-import hashlib
-import os
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
 from numba import types
 
 from headwater.engine.kernels.layout import Items, Shard, Tables, Work
+from headwater.engine.kernels.machine_code import announce, kept
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-# Wider than numba's own types, which know neither its settings nor the options that leave out wrappers.
-SETTINGS: Any = numba.config
+# Wider than numba's own types, which do not know the options that leave out wrappers.
 NJIT: Callable[..., Any] = numba.njit
 
 
@@ -58,23 +54,7 @@ TYPES: dict[str, types.Type] = {
 }
 
 
-def _cache_folder() -> str:
-    """Where machine code is kept: one folder for each state of all the kernels' sources.
-
-    numba looks only at the file of the function itself, and would go on using code into which an older
-    version of another kernel was compiled.
-    """
-    here = Path(__file__).parent
-    digest = hashlib.sha256()
-    for source in sorted(here.glob("*.py")):
-        digest.update(source.read_bytes())
-    base = Path(SETTINGS.CACHE_DIR) if SETTINGS.CACHE_DIR else here / "__pycache__"
-    if not os.access(base if base.exists() else here, os.W_OK):
-        base = Path(tempfile.gettempdir()) / f"headwater-kernels-{os.getuid()}"
-    return str(base / f"kernels-{digest.hexdigest()[:16]}")
-
-
-CACHE_FOLDER = _cache_folder()
+announce()
 
 
 def kernel(
@@ -98,12 +78,4 @@ def kernel(
         forceinline=inline,
         _nrt=allocates,
     )
-
-    def compile_(function: Function) -> Function:
-        before, SETTINGS.CACHE_DIR = SETTINGS.CACHE_DIR, CACHE_FOLDER
-        try:
-            return jit(function)
-        finally:
-            SETTINGS.CACHE_DIR = before
-
-    return compile_
+    return kept(jit)

@@ -1,0 +1,43 @@
+"""Machine code is kept by the kernels' sources, and making it anew is announced."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from headwater.engine.kernels import machine_code
+
+
+def test_compiling_is_announced_once_and_older_code_goes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beside = tmp_path / "__pycache__"
+    old, new = beside / "kernels-0123456789abcdef", beside / "kernels-fedcba9876543210"
+    old.mkdir(parents=True)
+    monkeypatch.setattr(machine_code, "_HERE", tmp_path)
+    monkeypatch.setattr(machine_code, "FOLDER", new)
+    monkeypatch.setattr(machine_code.SETTINGS, "DISABLE_JIT", 0)
+    with caplog.at_level(logging.WARNING, logger="headwater"):
+        machine_code.announce()
+        new.mkdir()
+        machine_code.announce()
+    assert [record.message for record in caplog.records] == [
+        "Headwater compiles its kernels for this machine: about half a minute, once per installation."
+    ]
+    assert not old.exists()
+
+
+def test_a_folder_that_others_share_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = tmp_path / "kernels-0123456789abcdef"
+    old.mkdir()
+    monkeypatch.setattr(machine_code, "FOLDER", tmp_path / "kernels-fedcba9876543210")
+    monkeypatch.setattr(machine_code.SETTINGS, "DISABLE_JIT", 0)
+    machine_code.announce()
+    assert old.exists()
+
+
+def test_the_folder_is_named_after_the_sources() -> None:
+    assert machine_code.FOLDER.name.startswith("kernels-")
+    assert len(machine_code.FOLDER.name) == len("kernels-") + 16
