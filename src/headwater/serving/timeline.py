@@ -203,9 +203,7 @@ def _events(
     mine = gathered(telling, {model.entity: key})
     wanted = {column: pl.concat([b.frame[column] for b in mine.values()]) for column in model.keys if mine}
     others = [streams[name] for name in sorted({name for name, _ in seen.feeds})]
-    if (
-        len(model.keys) == 1
-    ):  # what there is to know of the entity is at hand, but for streams that refresh nothing
+    if len(model.keys) == 1:  # at hand, but for streams whose events refresh nothing
         others = [stream for stream in others if stream not in telling]
         batches = mine | gathered(others, wanted)
     else:

@@ -5,6 +5,7 @@
     events.log     the truth (``log.embedded``)
     snapshots/     the engine's state at some offsets (``store.snapshots``)
     decisions.db   what was decided (``store.decisions``)
+    late.db        what late events moved (``store.late``)
     mlflow.db      the models (``models.registry``), with their files under mlruns/
 
 Called by ``apps``, which say where the folder is.
@@ -46,3 +47,8 @@ class DataFolder:
     def decisions(self) -> Path:
         """The file of the decision records."""
         return self.path / "decisions.db"
+
+    @property
+    def late(self) -> Path:
+        """The file of the late ledger."""
+        return self.path / "late.db"
