@@ -11,7 +11,7 @@ first of the four that does is the cause. Called by ``replay``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -73,15 +73,24 @@ class Stage:
         """Whether this step changed nothing."""
         return not (self.features or self.score or self.band or self.reasons)
 
-    def words(self) -> str:
-        """What this step did, as one sentence."""
-        told = [text for text in (self._features(), self._score(), self._band(), self._reasons()) if text]
+    def words(self, hidden: Collection[str] = ()) -> str:
+        """What this step did, as one sentence.
+
+        Args:
+            hidden: inputs whose values are not to be told.
+        """
+        told = [
+            text for text in (self._features(hidden), self._score(), self._band(), self._reasons()) if text
+        ]
         return f"{_SUBJECT[self.cause]}: {'; '.join(told)}."
 
-    def _features(self) -> str:
+    def _features(self, hidden: Collection[str]) -> str:
         if not self.features:
             return ""
-        shown = [f"{name} {then} -> {now}" for name, (then, now) in list(self.features.items())[:_SHOWN]]
+        shown = [
+            name if name in hidden else f"{name} {then} -> {now}"
+            for name, (then, now) in list(self.features.items())[:_SHOWN]
+        ]
         more = len(self.features) - len(shown)
         some = "1 feature differs" if len(self.features) == 1 else f"{len(self.features)} features differ"
         return f"{some} ({', '.join(shown)}{f' and {more} more' if more else ''})"

@@ -8,7 +8,7 @@ Called by ``apps``.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -93,6 +93,7 @@ def backtest(
     stopped: Callable[[], bool] | None = None,
     examples: int = EXAMPLES,
     stretch: int = STRETCH,
+    hidden: Collection[str] = (),
     **filters: Any,
 ) -> Backtest:
     """Make past decisions of a policy's model again with another model or policy.
@@ -106,6 +107,7 @@ def backtest(
         stopped: asked now and then; True ends it with what was compared so far.
         examples: how many changed decisions to keep whole.
         stretch: decisions with one pass over the log; they are held in memory.
+        hidden: inputs whose values are not to be told in the examples.
         filters: which decisions: ``policy``, ``key``, ``since``, ``until``, ``band``, as for
             :meth:`DecisionStore.page`.
 
@@ -115,7 +117,7 @@ def backtest(
     filters = {**filters, "model": decider.scoring.model.name}
     last = len(store)
     records = store.scan(until_number=last, **filters)
-    tally = _Tally(store.count(**filters), examples)
+    tally = _Tally(store.count(**filters), examples, hidden)
 
     def step() -> None:
         if stopped is not None and stopped():
@@ -153,7 +155,8 @@ def _made_again(
 class _Tally:
     """Counts as it goes."""
 
-    def __init__(self, total: int, examples: int) -> None:
+    def __init__(self, total: int, examples: int, hidden: Collection[str]) -> None:
+        self._hidden = hidden
         self.total = total
         self.compared = self.same = self.data = 0
         self._examples = examples
@@ -178,7 +181,8 @@ class _Tally:
         if len(self._kept) < self._examples:
             pairs = (then.score, then.band), (now.score, now.band)
             texts = tuple(reason.text for reason in now.reasons)
-            self._kept.append(Changed(record.id, then.keys, then.time, *pairs, cause, found.words(), texts))
+            words = found.words(self._hidden)
+            self._kept.append(Changed(record.id, then.keys, then.time, *pairs, cause, words, texts))
 
     def result(self, *, stopped: bool) -> Backtest:
         changed = len(self._numbers)

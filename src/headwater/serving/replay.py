@@ -8,7 +8,7 @@ are attributed to them (``attribution``). One decision or thousands take one pas
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from headwater.core.errors import Problem, ReplayError
@@ -51,13 +51,17 @@ class Replayed:
         """Whether features, score, band and reasons are the same to the bit."""
         return not self.differences
 
-    def words(self) -> tuple[str, ...]:
-        """What differs and why, a sentence for each cause."""
+    def words(self, hidden: Collection[str] = ()) -> tuple[str, ...]:
+        """What differs and why, a sentence for each cause.
+
+        Args:
+            hidden: inputs whose values are not to be told.
+        """
         if not self.stages:
             then = self.then
             count = f"{len(then.features)} features"
             return (f"Every bit is the same: {count}, score {then.score!r}, band {then.band!r}, reasons.",)
-        return tuple(stage.words() for stage in self.stages)
+        return tuple(stage.words(hidden) for stage in self.stages)
 
     def raise_if_different(self) -> None:
         """The alarm.

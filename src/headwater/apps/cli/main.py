@@ -28,6 +28,9 @@ COMMANDS = {
     "evaluate": (f"{_HERE}.evaluate", "Judge a registered model on a stretch of the log."),
     "score": (f"{_HERE}.score", "Score entities, now or at a past moment."),
     "explain": (f"{_HERE}.explain", "Say why an entity has its score."),
+    "replay": (f"{_HERE}.replay", "Make past decisions again from the log."),
+    "backtest": (f"{_HERE}.backtest", "See which past decisions would come out otherwise."),
+    "late": (f"{_HERE}.late", "Show late events and what they would have changed."),
 }
 
 cli = click.version_option(package_name="headwater", message="headwater %(version)s")(
