@@ -87,13 +87,17 @@ class Archive:
         self._scorings: dict[tuple[str, str, str], Scoring] = {}
         self._versions: dict[str, list[Version]] = {}
         self._deciders: dict[tuple[str, str, str, str], Decider] = {}
+        self._owns: dict[tuple[str, str, str, str], Decider | None] = {}
 
     def own(self, decision: Decision) -> Decider | None:
         """The model and policy that made a decision; None where one of them is not at hand."""
-        scoring, policy = self._own_scoring(decision), self._own_policy(decision)
-        if scoring is None or policy is None:
-            return None
-        return self._decider(policy, scoring)
+        d = decision
+        facts = d.model, d.definition_hash, d.model_digest, d.policy_hash
+        if facts not in self._owns:  # hashes of definitions take longer than a replay
+            scoring, policy = self._own_scoring(d), self._own_policy(d)
+            found = None if scoring is None or policy is None else self._decider(policy, scoring)
+            self._owns[facts] = found
+        return self._owns[facts]
 
     def decider(self, decision: Decision, exchange: Exchange) -> Decider:
         """A decision's own model and policy, with something exchanged.
@@ -103,6 +107,9 @@ class Archive:
             DataError: there is no such policy.
             TrainingError: the other project has no such model.
         """
+        own = self.own(decision) if exchange.nothing else None
+        if own is not None:
+            return own
         project = exchange.definitions or self._project
         model = find_model(project, decision.model)
         if exchange.model is not None:
@@ -110,10 +117,10 @@ class Archive:
         elif exchange.definitions is not None:
             scoring = self._trained_from(model)
         else:
-            own = self._own_scoring(decision)
-            if own is None:
+            made_by = self._own_scoring(decision)
+            if made_by is None:
                 raise _no_model(decision)
-            scoring = own
+            scoring = made_by
         if exchange.policy is not None:
             policy = _named(project, model, exchange.policy)
         elif exchange.definitions is not None:
