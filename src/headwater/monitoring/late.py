@@ -92,10 +92,14 @@ class LateWatch:
         self._frontiers = Frontiers(self._views)
         self._at = 0
         self._hints: dict[tuple[int, str], Refresh] = {}
+        self._came: set[tuple[str, str, int]] = set()  # in the stretch before
         self._lock = Lock()
 
     def observe(self, refresh: Refresh) -> None:
-        """Take note of a refresh that live made: what a late event moved need not be derived again."""
+        """Take note of a refresh that live made: what a late event moved need not be derived again.
+
+        Refreshes that stand for a batch of events may be given too; they are used where they say enough.
+        """
         if refresh.late > 0:
             with self._lock:
                 if len(self._hints) < HINTS:
@@ -191,17 +195,20 @@ class LateWatch:
         """For each late event the inputs that differ before and after it, as of its entity's newest event."""
         with self._lock:
             hints = dict(self._hints)
-        entities = Counter(_entity(each.event) for each in found)
+        comings = Counter(_coming(each.event) for each in found)
         moved: list[tuple[str, ...]] = [()] * len(found)
         groups: dict[tuple[str, str, tuple[str, ...]], list[int]] = {}
         for place, each in enumerate(found):
             event = each.event
             hint = hints.get((event.offset, event.model))
-            # A refresh may stand for several late events of its entity, and not say which moved what.
-            if hint is not None and entities[_entity(event)] == 1 and _agrees(hint, each):
+            # A refresh may stand for several late events of its entity that came together, and not say which
+            # of them moved what.
+            alone = comings[_coming(event)] == 1 and _coming(event) not in self._came
+            if hint is not None and alone and _agrees(hint, each):
                 moved[place] = hint.moved
             else:
                 groups.setdefault((event.model, event.stream, tuple(event.keys)), []).append(place)
+        self._came = set(comings)
         for (model, stream, _), places in groups.items():
             some = [found[place] for place in places]
             for place, names in zip(places, self._apart(self._scorings[model], stream, some), strict=True):
@@ -321,8 +328,9 @@ def _on(scoring: Scoring, stream: str, keys: Collection[str]) -> list[FeatureVie
     return [view for view in scoring.model.features if view.stream.name == stream and view.key in keys]
 
 
-def _entity(event: LateEvent) -> tuple[str, str]:
-    return event.model, repr(event.keys)
+def _coming(event: LateEvent) -> tuple[str, str, int]:
+    """Equal for events of one entity that may have come together."""
+    return event.model, repr(event.keys), event.arrival
 
 
 def _agrees(hint: Refresh, found: _Found) -> bool:

@@ -86,7 +86,7 @@ class Decision:
         Example:
             >>> decided = Decision("m", "d", "h", "p", "q", {"who": 1}, 5, 0, 5, {"n": 0.1}, 0.5, "act")
             >>> decided.asked()[:8]
-            'cccb31b5'
+            '4a8a72b5'
         """
         text = canonical_json({"policy": self.policy, "keys": dict(self.keys), "request": dict(self.request)})
         return hashlib.sha256(text.encode()).hexdigest()

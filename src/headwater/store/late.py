@@ -40,7 +40,7 @@ CREATE TABLE reached (
 
 INSERT INTO reached VALUES (1, 0, 0)
 """
-KIND = Kind("late ledger's rows", 0x48574C54, 1, _TABLES)  # "HWLT"
+KIND = Kind("rows of the late ledger", 0x48574C54, 1, _TABLES)  # "HWLT"
 _SELECT = "SELECT number, log_offset, model, stream, arrival, time, late, keys, moved FROM late"
 
 
