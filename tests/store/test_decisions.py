@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from headwater.core.errors import StoreError
+from headwater.core.errors import ConflictError, StoreError
 from headwater.store.decision import Decision
-from headwater.store.decisions import GENESIS, DecisionStore, key_text, link
+from headwater.store.decisions import GENESIS, DecisionStore, Head, Idempotency, Record, key_text, link
 from tests.letters import says
 from tests.store.cases import decision
 
@@ -53,6 +54,277 @@ def test_the_newest_of_a_model_or_an_entity(path: Path) -> None:
         assert [record.number for record in store.of("risk", key_text(decision()))] == [3, 1]
         assert [record.number for record in store.of("risk", limit=1)] == [3]
         assert store.of("another") == []
+
+
+# --- The same request again -----------------------------------------------------------------------
+
+
+def test_the_same_request_again_is_answered_by_its_record(path: Path) -> None:
+    with DecisionStore.open(path) as store:
+        first, other = store.append([decision(), decision(keys={"who": 2})], ["a", None])
+        (again,) = store.append([decision(score=0.9, decided_at=99)], ["a"])  # decided later, and otherwise
+        assert (again, len(store)) == (first, 2)
+        named = Idempotency("b", "digest of a request")
+        assert store.earlier(named) is None
+        (third,) = store.append([decision()], [named])
+        assert store.earlier(named) == third
+        assert [record.id for record in (first, other, third)] == ["d1", "d2", "d3"]
+
+
+def test_the_same_name_within_one_append(path: Path) -> None:
+    with DecisionStore.open(path) as store:
+        first, again = store.append([decision(), decision()], ["a", "a"])
+        assert (first, len(store)) == (again, 1)
+
+
+TAKEN = """
+    an idempotency key came again with another request
+      expected: the same request as before, or a key of its own
+      got:      another request under the same key
+      where:    decision d1
+      do:       give each new request a new key
+    """
+
+
+def test_the_same_name_for_another_request_is_a_conflict(path: Path) -> None:
+    with DecisionStore.open(path) as store:
+        store.append([decision()], ["a"])
+        with says(ConflictError, TAKEN):
+            store.append([decision(keys={"who": 5}), decision(keys={"who": 2})], [None, "a"])
+        with says(ConflictError, TAKEN):
+            store.earlier(Idempotency("a", "another"))
+        assert len(store) == 1, "all or none"
+
+
+def test_in_a_group_one_error_is_not_anothers(path: Path) -> None:
+    with DecisionStore.open(path) as store:
+        store.append([decision()], ["a"])
+        given = [decision(keys={"who": who}) for who in (1, 2, 3)] + [decision(request={"photo": b"..."})]
+        same, conflict, new, odd = store.append_each(given, ["a", "a", None, None])
+        assert isinstance(same, Record)
+        assert isinstance(new, Record)
+        assert (same.id, new.id, len(store)) == ("d1", "d2", 2)
+        assert isinstance(conflict, ConflictError)
+        assert isinstance(odd, StoreError)
+        assert store.verify() == 2
+
+
+# --- Pages ----------------------------------------------------------------------------------------
+
+
+def test_pages_neither_repeat_nor_lose(path: Path) -> None:
+    with DecisionStore.open(path) as store:
+        store.append([decision(score=i / 10) for i in range(7)])
+        pages = [store.page(limit=3)]
+        while pages[-1]:
+            store.append([decision()])  # whoever reads slowly sees what came meanwhile, once
+            pages.append(store.page(limit=3, after=pages[-1][-1].number))
+            if len(pages) > 4:
+                break
+        numbers = [record.number for page in pages for record in page]
+        assert numbers == list(range(1, len(numbers) + 1))
+        assert [record.number for record in store.page(newest=True, after=4)] == [3, 2, 1]
+        assert [record.number for record in store.scan(after=2, until_number=5)] == [3, 4, 5]
+
+
+def test_pages_by_what_records_say(path: Path) -> None:
+    with DecisionStore.open(path) as store:
+        store.append(
+            [
+                decision(),
+                decision(model="other", band="watch", decided_at=7),
+                decision(policy="loans", keys={"who": 2, "shop": "x"}, decided_at=8),
+                decision(keys={"who": "1"}, decided_at=9),
+            ]
+        )
+
+        def numbers(**asked: object) -> list[int]:
+            assert store.count(**asked) == len(store.page(**asked))  # type: ignore[arg-type]
+            return [record.number for record in store.page(**asked)]  # type: ignore[arg-type]
+
+        assert numbers(model="other") == [2]
+        assert numbers(policy="loans") == [3]
+        assert numbers(band="watch") == [2]
+        assert numbers(since=7, until=9) == [2, 3]
+        assert numbers(key={"who": 1}) == [1, 2]
+        assert numbers(key={"who": "1"}) == [4]
+        assert numbers(key="1") == [1, 2, 4]
+        assert numbers(key="x") == numbers(key={"shop": "x", "who": 2}) == [3]
+        assert numbers(key="x' OR 1=1 --") == []
+        assert numbers(model="risk", key={"who": 1}, band="act", since=6) == [1]
+
+
+def test_ids(path: Path) -> None:
+    with DecisionStore.open(path) as store:
+        (record,) = store.append([decision()])
+        assert store.get("d1") == store.get(1) == store.get("1") == record
+        assert [store.find(id) for id in ("d2", "d", "x1", "d-1", "d" + "9" * 40, "١", 0)] == [None] * 7
+
+
+def test_many_threads(path: Path) -> None:
+    def work(who: int) -> bool:
+        for i in range(20):
+            (record,) = store.append([decision(keys={"who": who}, score=i / 20)])
+            assert store.get(record.number) == record
+            assert len(store.page(key={"who": who})) == i + 1
+        store.fold()
+        return True
+
+    with DecisionStore.open(path) as store, ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(work, range(4)))
+        assert (len(store), store.verify()) == (80, 80)
+
+
+# --- Tampering ------------------------------------------------------------------------------------
+
+
+def test_one_changed_byte_is_found_and_located(path: Path) -> None:
+    with DecisionStore.open(path) as store:
+        store.append([decision(score=i / 100, request={"n": i}) for i in range(60)])
+    whole = path.read_bytes()
+    for number in (1, 17, 60):
+        text = decision(score=(number - 1) / 100, request={"n": number - 1}).canonical().encode()
+        (place,) = [place for place in range(len(whole)) if whole.startswith(text, place)]
+        for at in (place, place + len(text) // 2, place + len(text) - 1, place - 5):  # -5: in the link
+            damaged = bytearray(whole)
+            damaged[at] ^= 1
+            path.write_bytes(damaged)
+            with DecisionStore.open(path) as store, pytest.raises(StoreError, match=f"record {number}\\b"):
+                store.verify()
+
+
+def test_a_byte_anywhere_is_found_or_changes_nothing(path: Path) -> None:
+    given = [decision(score=i / 100, keys={"who": i}) for i in range(40)]
+    with DecisionStore.open(path) as store:
+        store.append(given)
+    whole = path.read_bytes()
+    for at in range(100, len(whole), 331):
+        damaged = bytearray(whole)
+        damaged[at] ^= 0x10
+        path.write_bytes(damaged)
+        try:
+            with DecisionStore.open(path) as store:
+                assert store.verify() == 40
+                assert [record.decision for record in store] == given
+                assert [len(store.page(key=dict(one.keys))) for one in given] == [1] * 40
+        except StoreError:
+            continue
+
+
+def test_an_end_that_was_cut_off_is_found_by_whoever_noted_the_head(path: Path) -> None:
+    tampered(path, "")
+    with DecisionStore.open(path) as store:
+        noted = store.head()
+        assert (noted.number, store.verify(noted)) == (3, 3)
+        store.append([decision()])
+        assert store.verify(noted) == 4
+    connection = sqlite3.connect(path)
+    connection.executescript("DELETE FROM decisions WHERE number > 2; DELETE FROM keys WHERE number > 2;")
+    connection.close()
+    with DecisionStore.open(path) as store:
+        assert store.verify() == 2
+        with says(
+            StoreError,
+            f"""
+            a decision record is missing
+              expected: record 3
+              got:      no record after 2
+              where:    {path}
+              do:       restore the file from a copy; nobody may remove decisions
+            """,
+        ):
+            store.verify(noted)
+        with pytest.raises(StoreError, match="record 2"):
+            store.verify(Head(2, bytes(32)))
+
+
+def test_a_column_that_lies_is_found(path: Path) -> None:
+    tampered(path, "UPDATE decisions SET band = 'healthy' WHERE number = 2")
+    with (
+        DecisionStore.open(path) as store,
+        says(
+            StoreError,
+            f"""
+            a decision record would not be found by what it says
+              expected: model, policy, band, times, offset and keys as in its text
+              got:      others in the table's columns
+              where:    {path}, record 2
+              do:       restore the file from a copy; nobody may change decisions
+            """,
+        ),
+    ):
+        store.verify()
+
+
+def test_a_key_that_leads_nowhere_is_found(path: Path) -> None:
+    tampered(path, "INSERT INTO keys VALUES ('7', 'who', 9)")
+    with (
+        DecisionStore.open(path) as store,
+        says(
+            StoreError,
+            f"""
+            the index of the decision records is damaged; the records themselves are whole
+              expected: an index that leads to the records
+              got:      an entry for record 9
+              where:    {path}
+              do:       restore the file from a copy
+            """,
+        ),
+    ):
+        store.verify()
+
+
+# --- Files of other versions ----------------------------------------------------------------------
+
+FIRST_VERSION = """
+CREATE TABLE decisions (
+    number INTEGER PRIMARY KEY, model TEXT NOT NULL, key TEXT NOT NULL, decided_at INTEGER NOT NULL,
+    band TEXT NOT NULL, record TEXT NOT NULL, chain BLOB NOT NULL
+);
+CREATE INDEX decisions_of_key ON decisions (model, key, number);
+CREATE TRIGGER decisions_stay BEFORE UPDATE ON decisions
+    BEGIN SELECT RAISE(ABORT, 'decision records are never changed'); END;
+CREATE TRIGGER decisions_remain BEFORE DELETE ON decisions
+    BEGIN SELECT RAISE(ABORT, 'decision records are never deleted'); END;
+PRAGMA application_id=1213678659;
+"""
+
+
+def test_records_of_the_first_version_are_brought_up_to_date(path: Path) -> None:
+    given, chain = [decision(), decision(score=0.5)], GENESIS
+    connection = sqlite3.connect(path)
+    connection.executescript(FIRST_VERSION)
+    for number, one in enumerate(given, 1):
+        chain = link(chain, one.canonical())
+        row = (number, one.model, key_text(one), one.decided_at, one.band, one.canonical(), chain)
+        connection.execute("INSERT INTO decisions VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+    connection.commit()
+    connection.close()
+    for _ in range(2):
+        with DecisionStore.open(path) as store:
+            assert (store.verify(), store.head()) == (2, Head(2, chain))
+            assert [record.decision for record in store.page(key={"who": 1})] == given
+    with DecisionStore.open(path) as store:
+        store.append([decision()])
+        assert store.verify() == 3
+
+
+def test_a_later_version_is_left_alone(path: Path) -> None:
+    DecisionStore.open(path).close()
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version=9")
+    connection.close()
+    with says(
+        StoreError,
+        f"""
+        the decision records have another format version
+          expected: 2
+          got:      9
+          where:    {path}
+          do:       open them with the Headwater that wrote them, or a newer one
+        """,
+    ):
+        DecisionStore.open(path)
 
 
 def test_sql_cannot_change_or_delete(path: Path) -> None:

@@ -2,45 +2,30 @@
 
 Its features are rebuilt from the events of its keys up to its offset, as of its time; then its model scores
 and its policy decides. With another model or policy than the recorded ones, the differences that these make
-are attributed to them. Called by ``apps`` and by live parity checks; the decision comes from ``store``.
+are attributed to them (``attribution``). One decision or thousands take one pass over the log
+(``rederive``). Called by ``backtest``, ``monitoring`` and ``apps``; decisions come from ``store``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 
-import numpy as np
-import polars as pl
-
-from headwater.core.batch import Batch
 from headwater.core.errors import Problem, ReplayError
-from headwater.definitions.view import FeatureView
-from headwater.engine.state import ViewState
+from headwater.definitions.view import FeatureView, view_hash
 from headwater.log.protocol import EventLog
+from headwater.serving.attribution import Cause, Difference, Stage, differences, stages
 from headwater.serving.decide import Decider
 from headwater.serving.live import Scored
+from headwater.serving.rederive import Asked, Found, Step, features, vectors
+from headwater.serving.scoring import Float64, Scoring
 from headwater.store.decision import Decision
 
-Cause = Literal["data", "definition", "model", "policy"]
+__all__ = ["Cause", "Deciders", "Difference", "Replayed", "Stage", "replay", "replay_many"]
 
+Deciders = Callable[[Decision], Decider | None]  # a decision's own model and policy, where they are at hand
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """Something that did not come out as it was recorded, and why: the first of the four that differs.
-
-    Attributes:
-        what: the score, the band, the reasons, or a feature by its name.
-        then, now: as text.
-        cause: ``definition``, ``model`` or ``policy`` if the replay was given another one; else ``data``:
-            the log no longer gives what it gave.
-    """
-
-    what: str
-    then: str
-    now: str
-    cause: Cause
+_OFTEN = 64  # decisions made again between two calls of `step`
 
 
 @dataclass(frozen=True)
@@ -51,18 +36,32 @@ class Replayed:
         then: as recorded.
         now: as the log gives it today.
         differences: empty if every bit is the same.
+        stages: the way from then to now, each step with its cause; steps that changed nothing are left out.
         events: how many events of its keys it rested on.
     """
 
     then: Decision
     now: Decision
     differences: tuple[Difference, ...]
+    stages: tuple[Stage, ...]
     events: int
 
     @property
     def same(self) -> bool:
         """Whether features, score, band and reasons are the same to the bit."""
         return not self.differences
+
+    def words(self, hidden: Collection[str] = ()) -> tuple[str, ...]:
+        """What differs and why, a sentence for each cause.
+
+        Args:
+            hidden: inputs whose values are not to be told.
+        """
+        if not self.stages:
+            then = self.then
+            count = f"{len(then.features)} features"
+            return (f"Every bit is the same: {count}, score {then.score!r}, band {then.band!r}, reasons.",)
+        return tuple(stage.words(hidden) for stage in self.stages)
 
     def raise_if_different(self) -> None:
         """The alarm.
@@ -90,83 +89,124 @@ _DO = {
 }
 
 
-def replay(decision: Decision, log: EventLog, decider: Decider) -> Replayed:
+def replay(decision: Decision, log: EventLog, decider: Decider, *, own: Decider | None = None) -> Replayed:
     """Make a decision again.
 
     Args:
         decision: as recorded.
         log: that it rested on, or a copy.
         decider: its model and policy, or others to compare with.
+        own: with others to compare with, its own model and policy too: what each of data, model and policy
+            does is then seen apart. One whose hashes are not those of the record is left aside.
 
     Raises:
         DataError: the decision lacks a key or request column of the model.
     """
-    values: dict[str, Any] = dict(decision.request)
-    events = 0
-    for view in decider.scoring.model.features:
-        found, seen = _features(view, decision, log)
-        values.update(found)
-        events += seen
-    x = decider.scoring.vector(values)
-    scored = Scored(
-        decision.model,
-        decision.keys,
-        decision.time,
-        decision.offset,
-        decision.request,
-        x,
-        decider.scoring.score(x),
-    )
-    now = decider.decide(scored, decision.decided_at)
-    return Replayed(decision, now, tuple(_differences(decision, now)), events)
+    (found,) = replay_many([decision], log, decider, own=None if own is None else lambda _: own)
+    return found
 
 
-def _features(view: FeatureView, decision: Decision, log: EventLog) -> tuple[Mapping[str, Any], int]:
-    """The view's outputs as of the decision, and how many events they rest on."""
-    state = ViewState(view, shards=1, keep_all=True)
-    key = pl.Series([decision.keys[view.key]]).cast(view.stream.schema[view.key])
-    seen = 0
-    for batch in log.scan([view.stream.name], stop=decision.offset + 1, by_stream=True):
-        mine = _of_key(batch, view.key, key)
-        if len(mine):
-            state.apply(mine, emit=False)
-            seen += len(mine)
-    read = state.read(key, np.array([decision.time], dtype=np.int64))
-    return read.row(0, named=True), seen
+def replay_many(
+    decisions: Sequence[Decision],
+    log: EventLog,
+    decider: Decider,
+    *,
+    own: Deciders | None = None,
+    step: Step | None = None,
+) -> Iterator[Replayed]:
+    """Make many decisions of one model again, with one pass over the log; the same as one by one.
+
+    Args:
+        decisions: as recorded, in any order.
+        log: that they rested on, or a copy.
+        decider: their model and policy, or others to compare with.
+        own: as in :func:`replay`, for each decision.
+        step: called now and then; may raise to stop.
+
+    Yields:
+        One for each decision, in their order.
+
+    Raises:
+        DataError: a decision lacks a key or request column of the model.
+    """
+    asked = [Asked(one.keys, one.time, one.offset, one.request) for one in decisions]
+    past = _Past(asked, log, step)
+    X = past.vectors(decider.scoring, range(len(asked)))
+    owns = [_own(decision, own, decider) for decision in decisions]
+    places: dict[tuple[str, str], list[int]] = {}
+    scorings: dict[tuple[str, str], Scoring] = {}
+    for place, one in enumerate(owns):
+        if one is not None:
+            places.setdefault(_version(one.scoring), []).append(place)
+            scorings[_version(one.scoring)] = one.scoring
+    of_own = {
+        place: x
+        for version, mine in places.items()
+        for place, x in zip(mine, past.vectors(scorings[version], mine), strict=True)
+    }
+    events = past.events(decider.scoring)
+    for place, decision in enumerate(decisions):
+        if step is not None and place % _OFTEN == 0:
+            step()
+        now = _decided(decision, decider, X[place])
+        between = _between(decision, owns[place], decider, of_own.get(place), X[place])
+        way = tuple(stages(decision, *between, now))
+        yield Replayed(decision, now, tuple(differences(decision, now, way)), way, events[place])
 
 
-def _of_key(batch: Batch, column: str, key: pl.Series) -> Batch:
-    """The events of one key."""
-    rows = np.flatnonzero((batch.frame.get_column(column) == key[0]).fill_null(value=False).to_numpy())
-    return Batch(batch.stream, batch.offset[rows], batch.arrival[rows], batch.time[rows], batch.frame[rows])
+class _Past:
+    """The features of some rows under one model's views after another, each set of views read once."""
+
+    def __init__(self, asked: Sequence[Asked], log: EventLog, step: Step | None) -> None:
+        self._asked = asked
+        self._log = log
+        self._step = step
+        self._found: dict[tuple[str, ...], Found] = {}
+
+    def vectors(self, scoring: Scoring, places: Sequence[int]) -> Float64:
+        asked = [self._asked[place] for place in places]
+        return vectors(scoring, self._read(scoring.model.features).frame[list(places)], asked)
+
+    def events(self, scoring: Scoring) -> list[int]:
+        counted: list[int] = self._read(scoring.model.features).events.tolist()
+        return counted
+
+    def _read(self, views: Sequence[FeatureView]) -> Found:
+        hashes = tuple(view_hash(view) for view in views)
+        if hashes not in self._found:
+            self._found[hashes] = features(views, self._asked, self._log, whole=True, step=self._step)
+        return self._found[hashes]
 
 
-def _differences(then: Decision, now: Decision) -> Iterator[Difference]:
-    """What differs: features by their bits, then what follows from them."""
-    features: Cause = "definition" if then.definition_hash != now.definition_hash else "data"
-    changed = False
-    for name in dict.fromkeys((*then.features, *now.features)):
-        before, after = _bits(then.features, name), _bits(now.features, name)
-        if before != after:
-            changed = True
-            yield Difference(f"the feature {name!r}", before, after, features)
-    model: Cause = features if changed else "model" if then.model_digest != now.model_digest else features
-    if then.score.hex() != now.score.hex():
-        changed = True
-        yield Difference("the score", repr(then.score), repr(now.score), model)
-    policy: Cause = model if changed else "policy" if then.policy_hash != now.policy_hash else model
-    if then.band != now.band:
-        yield Difference("the band", then.band, now.band, policy)
-    if then.reasons != now.reasons:
-        yield Difference("the reasons", _texts(then), _texts(now), policy)
+def _own(decision: Decision, own: Deciders | None, decider: Decider) -> Decider | None:
+    """The decision's own model and policy, if they are at hand and are not those that it is replayed with."""
+    found = None if own is None else own(decision)
+    if found is None or found is decider:
+        return None
+    right = (found.scoring.digest, found.policy_hash) == (decision.model_digest, decision.policy_hash)
+    return found if right else None
 
 
-def _bits(features: Mapping[str, float | None], name: str) -> str:
-    if name not in features:
-        return "no such feature"
-    value = features[name]
-    return "null" if value is None else f"{value!r}"
+def _between(
+    decision: Decision, own: Decider | None, other: Decider, of_own: Float64 | None, of_other: Float64
+) -> tuple[Decision | None, Decision | None]:
+    """The decision by its own model and policy, and by the other model with its own policy."""
+    if own is None or of_own is None:
+        return None, None
+    first = _decided(decision, own, of_own)
+    if _version(own.scoring) == _version(other.scoring):
+        return first, first
+    if own.policy_hash == other.policy_hash:
+        return first, None
+    return first, _decided(decision, Decider(own.policy, other.scoring), of_other)
 
 
-def _texts(decision: Decision) -> str:
-    return "; ".join(str(asdict(reason)) for reason in decision.reasons) or "none"
+def _version(scoring: Scoring) -> tuple[str, str]:
+    return scoring.definition_hash, scoring.digest
+
+
+def _decided(decision: Decision, decider: Decider, x: Float64) -> Decision:
+    """The decision that a vector leads to."""
+    score = decider.scoring.score(x)
+    facts = decision.keys, decision.time, decision.offset, decision.request
+    return decider.decide(Scored(decision.model, *facts, x, score), decision.decided_at)

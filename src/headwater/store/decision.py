@@ -5,10 +5,11 @@ Made by ``serving.decide``, kept by ``store.decisions``, made again by ``serving
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from headwater.core.errors import StoreError
@@ -68,13 +69,27 @@ class Decision:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
-        return asdict(self)
+        form = {name: getattr(self, name) for name in _PLAIN}
+        form |= {name: dict(getattr(self, name)) for name in _MAPPINGS}
+        form["reasons"] = [{name: getattr(reason, name) for name in _OF_REASON} for reason in self.reasons]
+        return form
 
     @classmethod
     def from_json(cls, form: Mapping[str, Any]) -> Decision:
         """The inverse of :meth:`to_json`."""
         reasons = tuple(Reason(**reason) for reason in form["reasons"])
         return cls(**{**form, "reasons": reasons})
+
+    def asked(self) -> str:
+        """A digest of what was asked: policy, keys and request columns; not when, nor what came of it.
+
+        Example:
+            >>> decided = Decision("m", "d", "h", "p", "q", {"who": 1}, 5, 0, 5, {"n": 0.1}, 0.5, "act")
+            >>> decided.asked()[:8]
+            '4a8a72b5'
+        """
+        text = canonical_json({"policy": self.policy, "keys": dict(self.keys), "request": dict(self.request)})
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def canonical(self) -> str:
         """One line of JSON with sorted keys: the text that is chained.
@@ -90,9 +105,7 @@ class Decision:
             '{"band":"act","decided_at":5,"definition_hash":"h"'
         """
         try:
-            return json.dumps(
-                self.to_json(), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-            )
+            return canonical_json(self.to_json())
         except (TypeError, ValueError) as error:
             raise StoreError.of(
                 "a decision cannot be written as JSON",
@@ -101,6 +114,16 @@ class Decision:
                 where=self.model,
                 do="take such columns out of the model's request",
             ) from None
+
+
+def canonical_json(value: Any) -> str:
+    """A value as one line of JSON that is the same for equal values; raises as ``json.dumps`` does."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+_MAPPINGS = ("keys", "features", "request")
+_PLAIN = tuple(f.name for f in fields(Decision) if f.name not in (*_MAPPINGS, "reasons"))
+_OF_REASON = tuple(f.name for f in fields(Reason))
 
 
 def numbers(names: tuple[str, ...], row: Any) -> dict[str, float | None]:

@@ -5,40 +5,30 @@
     chain(n) = sha256(chain(n-1) + text(n))      text: ``Decision.canonical``      chain(0) = 32 zero bytes
 
 The chain covers everything, so that no record can be changed, dropped from the middle or slipped in without
-every later link being wrong; whoever notes the last link elsewhere can prove that the end was not cut off
-either. SQLite in WAL mode with full sync: what was appended is on disk. Triggers refuse changes that come
-through SQL. Called by ``serving`` and ``apps``; a decision is made again by ``serving.replay``.
+every later link being wrong; whoever notes the last link elsewhere (:meth:`DecisionStore.head`) can prove
+that the end was not cut off either. What was appended is on disk. Triggers refuse changes that come through
+SQL. Called by ``serving`` and ``apps``; a decision is made again by ``serving.replay``. The tables and the
+proof are in ``ledger``.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from headwater.core.errors import StoreError
+from headwater.core.errors import ConflictError, HeadwaterError, StoreError
+from headwater.store.database import Database
 from headwater.store.decision import Decision
+from headwater.store.ledger import GENESIS, KIND, Head, fill, key_value, link, verify
 
-APPLICATION = 0x48574443  # "HWDC"
-GENESIS = bytes(32)
+__all__ = ["GENESIS", "DecisionStore", "Head", "Idempotency", "Record", "key_text", "link", "number_of"]
 
-_TABLES = """
-CREATE TABLE decisions (
-    number INTEGER PRIMARY KEY, model TEXT NOT NULL, key TEXT NOT NULL, decided_at INTEGER NOT NULL,
-    band TEXT NOT NULL, record TEXT NOT NULL, chain BLOB NOT NULL
-);
-CREATE INDEX decisions_of_key ON decisions (model, key, number);
-CREATE TRIGGER decisions_stay BEFORE UPDATE ON decisions
-    BEGIN SELECT RAISE(ABORT, 'decision records are never changed'); END;
-CREATE TRIGGER decisions_remain BEFORE DELETE ON decisions
-    BEGIN SELECT RAISE(ABORT, 'decision records are never deleted'); END;
-"""
+PAGE = 500  # records at a time, where all are read
 _SELECT = "SELECT number, record, chain FROM decisions"
 
 
@@ -50,46 +40,61 @@ class Record:
     decision: Decision
     chain: bytes
 
+    @property
+    def id(self) -> str:
+        """What it is called outside, such as ``d17``."""
+        return f"d{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Idempotency:
+    """A sender's name for one request, so that sending it again decides nothing anew.
+
+    Attributes:
+        key: the name.
+        digest: of the request as it was sent; the same key with another digest is a conflict.
+    """
+
+    key: str
+    digest: str
+
 
 class DecisionStore:
-    """The decision records of a project. Open it with :meth:`open`; one writer at a time.
+    """The decision records of a project. Open it with :meth:`open`; safe to share between threads.
 
     Example:
         >>> import tempfile
         >>> folder = tempfile.TemporaryDirectory()
         >>> decision = Decision("m", "d", "h", "p", "q", {"who": 1}, 5, 0, 5, {"n": 0.1}, 0.5, "act")
         >>> with DecisionStore.open(folder.name + "/decisions.db") as store:
-        ...     record = store.append([decision])[0]
-        ...     store.get(1).decision == decision, store.verify()
-        (True, 1)
+        ...     record = store.append([decision], ["order 7"])[0]
+        ...     again = store.append([decision], ["order 7"])[0]
+        ...     record.id, again.id, store.get("d1").decision == decision, store.verify()
+        ('d1', 'd1', True, 1)
         >>> folder.cleanup()
     """
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, database: Database) -> None:
         """Use :meth:`open`."""
-        self.path = path
-        self._connection = connection
+        self._database = database
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
-        """Open the records, made if there are none.
+        """Open the records, made if there are none. Records of an older version are brought up to date.
 
         Raises:
             StoreError: the file is no store of decisions, or cannot be opened.
         """
-        path = Path(path)
-        with _letters(path):
-            connection = sqlite3.connect(path, isolation_level=None)
-            try:
-                _prepare(connection, path)
-            except BaseException:
-                connection.close()
-                raise
-        return cls(path, connection)
+        return cls(Database(Path(path), KIND))
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._database.path
 
     def close(self) -> None:
         """Let go of the file."""
-        self._connection.close()
+        self._database.close()
 
     def __enter__(self) -> Self:
         return self
@@ -99,103 +104,259 @@ class DecisionStore:
     ) -> None:
         self.close()
 
-    def append(self, decisions: Sequence[Decision]) -> list[Record]:
+    # --- Writing ---------------------------------------------------------------------------------
+
+    def append(
+        self, decisions: Sequence[Decision], idempotency: Sequence[Idempotency | str | None] = ()
+    ) -> list[Record]:
         """Append decisions, all or none; on disk when this returns.
 
+        Args:
+            decisions: what was decided.
+            idempotency: nothing, or one for each decision. Where the same key came before, with the same
+                request, the earlier record is the answer and nothing is appended. A text is a key alone; its
+                request is then known by :meth:`Decision.asked`.
+
         Raises:
+            ConflictError: a key came before with another request. Nothing was appended.
             StoreError: the disk, or a decision that JSON cannot hold. Nothing was appended.
         """
         texts = [decision.canonical() for decision in decisions]
-        with _letters(self.path):
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                number, chain = self._last()
-                records = []
-                for decision, text in zip(decisions, texts, strict=True):
-                    number, chain = number + 1, link(chain, text)
-                    records.append(Record(number, decision, chain))
-                self._connection.executemany(
-                    "INSERT INTO decisions VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    [
-                        (r.number, d.model, key_text(d), d.decided_at, d.band, text, r.chain)
-                        for r, d, text in zip(records, decisions, texts, strict=True)
-                    ],
-                )
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
-        return records
+        with self._database.writing() as connection:
+            found = self._append(connection, decisions, texts, idempotency)
+            records = []
+            for each in found:
+                if isinstance(each, HeadwaterError):
+                    raise each
+                records.append(each)
+            return records
 
-    def get(self, number: int) -> Record:
-        """A record by its number.
+    def append_each(
+        self, decisions: Sequence[Decision], idempotency: Sequence[Idempotency | str | None] = ()
+    ) -> list[Record | HeadwaterError]:
+        """Append decisions of several senders with one wait for the disk: one's error is not another's.
+
+        Returns:
+            For each decision its record, or the ``ConflictError`` or ``StoreError`` that keeps it out.
+
+        Raises:
+            StoreError: the disk. Nothing was appended.
+        """
+        texts = [_text(decision) for decision in decisions]
+        with self._database.writing() as connection:
+            return self._append(connection, decisions, texts, idempotency)
+
+    def earlier(self, idempotency: Idempotency) -> Record | None:
+        """What was decided when this request came before; None if it did not.
+
+        Raises:
+            ConflictError: the key came before with another request.
+        """
+        with self._database.reading() as connection:
+            known = _known(connection, idempotency.key)
+            if known is None:
+                return None
+            digest, number = known
+            if digest != idempotency.digest:
+                raise _conflict(number)
+            return _record(_row(connection, number))
+
+    def fold(self) -> None:
+        """Tidy up behind the writer, from a thread in the background: see :meth:`Database.fold`."""
+        self._database.fold()
+
+    # --- Reading ---------------------------------------------------------------------------------
+
+    def get(self, id: int | str) -> Record:
+        """A record by its number or id.
 
         Raises:
             StoreError: there is no such record.
         """
-        with _letters(self.path):
-            row = self._connection.execute(_SELECT + " WHERE number = ?", (number,)).fetchone()
-        if row is None:
+        found = self.find(id)
+        if found is None:
             count = len(self)
             raise StoreError.of(
-                f"there is no decision {number}",
+                f"there is no decision {id}",
                 expected=f"a number from 1 to {count}" if count else "a number; nothing was decided yet",
-                got=str(number),
+                got=str(id),
                 where=str(self.path),
                 do="look at the newest ones first",
             )
-        return _record(row)
+        return found
+
+    def find(self, id: int | str) -> Record | None:
+        """A record by its number or id, or None."""
+        number = number_of(id)
+        if number is None:
+            return None
+        with self._database.reading() as connection:
+            row = _row(connection, number)
+        return None if row is None else _record(row)
+
+    def page(
+        self,
+        *,
+        model: str | None = None,
+        policy: str | None = None,
+        key: Mapping[str, Any] | str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        band: str | None = None,
+        after: int = 0,
+        limit: int = 100,
+        newest: bool = False,
+    ) -> list[Record]:
+        """Records that match all that is given, in their order.
+
+        Args:
+            model: of this model.
+            policy: of this policy.
+            key: about this entity: key column to key, one or several; or the key as text, of any column.
+            since: decided at or after this instant, microseconds.
+            until: decided before this instant.
+            band: with this outcome.
+            after: the number of the last record of the page before; 0 for the first page. Records are never
+                changed, so that pages neither repeat nor lose one, whatever is appended meanwhile.
+            limit: how many at most.
+            newest: the newest first; ``after`` then leads to older ones.
+        """
+        where, given = _where(model, policy, key, since, until, band)
+        if after:
+            where.append("number < ?" if newest else "number > ?")
+            given.append(after)
+        condition = " WHERE " + " AND ".join(where) if where else ""
+        order = " ORDER BY number DESC LIMIT ?" if newest else " ORDER BY number LIMIT ?"
+        with self._database.reading() as connection:
+            rows = connection.execute(_SELECT + condition + order, (*given, limit)).fetchall()
+        return [_record(row) for row in rows]
+
+    def scan(self, *, until_number: int | None = None, after: int = 0, **filters: Any) -> Iterator[Record]:
+        """All records that :meth:`page` would give, page by page, up to a number if one is given."""
+        while True:
+            page = self.page(after=after, limit=PAGE, **filters)
+            for record in page:
+                if until_number is not None and record.number > until_number:
+                    return
+                yield record
+            if len(page) < PAGE:
+                return
+            after = page[-1].number
+
+    def count(
+        self,
+        *,
+        model: str | None = None,
+        policy: str | None = None,
+        key: Mapping[str, Any] | str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        band: str | None = None,
+    ) -> int:
+        """How many records :meth:`scan` would give."""
+        where, given = _where(model, policy, key, since, until, band)
+        condition = " WHERE " + " AND ".join(where) if where else ""
+        with self._database.reading() as connection:
+            counted = connection.execute(f"SELECT count(*) FROM decisions{condition}", given)  # noqa: S608
+            return int(counted.fetchone()[0])
+
+    def between(
+        self, model: str, key: Mapping[str, Any], *, before: int, since: int, until: int | None, last: int
+    ) -> list[Record]:
+        """Decisions that an event of an entity would have been part of, had it been known in time.
+
+        Args:
+            model: whose decisions.
+            key: the entity, or the part of it that the event names.
+            before: taken on less of the log than this offset.
+            since: as of this time or later, microseconds.
+            until: as of a time before this; None for any.
+            last: the last record's number that counts.
+        """
+        where, given = _where(model, None, key, None, None, None)
+        where += ["log_offset < ?", "time >= ?", "number <= ?"]
+        given += [before, since, last]
+        if until is not None:
+            where.append("time < ?")
+            given.append(until)
+        asked = f"{_SELECT} WHERE {' AND '.join(where)} ORDER BY number"
+        with self._database.reading() as connection:
+            return [_record(row) for row in connection.execute(asked, given)]
 
     def of(self, model: str, keys: str | None = None, limit: int = 100) -> list[Record]:
         """The newest decisions of a model, or of one entity (see :func:`key_text`), the newest first."""
-        entity = "" if keys is None else " AND key = ?"
-        asked = f"{_SELECT} WHERE model = ?{entity} ORDER BY number DESC LIMIT ?"
-        given = (model, limit) if keys is None else (model, keys, limit)
-        with _letters(self.path):
-            rows = self._connection.execute(asked, given).fetchall()
-        return [_record(row) for row in rows]
+        return self.page(model=model, key=json.loads(keys) if keys else None, limit=limit, newest=True)
 
     def __iter__(self) -> Iterator[Record]:
         """All records in their order."""
-        with _letters(self.path):
-            for row in self._connection.execute(_SELECT + " ORDER BY number"):
-                yield _record(row)
+        return self.scan()
 
     def __len__(self) -> int:
-        with _letters(self.path):
-            return int(self._connection.execute("SELECT count(*) FROM decisions").fetchone()[0])
+        return self.head().number
 
-    def verify(self) -> int:
+    def head(self) -> Head:
+        """The last record's number and link: whoever notes it elsewhere can prove that no end was cut off."""
+        with self._database.reading() as connection:
+            return _head(connection)
+
+    def verify(self, known: Head | None = None) -> int:
         """Follow the chain from the first record to the last; how many there are.
 
+        Args:
+            known: the head as somebody noted it: its record must still be there, with that link.
+
         Raises:
-            StoreError: a record is missing, or is not the one that was written.
+            StoreError: a record is missing, is not the one that was written, cannot be read or is not found
+                where it should be. Says which.
         """
-        chain, expected = GENESIS, 1
-        with _letters(self.path):
-            for number, text, found in self._connection.execute(_SELECT + " ORDER BY number"):
-                chain = link(chain, text)
-                if number != expected or chain != found:
-                    raise _broken(self.path, number, expected, chain, found)
-                expected += 1
-        return expected - 1
+        with self._database.reading() as connection:
+            return verify(connection, self.path, known)
 
-    def _last(self) -> tuple[int, bytes]:
-        row = self._connection.execute(
-            "SELECT number, chain FROM decisions ORDER BY number DESC LIMIT 1"
-        ).fetchone()
-        return (0, GENESIS) if row is None else (int(row[0]), row[1])
+    # --- Inside ----------------------------------------------------------------------------------
+
+    def _append(
+        self,
+        connection: sqlite3.Connection,
+        decisions: Sequence[Decision],
+        texts: Sequence[str | StoreError],
+        idempotency: Sequence[Idempotency | str | None],
+    ) -> list[Record | HeadwaterError]:
+        head = _head(connection)
+        answers: list[Record | HeadwaterError] = []
+        names = idempotency or [None] * len(decisions)
+        for decision, text, given in zip(decisions, texts, names, strict=True):
+            if isinstance(text, StoreError):
+                answers.append(text)
+                continue
+            name = Idempotency(given, decision.asked()) if isinstance(given, str) else given
+            known = None if name is None else _known(connection, name.key)
+            if name is not None and known is not None:
+                same = known[0] == name.digest
+                answers.append(_record(_row(connection, known[1])) if same else _conflict(known[1]))
+                continue
+            head = Head(head.number + 1, link(head.chain, text))
+            fill(connection, head, decision, text)
+            if name is not None:
+                connection.execute(
+                    "INSERT INTO requests VALUES (?, ?, ?)", (name.key, name.digest, head.number)
+                )
+            answers.append(Record(head.number, decision, head.chain))
+        return answers
 
 
-def link(chain: bytes, text: str) -> bytes:
-    """The next link of the chain.
+def number_of(id: int | str) -> int | None:
+    """The number behind an id, or None if it cannot be one.
 
     Example:
-        >>> link(GENESIS, "{}").hex()[:8]
-        'fb1634c4'
+        >>> number_of("d17"), number_of("17"), number_of(17), number_of("x")
+        (17, 17, 17, None)
     """
-    return hashlib.sha256(chain + text.encode()).digest()
+    if isinstance(id, str):
+        digits = id.removeprefix("d")
+        if not (digits.isascii() and digits.isdecimal() and len(digits) < len(str(2**63))):
+            return None
+        id = int(digits)
+    return id
 
 
 def key_text(decision: Decision) -> str:
@@ -208,56 +369,59 @@ def key_text(decision: Decision) -> str:
     return json.dumps(dict(decision.keys), sort_keys=True, ensure_ascii=False)
 
 
-def _record(row: tuple[int, str, bytes]) -> Record:
+def _where(
+    model: str | None,
+    policy: str | None,
+    key: Mapping[str, Any] | str | None,
+    since: int | None,
+    until: int | None,
+    band: str | None,
+) -> tuple[list[str], list[Any]]:
+    facts = [("model = ?", model), ("policy = ?", policy), ("band = ?", band)]
+    facts += [("decided_at >= ?", since), ("decided_at < ?", until)]  # type: ignore[list-item]
+    where = [fact for fact, value in facts if value is not None]
+    given: list[Any] = [value for _, value in facts if value is not None]
+    if isinstance(key, str):
+        where.append("number IN (SELECT number FROM keys WHERE value IN (?, ?))")
+        given += [key, key_value(key)]  # a number's text as it stands, or a text in quotes
+    elif key is not None:
+        for name, value in key.items():
+            where.append("number IN (SELECT number FROM keys WHERE value = ? AND name = ?)")
+            given += [key_value(value), name]
+    return where, given
+
+
+def _head(connection: sqlite3.Connection) -> Head:
+    row = connection.execute("SELECT number, chain FROM decisions ORDER BY number DESC LIMIT 1").fetchone()
+    return Head(0, GENESIS) if row is None else Head(int(row[0]), row[1])
+
+
+def _row(connection: sqlite3.Connection, number: int) -> Any:
+    return connection.execute(_SELECT + " WHERE number = ?", (number,)).fetchone()
+
+
+def _record(row: Any) -> Record:
     number, text, chain = row
     return Record(number, Decision.from_json(json.loads(text)), chain)
 
 
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    application = connection.execute("PRAGMA application_id").fetchone()[0]
-    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    if tables and application != APPLICATION:
-        raise StoreError.of(
-            "the file holds no decision records",
-            expected="a file that Headwater made",
-            got="another SQLite database",
-            where=str(path),
-            do="name another file",
-        )
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")
-    connection.execute("PRAGMA fullfsync=ON")
-    if not tables:
-        connection.executescript(f"BEGIN; PRAGMA application_id={APPLICATION}; {_TABLES} COMMIT;")
+def _known(connection: sqlite3.Connection, key: str) -> tuple[str, int] | None:
+    found = connection.execute("SELECT digest, number FROM requests WHERE key = ?", (key,)).fetchone()
+    return None if found is None else (str(found[0]), int(found[1]))
 
 
-def _broken(path: Path, number: int, expected: int, chain: bytes, found: bytes) -> StoreError:
-    if number != expected:
-        return StoreError.of(
-            "a decision record is missing",
-            expected=f"record {expected}",
-            got=f"record {number}",
-            where=str(path),
-            do="restore the file from a copy; nobody may remove decisions",
-        )
-    return StoreError.of(
-        "a decision record is not the one that was written",
-        expected=f"link {chain.hex()}",
-        got=f"link {found.hex()}",
-        where=f"{path}, record {number}",
-        do="restore the file from a copy; nobody may change decisions",
-    )
-
-
-@contextmanager
-def _letters(path: Path) -> Iterator[None]:
-    """SQLite's errors as ours."""
+def _text(decision: Decision) -> str | StoreError:
     try:
-        yield
-    except sqlite3.Error as error:
-        raise StoreError.of(
-            "the decision records cannot be used",
-            got=str(error),
-            where=str(path),
-            do="look at the file, its folder and the disk, then try again",
-        ) from error
+        return decision.canonical()
+    except StoreError as error:
+        return error
+
+
+def _conflict(number: int) -> ConflictError:
+    return ConflictError.of(
+        "an idempotency key came again with another request",
+        expected="the same request as before, or a key of its own",
+        got="another request under the same key",
+        where=f"decision d{number}",
+        do="give each new request a new key",
+    )

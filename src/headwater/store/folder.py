@@ -6,6 +6,7 @@
     snapshots/     the engine's state at some offsets (``store.snapshots``)
     decisions.db   what was decided (``store.decisions``)
     access.db      who may ask, and what was administered (``store.credentials``, ``store.audit``)
+    late.db        what late events moved (``store.late``)
     mlflow.db      the models (``models.registry``), with their files under mlruns/
 
 Called by ``apps``, which say where the folder is.
@@ -52,3 +53,8 @@ class DataFolder:
     def access(self) -> Path:
         """The file of the API keys and of the audit trail."""
         return self.path / "access.db"
+
+    @property
+    def late(self) -> Path:
+        """The file of the late ledger."""
+        return self.path / "late.db"

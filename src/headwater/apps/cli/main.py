@@ -30,6 +30,9 @@ COMMANDS = {
     "explain": (f"{_HERE}.explain", "Say why an entity has its score."),
     "keys": (f"{_HERE}.keys", "Make, list, rotate and revoke API keys."),
     "audit": (f"{_HERE}.audit", "Prove the records of what was decided and administered."),
+    "replay": (f"{_HERE}.replay", "Make past decisions again from the log."),
+    "backtest": (f"{_HERE}.backtest", "See which past decisions would come out otherwise."),
+    "late": (f"{_HERE}.late", "Show late events and what they would have changed."),
 }
 
 cli = click.version_option(package_name="headwater", message="headwater %(version)s")(

@@ -1,0 +1,370 @@
+"""Fills the late ledger: finds late events along the log, and derives what each of them would have changed.
+
+::
+
+    log         ──a────────b────────────────c──►  by offset    c happened before b: late
+    decisions         d1        d2                              d1: as of a time before c's, not concerned
+                                                                d2: would have been different?
+    d2 as of its time, at the offset before c's  ─┐
+    d2 as of its time, at c's offset             ─┴─ the same bits?   score and band, then and now
+
+The ledger is a function of the log, the decisions and the models, whoever fills it and in how many steps:
+on line :meth:`LateWatch.settle` goes on from where the ledger stands, off line from the beginning. Refreshes
+that live made are taken as a shortcut (:meth:`LateWatch.observe`) and change no row. Called by ``apps``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from headwater.core.batch import Batch
+from headwater.definitions.view import FeatureView
+from headwater.log.protocol import EventLog
+from headwater.serving.decide import Decider
+from headwater.serving.frontier import Frontiers, newest_of, refreshing
+from headwater.serving.live import Refresh
+from headwater.serving.rederive import Asked, features, reach, rederive
+from headwater.serving.replay import Deciders
+from headwater.serving.scoring import Float64, Scoring
+from headwater.store.decision import Decision
+from headwater.store.decisions import DecisionStore, Record
+from headwater.store.late import LateEvent, LateLedger, Reached, Touched
+
+STRETCH = 1 << 18  # offsets that are looked through at a time
+HINTS = 100_000  # refreshes that are remembered at most
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a round of :meth:`LateWatch.settle` did: events looked through, late ones, decisions touched."""
+
+    events: int
+    late: int
+    decisions: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A late event of one model, before it is known what it moved."""
+
+    event: LateEvent
+    newest: int
+    request: Mapping[str, Any]
+    scoring: Scoring
+
+
+class LateWatch:
+    """Keeps a late ledger up to date. :meth:`settle` is for one thread at a time, :meth:`observe` for any.
+
+    Args:
+        log: the events.
+        decisions: what was decided.
+        ledger: to fill.
+        scorings: the models, in the versions that serve now.
+        views: of the whole project: an event of any of them is news of its key.
+        deciders: each decision's own model and policy, where they are at hand.
+    """
+
+    def __init__(
+        self,
+        log: EventLog,
+        decisions: DecisionStore,
+        ledger: LateLedger,
+        scorings: Sequence[Scoring],
+        views: Sequence[FeatureView],
+        deciders: Deciders,
+    ) -> None:
+        self._log = log
+        self._decisions = decisions
+        self._ledger = ledger
+        self._scorings = {scoring.model.name: scoring for scoring in scorings}
+        own = [view for scoring in scorings for view in scoring.model.features]
+        self._views = [*views, *own]
+        self._streams = sorted({view.stream.name for view in self._views})
+        self._deciders = deciders
+        self._frontiers = Frontiers(self._views)
+        self._at = 0
+        self._hints: dict[tuple[int, str], Refresh] = {}
+        self._came: set[tuple[str, str, int]] = set()  # in the stretch before
+        self._lock = Lock()
+
+    def observe(self, refresh: Refresh) -> None:
+        """Take note of a refresh that live made: what a late event moved need not be derived again.
+
+        Refreshes that stand for a batch of events may be given too; they are used where they say enough.
+        """
+        if refresh.late > 0:
+            with self._lock:
+                if len(self._hints) < HINTS:
+                    self._hints[refresh.scored.offset, refresh.scored.model] = refresh
+
+    def behind(self) -> int:
+        """How many events of the log were not looked through yet."""
+        return self._log.end() - self._ledger.reached().offset
+
+    def settle(self, *, stop: int | None = None, stretch: int = STRETCH) -> Settled:
+        """Bring the ledger up to the end of the log and of the decisions.
+
+        Args:
+            stop: only events before this offset; None for all.
+            stretch: offsets that are looked through, and kept, at a time.
+
+        Raises:
+            DataError: a decision lacks a key or request column of its model.
+            StoreError: the ledger or the decisions cannot be used. What was written before stays.
+        """
+        end = self._log.end() if stop is None else min(stop, self._log.end())
+        head = self._decisions.head().number
+        start = self._ledger.reached()
+        total = Settled(0, 0, 0)
+        more = self._of_new_decisions(start, head)
+        at = Reached(start.offset, max(head, start.decisions))
+        if not self._ledger.write(start, at, more=more):
+            return total
+        total = Settled(0, 0, len(more))
+        self._follow(start.offset)
+        while at.offset < end:
+            following = Reached(min(at.offset + stretch, end), at.decisions)
+            events = self._in_stretch(at.offset, following.offset, at.decisions)
+            if not self._ledger.write(at, following, events):
+                self._at = -1  # somebody else went on: what was seen of the keys is to be seen anew
+                return total
+            touched = sum(len(event.decisions) for event in events)
+            seen = following.offset - at.offset
+            total = Settled(total.events + seen, total.late + len(events), total.decisions + touched)
+            at = following
+        return total
+
+    # --- Finding late events -----------------------------------------------------------------------
+
+    def _follow(self, offset: int) -> None:
+        """Know the newest event of every key as of an offset."""
+        if self._at != offset:
+            if self._at < 0 or self._at > offset:
+                self._frontiers, self._at = Frontiers(self._views), 0
+            while self._at < offset:
+                following = min(self._at + STRETCH, offset)
+                self._frontiers.take(self._batches(self._at, following))
+                self._at = following
+
+    def _in_stretch(self, start: int, stop: int, last: int) -> list[LateEvent]:
+        batches = self._batches(start, stop)
+        self._at = -1  # until all of the stretch is taken in
+        before = self._frontiers.take(batches)
+        self._at = stop
+        found = [
+            each
+            for batch in batches
+            for scoring in self._scorings.values()
+            for each in _late(batch, before[batch.stream], scoring)
+        ]
+        found.sort(key=lambda each: (each.event.offset, each.event.model))
+        pairs = [
+            (place, record) for place, each in enumerate(found) for record in self._missing(each.event, last)
+        ]
+        touched = self._touched([(found[place].event, record) for place, record in pairs])
+        moved = self._moved(found)
+        with self._lock:
+            self._hints = {key: hint for key, hint in self._hints.items() if key[0] >= stop}
+        of_event: dict[int, list[Touched]] = {}
+        for (place, _), one in zip(pairs, touched, strict=True):
+            if one is not None:
+                of_event.setdefault(place, []).append(one)
+        return [
+            replace(each.event, moved=moved[place], decisions=tuple(of_event.get(place, ())))
+            for place, each in enumerate(found)
+        ]
+
+    def _batches(self, start: int, stop: int) -> list[Batch]:
+        """The events of a stretch, one batch for each stream."""
+        parts: dict[str, list[Batch]] = {}
+        for batch in self._log.scan(self._streams, start=start, stop=stop, by_stream=True):
+            parts.setdefault(batch.stream, []).append(batch)
+        return [_joined(some) for some in parts.values()]
+
+    # --- What they moved -----------------------------------------------------------------------------
+
+    def _moved(self, found: Sequence[_Found]) -> list[tuple[str, ...]]:
+        """For each late event the inputs that differ before and after it, as of its entity's newest event."""
+        with self._lock:
+            hints = dict(self._hints)
+        comings = Counter(_coming(each.event) for each in found)
+        moved: list[tuple[str, ...]] = [()] * len(found)
+        groups: dict[tuple[str, str, tuple[str, ...]], list[int]] = {}
+        for place, each in enumerate(found):
+            event = each.event
+            hint = hints.get((event.offset, event.model))
+            # A refresh may stand for several late events of its entity that came together, and not say which
+            # of them moved what.
+            alone = comings[_coming(event)] == 1 and _coming(event) not in self._came
+            if hint is not None and alone and _agrees(hint, each):
+                moved[place] = hint.moved
+            else:
+                groups.setdefault((event.model, event.stream, tuple(event.keys)), []).append(place)
+        self._came = set(comings)
+        for (model, stream, _), places in groups.items():
+            some = [found[place] for place in places]
+            for place, names in zip(places, self._apart(self._scorings[model], stream, some), strict=True):
+                moved[place] = names
+        return moved
+
+    def _apart(self, scoring: Scoring, stream: str, found: Sequence[_Found]) -> list[tuple[str, ...]]:
+        """The inputs that differ just before and at each event, as of the newest time of its entity."""
+        asked = [
+            Asked(each.event.keys, each.newest, offset, each.request)
+            for each in found
+            for offset in (each.event.offset - 1, each.event.offset)
+        ]
+        keys = found[0].event.keys
+        if stream in refreshing(scoring.model) and len(keys) == len(scoring.model.keys):
+            X = rederive(scoring, asked, self._log)
+            return [_differing(scoring, X[2 * n], X[2 * n + 1]) for n in range(len(found))]
+        frame = features(_on(scoring, stream, keys), asked, self._log).frame  # the other keys are not known
+        before, after = frame.gather_every(2), frame.gather_every(2, 1)
+        apart = {column.name: column.ne_missing(after[column.name]) for column in before.iter_columns()}
+        return [tuple(name for name, differs in apart.items() if differs[n]) for n in range(len(found))]
+
+    # --- Which decisions would have been different ----------------------------------------------------
+
+    def _missing(self, event: LateEvent, last: int) -> list[Record]:
+        """Decisions that were made without the event although it had happened, as far as windows reach."""
+        views = _on(self._scorings[event.model], event.stream, event.keys)
+        span = reach(views)
+        records: dict[int, Record] = {}
+        for key in dict.fromkeys(view.key for view in views):
+            for record in self._decisions.between(
+                event.model,
+                {key: event.keys[key]},
+                before=event.offset,
+                since=event.time,
+                until=None if span is None else event.time + span,
+                last=last,
+            ):
+                records[record.number] = record
+        return [records[number] for number in sorted(records)]
+
+    def _of_new_decisions(self, start: Reached, head: int) -> list[tuple[int, Touched]]:
+        """Decisions that were recorded after the ledger had passed events that they rest not on."""
+        pairs: list[tuple[int, LateEvent, Record]] = []
+        for record in self._decisions.scan(after=start.decisions, until_number=head):
+            decision = record.decision
+            if decision.model not in self._scorings or decision.offset >= start.offset - 1:
+                continue
+            facts = {"offset": decision.offset, "time": decision.time, "before": start.offset}
+            known: dict[int, LateEvent] = {}
+            for name, value in decision.keys.items():
+                known |= dict(self._ledger.missed_by(decision.model, {name: value}, **facts))
+            pairs += [
+                (number, event, record)
+                for number, event in sorted(known.items())
+                if any(
+                    event.keys[view.key] == decision.keys.get(view.key)
+                    for view in _on(self._scorings[decision.model], event.stream, event.keys)
+                )
+            ]
+        touched = self._touched([(event, record) for _, event, record in pairs])
+        return [(pair[0], one) for pair, one in zip(pairs, touched, strict=True) if one is not None]
+
+    def _touched(self, pairs: Sequence[tuple[LateEvent, Record]]) -> list[Touched | None]:
+        """For each event and decision: what the event moved in it, and how it would have been decided."""
+        groups: dict[tuple[str, str], list[int]] = {}
+        deciders = [self._own(record.decision) for _, record in pairs]
+        for place, (scoring, _) in enumerate(deciders):
+            groups.setdefault((scoring.definition_hash, scoring.digest), []).append(place)
+        found: list[Touched | None] = [None] * len(pairs)
+        for places in groups.values():
+            scoring = deciders[places[0]][0]
+            X = rederive(scoring, [one for p in places for one in _before_and_at(*pairs[p])], self._log)
+            for n, place in enumerate(places):
+                names = _differing(scoring, X[2 * n], X[2 * n + 1])
+                if names:
+                    found[place] = _touch(pairs[place][1], deciders[place][1], X[2 * n + 1], names)
+        return found
+
+    def _own(self, decision: Decision) -> tuple[Scoring, Decider | None]:
+        """The model that the decision is derived with, and its own policy where both are at hand."""
+        decider = self._deciders(decision)
+        if decider is None:
+            return self._scorings[decision.model], None
+        return decider.scoring, decider
+
+
+def _late(batch: Batch, before: Mapping[str, Any], scoring: Scoring) -> Iterable[_Found]:
+    """The events of a batch that are late for a model."""
+    model = scoring.model
+    named = [key for key in model.keys if key in before]
+    if not _on(scoring, batch.stream, named):
+        return
+    newest = newest_of(model, before)
+    request = model.request if batch.stream in refreshing(model) else ()
+    for row in np.flatnonzero(newest > batch.time).tolist():
+        values = batch.frame.row(row, named=True)
+        time = int(batch.time[row])
+        keys = {key: values[key] for key in named if values[key] is not None}
+        if not _on(scoring, batch.stream, keys):
+            continue
+        event = LateEvent(
+            offset=int(batch.offset[row]),
+            stream=batch.stream,
+            arrival=int(batch.arrival[row]),
+            time=time,
+            late=int(newest[row]) - time,
+            model=model.name,
+            keys=keys,
+            moved=(),
+        )
+        yield _Found(event, int(newest[row]), {name: values[name] for name in request}, scoring)
+
+
+def _on(scoring: Scoring, stream: str, keys: Collection[str]) -> list[FeatureView]:
+    """The model's views on a stream whose keys an event names."""
+    return [view for view in scoring.model.features if view.stream.name == stream and view.key in keys]
+
+
+def _coming(event: LateEvent) -> tuple[str, str, int]:
+    """Equal for events of one entity that may have come together."""
+    return event.model, repr(event.keys), event.arrival
+
+
+def _agrees(hint: Refresh, found: _Found) -> bool:
+    scored = hint.scored
+    same = (hint.late, scored.time) == (found.event.late, found.newest)
+    return same and dict(scored.keys) == dict(found.event.keys)
+
+
+def _before_and_at(event: LateEvent, record: Record) -> tuple[Asked, Asked]:
+    d = record.decision
+    return (
+        Asked(d.keys, d.time, event.offset - 1, d.request),
+        Asked(d.keys, d.time, event.offset, d.request),
+    )
+
+
+def _differing(scoring: Scoring, before: Float64, after: Float64) -> tuple[str, ...]:
+    apart = before.view(np.int64) != after.view(np.int64)
+    return tuple(scoring.names[place] for place in np.flatnonzero(apart))
+
+
+def _touch(record: Record, decider: Decider | None, x: Float64, names: tuple[str, ...]) -> Touched:
+    then = record.decision.score, record.decision.band
+    if decider is None:
+        return Touched(record.number, then, None, names)
+    score = decider.scoring.score(x)
+    return Touched(record.number, then, (score, decider.policy.band(score)), names)
+
+
+def _joined(parts: Sequence[Batch]) -> Batch:
+    return Batch(
+        parts[0].stream,
+        np.concatenate([part.offset for part in parts]),
+        np.concatenate([part.arrival for part in parts]),
+        np.concatenate([part.time for part in parts]),
+        pl.concat([part.frame for part in parts]),
+    )

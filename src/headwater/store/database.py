@@ -1,0 +1,196 @@
+"""One SQLite file of ours: a writer's connection under a lock, readers' connections of their own.
+
+WAL with full sync: what was written is on disk when :meth:`Database.writing` ends, and readers go on reading
+what was there before, in this process or another. Called by ``decisions`` and ``late``, which bring their
+tables and say what the file holds.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock, RLock
+
+from headwater.core.errors import StoreError
+
+CHECKPOINT_PAGES = 4096  # fold the WAL back at 16 MiB, unless `fold` did it before
+BUSY_MS = 10_000  # how long to wait for another process that writes
+_TRY_AGAIN = "look at the file, its folder and the disk, then try again"
+_ADVICE = {
+    sqlite3.SQLITE_FULL: "make room; nothing of this change was kept",
+    sqlite3.SQLITE_BUSY: "close the other program that holds the file",
+    sqlite3.SQLITE_CORRUPT: "restore the file from a copy",
+}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a file of ours holds.
+
+    Attributes:
+        what: in words, plural: ``decision records``.
+        application: SQLite's application id.
+        version: of the tables.
+        tables: the statements that make them.
+        upgrade: brings an older version's tables up to date, inside a transaction; None where none is.
+    """
+
+    what: str
+    application: int
+    version: int
+    tables: str
+    upgrade: Callable[[sqlite3.Connection, int], None] | None = None
+
+
+class Database:
+    """An open file. Safe to share between threads.
+
+    Args:
+        path: the file, made if there is none.
+        kind: what it holds.
+
+    Raises:
+        StoreError: it holds something else, is of another version, or cannot be opened.
+    """
+
+    def __init__(self, path: Path, kind: Kind) -> None:
+        self.path = path
+        self.kind = kind
+        self._writer_lock = RLock()
+        self._pool_lock = Lock()
+        self._pool: list[sqlite3.Connection] = []
+        self._closed = False
+        with self.letters():
+            self._writer = self._connect()
+            try:
+                self._prepare(self._writer)
+            except BaseException:
+                self._writer.close()
+                raise
+
+    def close(self) -> None:
+        """Let go of the file. A reader that is at work closes its connection when it is done."""
+        with self._writer_lock, self._pool_lock:
+            self._closed = True
+            for connection in (*self._pool, self._writer):
+                connection.close()
+            self._pool.clear()
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction: all or nothing, and on disk when this ends without an error.
+
+        Raises:
+            StoreError: the disk, or another process that will not let go.
+        """
+        with self.letters(), self._writer_lock:
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._writer
+                self._writer.execute("COMMIT")
+            except BaseException:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection that only reads, for this thread alone until the end of the block."""
+        with self.letters():
+            with self._pool_lock:
+                connection = self._pool.pop() if self._pool else None
+            if connection is None:
+                connection = self._connect()
+                connection.execute("PRAGMA query_only=ON")
+            try:
+                yield connection
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                with self._pool_lock:
+                    if self._closed:
+                        connection.close()
+                    else:
+                        self._pool.append(connection)
+
+    def fold(self) -> None:
+        """Move what lies in the WAL into the file. Neither readers nor the writer wait for it.
+
+        For a thread in the background, so that no append has to do it.
+        """
+        with self.reading() as connection:
+            connection.execute("PRAGMA query_only=OFF")
+            try:
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            finally:
+                connection.execute("PRAGMA query_only=ON")
+
+    @contextmanager
+    def letters(self) -> Iterator[None]:
+        """SQLite's errors as ours."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            raise StoreError.of(
+                f"the {self.kind.what} cannot be used",
+                got=str(error),
+                where=str(self.path),
+                do=_ADVICE.get(code, _TRY_AGAIN),
+            ) from error
+
+    def _connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(
+            self.path, isolation_level=None, check_same_thread=False, timeout=BUSY_MS / 1000
+        )
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        application = connection.execute("PRAGMA application_id").fetchone()[0]
+        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if tables and application != self.kind.application:
+            raise StoreError.of(
+                f"the file holds no {self.kind.what}",
+                expected="a file that Headwater made",
+                got="another SQLite database",
+                where=str(self.path),
+                do="name another file",
+            )
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "fullfsync=ON",  # macOS: fsync alone does not reach the disk there
+            f"wal_autocheckpoint={CHECKPOINT_PAGES}",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+        connection.execute("BEGIN IMMEDIATE")  # of two processes that make the file, one waits here
+        try:
+            self._bring_up_to_date(connection)
+            connection.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+            raise
+
+    def _bring_up_to_date(self, connection: sqlite3.Connection) -> None:
+        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        version = connection.execute("PRAGMA user_version").fetchone()[0] if tables else None
+        if version == self.kind.version:
+            return
+        if version is None:
+            for statement in self.kind.tables.split("\n\n"):
+                connection.execute(statement)
+        elif self.kind.upgrade is not None and version < self.kind.version:
+            self.kind.upgrade(connection, version)
+        else:
+            raise StoreError.of(
+                f"the {self.kind.what} have another format version",
+                expected=str(self.kind.version),
+                got=str(version),
+                where=str(self.path),
+                do="open them with the Headwater that wrote them, or a newer one",
+            )
+        connection.execute(f"PRAGMA application_id={self.kind.application}")
+        connection.execute(f"PRAGMA user_version={self.kind.version}")
