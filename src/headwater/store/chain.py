@@ -9,8 +9,8 @@
     chain  0 -> c1 ----> c2 ----> c3                there; with c2 mended too, link 3 is wrong, and so on
 
 The end of a chain can be cut off without a link being wrong: only a link that was noted elsewhere shows that
-(``marks``). Called by ``store.audit``; texts are taken as bytes, so that a damaged one can be told from a
-whole one.
+(``marks``). Called by ``store.audit`` and ``store.ledger``; texts may come as bytes, so that a damaged one
+can be told from a whole one.
 """
 
 from __future__ import annotations

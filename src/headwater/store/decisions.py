@@ -22,9 +22,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from headwater.core.errors import ConflictError, HeadwaterError, StoreError
+from headwater.store.chain import GENESIS, link
 from headwater.store.database import Database
 from headwater.store.decision import Decision
-from headwater.store.ledger import GENESIS, KIND, Head, fill, key_value, link, verify
+from headwater.store.ledger import KIND, Head, fill, key_value, verify
 
 __all__ = ["GENESIS", "DecisionStore", "Head", "Idempotency", "Record", "key_text", "link", "number_of"]
 

@@ -6,7 +6,6 @@ the text says, so that :func:`verify` can hold one against the other. Called by 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sqlite3
 from dataclasses import dataclass
@@ -14,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from headwater.core.errors import StoreError
+from headwater.store.chain import GENESIS, link
 from headwater.store.database import Kind
 from headwater.store.decision import Decision
 
-GENESIS = bytes(32)
 _COPY = "restore the file from a copy; nobody may change decisions"
 
 _TABLES = """
@@ -53,16 +52,6 @@ class Head:
 
     number: int
     chain: bytes
-
-
-def link(chain: bytes, text: str) -> bytes:
-    """The next link of the chain.
-
-    Example:
-        >>> link(GENESIS, "{}").hex()[:8]
-        'fb1634c4'
-    """
-    return hashlib.sha256(chain + text.encode()).digest()
 
 
 def key_value(value: Any) -> str:

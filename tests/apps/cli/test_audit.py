@@ -119,7 +119,8 @@ def test_a_role_written_by_hand(headwater: Headwater) -> None:
 @pytest.mark.usefixtures("decided")
 def test_a_noted_link_that_is_gone(headwater: Headwater) -> None:
     noted = headwater("audit", "verify", "--json").json["decisions"]["link"]
-    tampered(DECISIONS, f"DELETE FROM decisions WHERE number = {COUNT}")  # noqa: S608 - a number
+    for table in ("decisions", "keys"):
+        tampered(DECISIONS, f"DELETE FROM {table} WHERE number = {COUNT}")  # noqa: S608 - a number
     assert headwater("audit", "verify").code == 0  # the chain that is left is whole
     ended = headwater("audit", "verify", "--link", noted, "--json")
     assert problems(ended) == [("a link that was noted is in no chain", None)]
@@ -132,7 +133,8 @@ def test_an_anchor_in_the_trail_finds_a_cut(headwater: Headwater) -> None:
         assert entry is not None
         assert note(trail, store, now=8, actor="server") is None
     assert headwater("audit", "verify").code == 0
-    tampered(DECISIONS, f"DELETE FROM decisions WHERE number = {COUNT}")  # noqa: S608 - a number
+    for table in ("decisions", "keys"):
+        tampered(DECISIONS, f"DELETE FROM {table} WHERE number = {COUNT}")  # noqa: S608 - a number
     what = "the decision records are not those that the audit trail tells of"
     ended = headwater("audit", "verify", "--json")
     assert problems(ended) == [(what, f"audit entry {entry.number}")]

@@ -10,8 +10,8 @@ import click
 
 from headwater.apps.archive import Archive
 from headwater.apps.cli.models import registry_of
-from headwater.apps.cli.scoring import masked, personal_inputs
 from headwater.apps.cli.workplace import Workplace
+from headwater.apps.masking import masked, personal_inputs
 from headwater.core.errors import StoreError
 from headwater.definitions.project import Project
 from headwater.store.decisions import DecisionStore
