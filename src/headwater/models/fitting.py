@@ -118,6 +118,14 @@ def _failed(estimator: Any, error: Exception, X: Float64, names: Sequence[str]) 
     kind = type(estimator).__name__
     said = str(error).strip().partition("\n")[0]
     nulls = np.isnan(X).sum(axis=0)
+    empty = [name for name, n in zip(names, nulls, strict=True) if n == len(X)]
+    if empty:
+        return ModelError.of(
+            "the estimator could not be fitted: an input holds nothing but nulls",
+            expected="values in some of the training rows",
+            got=f"{kind} ({type(error).__name__}), and only nulls in {', '.join(empty)}",
+            do="look at the feature's where= and window, train over more history, or leave the input out",
+        )
     if nulls.any() and "nan" in said.lower():
         counts = [f"{name} ({n:,} of {len(X):,})" for name, n in zip(names, nulls, strict=True) if n]
         return ModelError.of(
