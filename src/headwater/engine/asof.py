@@ -33,7 +33,6 @@ from headwater.engine.merge import merged
 from headwater.engine.reach import Readings, seen
 from headwater.engine.state import ViewState
 
-BLOCK = 1 << 20  # items at a time: each key's run is set up once for each of them
 _SHOWN = 3
 
 
@@ -121,7 +120,7 @@ def _answer(
     events = seen(state.plan, state.keys, batch, readings)
     columns, flags = values.evaluate(state.plan, events.frame, state.book)
     out = state.output(len(readings))
-    state.feed(merged(events, columns, flags, readings), out, block=BLOCK)
+    state.feed(merged(events, columns, flags, readings), out)
     return state.frame(out)
 
 

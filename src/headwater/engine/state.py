@@ -103,11 +103,11 @@ class ViewState:
             flags=flags,
         )
 
-    def feed(self, rows: Rows, out: list[at.Float64], *, block: int = BLOCK) -> None:
+    def feed(self, rows: Rows, out: list[at.Float64]) -> None:
         """Run rows through the kernels, block by block; ``out`` holds a column per cell."""
-        grouped = np.empty((len(out), min(len(rows.ids), block)), dtype=np.float64)
-        for start in range(0, len(rows.ids), block):
-            self._block(rows[start : start + block], grouped, out)
+        grouped = np.empty((len(out), min(len(rows.ids), BLOCK)), dtype=np.float64)
+        for start in range(0, len(rows.ids), BLOCK):
+            self._block(rows[start : start + BLOCK], grouped, out)
 
     def frame(self, out: list[at.Float64]) -> pl.DataFrame:
         """The kernels' output as the view's columns."""
