@@ -196,7 +196,7 @@ def test_nanoseconds_reach_from_1677_to_2262() -> None:
 def test_a_clock_of_the_zone_must_be_able_to_show_it() -> None:
     last = [datetime(9999, 12, 31, hour, 30, tzinfo=UTC) for hour in (22, 23)]
     for unit in ("us", "ms"):
-        prague = pl.Datetime(unit, "Europe/Prague")  # type: ignore[arg-type]
+        prague = pl.Datetime(unit, "Europe/Prague")
         kept, failures = fitted(last, WHEN, prague)
         assert failures == {"date-out-of-range": [1]}
         assert [None if time is None else time.isoformat() for time in kept] == [

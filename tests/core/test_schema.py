@@ -313,7 +313,8 @@ def test_reasons_are_stable() -> None:
     """They stand in dead-letter tables: new ones may come, none may go."""
     assert {
         "null-time", "null-id", "null-key", "not-finite", "wrong-type", "unknown-category",
-        "time-without-zone", "time-out-of-range", "date-out-of-range", "integer-out-of-range", "too-late", "in-the-future",
+        "time-without-zone", "time-out-of-range", "date-out-of-range", "integer-out-of-range",
+        "too-late", "in-the-future",
     } <= set(REASONS)  # fmt: skip
 
 

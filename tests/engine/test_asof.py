@@ -313,6 +313,7 @@ def test_the_time_of_a_stream_may_have_any_unit_and_zone(dtype: Any) -> None:
 
 SAME = view({"s": hw.count()}, name="other")
 ONE = spine((0, "ada"))
+LATER = ONE.with_columns(pl.lit(datetime(2200, 1, 1, tzinfo=UTC)).alias("time"))
 
 
 @pytest.mark.parametrize(
@@ -410,7 +411,7 @@ a key of the spine has another type than the stream's
         ),
         (
             [COUNT],
-            {"spine": pl.concat([ONE, ONE.with_columns(pl.lit(datetime(2200, 1, 1, tzinfo=UTC)).alias("time"))])},
+            {"spine": pl.concat([ONE, LATER])},
             """\
 time is out of range in 1 of 2 rows
   expected: a time between 1827 and 2112
@@ -420,7 +421,7 @@ time is out of range in 1 of 2 rows
         ),
         (
             [view({"n": hw.count()}, key="shop")],
-            {"events": {"payments": frame(at(0, shop=7))}, "spine": ONE.with_columns(pl.lit(7.5).alias("shop"))},
+            {"events": {"payments": frame(at(0, shop=7))}, "spine": ONE.with_columns(shop=pl.lit(7.5))},
             """\
 shop has another type in 1 of 1 rows
   expected: a value of the declared type

@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 import headwater as hw
 from headwater.core.batch import Batch
 from headwater.core.errors import ConflictError, DataError
+from headwater.engine.kernels import layout
 from headwater.engine.keys import KeyIndex
 from headwater.engine.plan import compile_view
-from headwater.engine.reach import Reach, Readings, seen, within
+from headwater.engine.reach import Bounds, Reach, Readings, seen
 from tests.engine.cases import WHEN, Ask, Case, at, log, micros, payments, view
 from tests.engine.hosts import ASOF, bits
 from tests.engine.strategies import asks, logs, trials, views
@@ -32,7 +33,7 @@ PAST = view({"n": hw.count(over=["3s", "10s"], delay="5s"), "s": hw.sum("amount"
 
 def reach(**features: hw.Aggregate) -> tuple[int, int | None]:
     """A view's reach in seconds."""
-    found = Reach.of(compile_view(view(features)))
+    found = Reach.of([view(features)])
     return found.near // SECOND, None if found.far is None else found.far // SECOND
 
 
@@ -42,10 +43,19 @@ def reach(**features: hw.Aggregate) -> tuple[int, int | None]:
 def test_a_view_reaches_as_far_as_all_of_its_features() -> None:
     assert reach(n=hw.count(over="10s", delay="5s")) == (5, 15)
     assert reach(n=hw.count(over="10s", delay="5s"), m=hw.count(over="4s")) == (0, 15)
-    assert reach(n=hw.count(over=["1s", "2s"], delay="5s"), m=hw.sum("amount", over="3s", delay="9s")) == (5, 12)
+    assert reach(n=hw.count(over=["1s", "2s"], delay="5s"), m=hw.count(over="3s", delay="9s")) == (5, 12)
     assert reach(n=hw.count(over="10s"), last=hw.last("amount")) == (0, None)
     assert reach(n=hw.decayed_count(half_life="1s")) == (0, 64)
     assert reach(n=hw.decayed_count(half_life="1s", over="7s")) == (0, 7)
+
+
+@trials
+@given(views())
+def test_the_reach_is_that_of_the_compiled_view(own: hw.FeatureView) -> None:
+    cells = compile_view(own).tables.cells
+    over, delay = cells[:, layout.C_OVER], cells[:, layout.C_DELAY]
+    far = None if (over < 0).any() else int((delay + over).max())
+    assert Reach.of([own]) == Reach(int(delay.min()), far)
 
 
 def batch(*times: float, who: list[str] | None = None, arrivals: list[float] | None = None) -> Batch:
@@ -97,12 +107,14 @@ def test_what_had_not_arrived_is_not_fed() -> None:
     assert found(events, ("ada", 20), ("bob", 26)) == [0, 1]
 
 
-#   in order    1 2 3 ... 40                                 a slice: nothing is copied before the keys are known
+#   in order    1 2 3 ... 40                                 a slice: nothing is copied
 def test_events_in_order_are_cut_out_as_they_stand() -> None:
     events = batch(*range(1, 41))
-    readings = Readings(np.zeros(1, np.int64), *[np.array([20 * SECOND])] * 2)
-    assert within(Reach(5 * SECOND, 15 * SECOND), events, readings) == slice(5, 15)
-    assert within(Reach(5 * SECOND, None), events, readings) == slice(0, 15)
+    assert Bounds(5 * SECOND, 15 * SECOND, 20 * SECOND).places(events.time, events.arrival) == slice(5, 15)
+    assert Bounds(5 * SECOND, 15 * SECOND, 9 * SECOND).places(events.time, events.arrival) == slice(5, 9)
+    assert Bounds(layout.NEVER, 3 * SECOND, 9 * SECOND).places(events.time, events.arrival) == slice(0, 3)
+    nothing = Reach(0, None).bounds(np.zeros(0, np.int64), np.zeros(0, np.int64))
+    assert not len(events.time[nothing.places(events.time, events.arrival)])
 
 
 OLD, NEW = -1_000 * SECOND, 2_000 * SECOND  # beyond every window and every question of a case
@@ -113,7 +125,7 @@ def surrounded(draw: st.DrawFn) -> tuple[Case, Case]:
     """A case, and the same among events that no reading sees: of before, of after, and of strangers."""
     core = draw(logs())
     questions = draw(asks(core))
-    own = draw(views().filter(lambda v: Reach.of(compile_view(v)).far is not None))
+    own = draw(views().filter(lambda v: Reach.of([v]).far is not None))
     first = min([event.time for event in core] + [ask.time for ask in questions])
     last = max([event.arrival for event in core] + [ask.time for ask in questions])
     noise = draw(logs(most=8))
@@ -137,7 +149,8 @@ def test_what_no_window_reaches_leaves_no_trace(cases: tuple[Case, Case]) -> Non
 
 
 STREAM = hw.Stream("taps", {"id": pl.Int64, "who": pl.String, "time": WHEN, "x": pl.Float64}, id="id")
-TAPS = hw.FeatureView("v", STREAM, key="who", features={"n": hw.count(over="10s"), "s": hw.sum("x", over="10s")})
+SUMS = {"n": hw.count(over="10s"), "s": hw.sum("x", over="10s")}
+TAPS = hw.FeatureView("v", STREAM, key="who", features=SUMS)
 ASKED = pl.DataFrame({"who": ["ada"], "time": [micros(100)]}, schema={"who": pl.String, "time": WHEN})
 
 
@@ -169,6 +182,19 @@ def test_repeats_are_found_among_all_events() -> None:
     assert hw.asof(TAPS, events, ASKED).select("n_10s", "s_10s").rows() == [(2, 6.0)]
     backwards = {"taps": events["taps"].reverse()}
     assert hw.asof(TAPS, backwards, ASKED).select("n_10s", "s_10s").rows() == [(2, 6.0)]
+
+
+#   row         0         1         2         3
+#   happened    99        98        98        50             2 is 1 again, and arrived before it
+#   arrived     99        101       99        101
+def test_of_a_repeated_event_the_first_to_arrive_counts() -> None:
+    events = taps((1, "ada", 99, 1.0), (2, "ada", 98, 2.0), (2, "ada", 98, 2.0), (3, "ada", 50, 4.0))
+    came = pl.Series("came", [micros(seconds) for seconds in (99, 101, 99, 101)]).cast(WHEN)
+    found = hw.asof(TAPS, {"taps": events["taps"].with_columns(came)}, ASKED, arrival="came")
+    assert found.select("n_10s", "s_10s").rows() == [(2, 3.0)]
+    late = came.set(pl.Series([False, False, True, False]), came[1])
+    found = hw.asof(TAPS, {"taps": events["taps"].with_columns(late)}, ASKED, arrival="came")
+    assert found.select("n_10s", "s_10s").rows() == [(1, 1.0)]
 
 
 def test_a_case_of_the_property_is_what_it_says() -> None:

@@ -193,7 +193,7 @@ def _check_clock(column: Column, dtype: pl.Datetime) -> None:
 
 def _between(values: pl.Series, low: int, high: int) -> bool:
     least, most = values.min(), values.max()
-    return least is None or (least >= low and most <= high)  # type: ignore[operator]
+    return least is None or bool(least >= low and most <= high)  # type: ignore[operator]
 
 
 def _check_integers(column: Column) -> None:

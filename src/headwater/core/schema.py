@@ -77,7 +77,7 @@ class Checked:
 
     Attributes:
         accepted: the rows that fit: exactly the schema's columns and types, in the order they came.
-        row: int64, shape (accepted,): the place of each in the frame, from 0.
+        places: int64, shape (accepted,): the place of each in the frame, from 0; None if all are accepted.
         time: int64 microseconds UTC, shape (accepted,): the event times.
         rejected: ``row``, ``reason`` (a key of ``REASONS``), ``message``, ``event`` (JSON; personal columns
             are masked), ascending by row. A row with several faults is named once, with the first.
@@ -85,10 +85,15 @@ class Checked:
     """
 
     accepted: pl.DataFrame
-    row: Int64
+    places: Int64 | None
     time: Int64
     rejected: pl.DataFrame
     problems: tuple[Problem, ...] = ()
+
+    @property
+    def row(self) -> Int64:
+        """The place of each accepted row in the frame, int64, shape (accepted,)."""
+        return np.arange(len(self.accepted)) if self.places is None else self.places
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +165,10 @@ def check_frame(
     instants = microseconds(columns[time].values)
     faults += _bound_faults(time, instants, oldest, newest)
     if not faults and list(came.schema.items()) == list(schema.items()):
-        return Checked(came, np.arange(len(came)), instants.to_numpy(), _NONE_REJECTED)
+        return Checked(came, None, instants.to_numpy(), _NONE_REJECTED)
     fitted = pl.DataFrame([column.values for column in columns.values()])
     if not faults:
-        return Checked(fitted, np.arange(len(came)), instants.to_numpy(), _NONE_REJECTED)
+        return Checked(fitted, None, instants.to_numpy(), _NONE_REJECTED)
     return _split(came, fitted, instants, faults, frozenset(personal), strict, name)
 
 

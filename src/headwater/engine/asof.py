@@ -30,7 +30,7 @@ from headwater.engine import values
 from headwater.engine.batches import batch_of, instants
 from headwater.engine.kernels import layout as at
 from headwater.engine.merge import merged
-from headwater.engine.reach import Readings, seen
+from headwater.engine.reach import Reach, Readings, seen
 from headwater.engine.state import ViewState
 
 _SHOWN = 3
@@ -80,11 +80,13 @@ def asof(
     frame = as_polars(spine, "the spine")
     streams = {view.stream.name: view.stream for view in asked}
     _require_streams(streams, events)
-    batches = {
-        name: batch_of(stream, events[name], arrival, [v.key for v in asked if v.stream.name == name])
-        for name, stream in streams.items()
-    }
-    return asof_batches(asked, batches, frame, time=time)
+    times = _times(asked, frame, time)
+    batches = {}
+    for name, stream in streams.items():
+        own = [view for view in asked if view.stream.name == name]
+        bounds = Reach.of(own).bounds(times, times)
+        batches[name] = batch_of(stream, events[name], arrival, [view.key for view in own], bounds)
+    return _answers(asked, batches, frame, times, times)
 
 
 def asof_batches(
@@ -103,10 +105,24 @@ def asof_batches(
     Raises:
         DataError: the spine lacks a column, holds a null, or two columns would share a name.
     """
+    times = _times(views, spine, time)
+    return _answers(views, batches, spine, times, times if known is None else known)
+
+
+def _times(views: Sequence[FeatureView], spine: pl.DataFrame, time: str) -> at.Int64:
+    """When each row of the spine asks, once the spine is what it should be."""
     DataError.raise_if(_spine_problems(views, spine, time))
-    times = instants(spine, time, "spine")
-    asked = times if known is None else known
-    columns = [_answer(view, batches[view.stream.name], spine, times, asked) for view in views]
+    return instants(spine, time, "spine")
+
+
+def _answers(
+    views: Sequence[FeatureView],
+    batches: Mapping[str, Batch],
+    spine: pl.DataFrame,
+    times: at.Int64,
+    known: at.Int64,
+) -> pl.DataFrame:
+    columns = [_answer(view, batches[view.stream.name], spine, times, known) for view in views]
     return spine.hstack([series for frame in columns for series in frame.get_columns()])
 
 

@@ -19,12 +19,15 @@ from headwater.core.frame import as_polars
 from headwater.core.schema import Checked, check_frame, faults_of
 from headwater.definitions.stream import Stream
 from headwater.engine.kernels.layout import Int64
-from headwater.engine.repeats import first_of_each
+from headwater.engine.reach import Bounds, Places
+from headwater.engine.repeats import first_of_each, repeated
 
 _CLOCK = pl.Datetime("us", "UTC")
 
 
-def batch_of(stream: Stream, frame: Any, arrival: str | None, keys: Sequence[str]) -> Batch:
+def batch_of(
+    stream: Stream, frame: Any, arrival: str | None, keys: Sequence[str], bounds: Bounds | None = None
+) -> Batch:
     """Events of a frame as a log would hold them.
 
     Args:
@@ -32,6 +35,7 @@ def batch_of(stream: Stream, frame: Any, arrival: str | None, keys: Sequence[str
         frame: a Polars, pandas or Arrow frame, n rows.
         arrival: the column that tells when each event arrived; None if they arrive when they happen.
         keys: columns that may not be null.
+        bounds: leave out the events beyond them, once all are checked.
 
     Returns:
         At most n events by arrival, ties by row. If they arrive when they happen, ``time`` and ``arrival``
@@ -44,19 +48,32 @@ def batch_of(stream: Stream, frame: Any, arrival: str | None, keys: Sequence[str
     came = as_polars(frame, f"events[{stream.name!r}]")
     checked = _checked(stream, came, arrival, keys)
     when = checked.time if arrival is None else instants(came, arrival, f"events.{stream.name}")
-    rows = _order(when)
-    frame = checked.accepted if rows is None else checked.accepted[rows]
-    if stream.id is not None:
-        first = first_of_each(frame, stream)
-        if len(first) < len(frame):
-            frame = frame[first]
-            rows = first if rows is None else rows[first]
-    time = checked.time if rows is None else checked.time[rows]
-    if arrival is None:
-        when = time
-    elif rows is not None:
-        when = when[rows]
-    return Batch(stream.name, np.arange(len(frame), dtype=np.int64), when, time, frame)
+    rows = _rows(stream, checked, when, bounds)
+    time = checked.time[rows]
+    return Batch(
+        stream.name,
+        np.arange(len(time), dtype=np.int64),
+        time if arrival is None else when[rows],
+        time,
+        checked.accepted[rows],
+    )
+
+
+def _rows(stream: Stream, checked: Checked, when: Int64, bounds: Bounds | None) -> Places:
+    """The rows that the batch holds, by arrival; a slice if they stand so already."""
+    if stream.id is not None and repeated(checked.accepted[stream.id]):
+        order = _by_arrival(when)
+        rows = order[first_of_each(checked.accepted[order], stream)]
+        return rows if bounds is None else rows[bounds.places(checked.time[rows], when[rows])]
+    if bool((when[1:] >= when[:-1]).all()):
+        return slice(None) if bounds is None else bounds.places(checked.time, when)
+    rows = np.arange(len(when)) if bounds is None else np.flatnonzero(bounds.mask(checked.time, when))
+    return rows[_by_arrival(when[rows])]
+
+
+def _by_arrival(when: Int64) -> Int64:
+    """The stable order, so that ties stay in the order of their rows."""
+    return np.argsort(when, kind="stable").astype(np.int64, copy=False)
 
 
 def instants(frame: pl.DataFrame, column: str, name: str) -> Int64:
@@ -101,10 +118,3 @@ def _checked(stream: Stream, came: pl.DataFrame, arrival: str | None, keys: Sequ
         strict=True,
         name=f"events.{stream.name}",
     )
-
-
-def _order(when: Int64) -> Int64 | None:
-    """The rows by arrival, ties by row; None if they stand so already."""
-    if bool((when[1:] >= when[:-1]).all()):
-        return None
-    return np.argsort(when, kind="stable").astype(np.int64, copy=False)

@@ -43,12 +43,19 @@ def merged(events: Seen, columns: at.Int64, flags: at.UInt8, readings: Readings)
     return Rows(
         ids=merge(events.ids, readings.ids[order]),
         time=merge(events.time, readings.time[order]),
-        offset=merge(events.offset, np.r_[np.int64(-1), events.offset][arrived]),
+        offset=merge(events.offset, _newest(events.offset, arrived)),
         kind=kind,
         emit=emit,
         columns=merge(columns, 0),
         flags=merge(flags, 0),
     )
+
+
+def _newest(offset: at.Int64, arrived: at.Int64) -> at.Int64:
+    """The offset of the last of the events that had arrived, -1 for none."""
+    if not len(offset):
+        return np.full(len(arrived), -1)
+    return np.where(arrived > 0, offset[arrived - 1], -1)
 
 
 def _others(places: at.Int64, total: int) -> np.ndarray:

@@ -9,13 +9,15 @@
     known by some                               ]                   ... and had arrived by then
 
 A value is a function of its window's contents, so what lies in no window may stay away without leaving a
-trace in any bit. Bounds over all readings come first, because they cost next to nothing; then, among what
-they leave, each key's own. A view since forever reaches back without end and is bounded by its newest
-reading alone. Called by ``engine.asof``; what is seen goes on to ``engine.merge``.
+trace in any bit. The bounds of all readings together come first, because they cost next to nothing; then,
+among what they leave, each key's own. A view since forever reaches back without end and is bounded by its
+newest reading alone. Called by ``engine.batches`` and ``engine.asof``; what is seen goes on to
+``engine.merge``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +26,8 @@ import polars as pl
 
 from headwater.core.batch import Batch
 from headwater.definitions.expression import columns
+from headwater.definitions.view import FeatureOutput, FeatureView
+from headwater.engine.kernels import decay
 from headwater.engine.kernels import layout as at
 from headwater.engine.keys import KeyIndex
 from headwater.engine.plan import ViewPlan
@@ -67,20 +71,66 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
-    """How far back a view looks: asked at ``t`` it sees event times in ``(t - far, t - near]``.
+class Bounds:
+    """What happened in ``(oldest, newest]`` and had arrived by ``known``; microseconds."""
 
-    Both in microseconds; ``far`` is None for a view with a feature since forever.
+    oldest: int
+    newest: int
+    known: int
+
+    def places(self, time: at.Int64, arrival: at.Int64) -> Places:
+        """The places within the bounds, ascending, of events that ascend by arrival."""
+        if time is arrival:  # every event arrived when it happened: so the times ascend, too
+            last = min(self.newest, self.known)
+            first, end = np.searchsorted(time, [self.oldest, last], side="right")
+            return slice(int(first), max(int(first), int(end)))
+        end = np.searchsorted(arrival, self.known, side="right")
+        return np.flatnonzero((time[:end] > self.oldest) & (time[:end] <= self.newest))
+
+    def mask(self, time: at.Int64, arrival: at.Int64) -> npt.NDArray[np.bool_]:
+        """Which events, in any order, lie within the bounds."""
+        inside: npt.NDArray[np.bool_] = (time > self.oldest) & (time <= self.newest)
+        return inside if time is arrival else inside & (arrival <= self.known)
+
+
+NOTHING = Bounds(0, 0, at.NEVER)
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far back features look: asked at ``t`` they see event times in ``(t - far, t - near]``.
+
+    Both in microseconds; ``far`` is None if one of them looks back since forever.
     """
 
     near: int
     far: int | None
 
     @classmethod
-    def of(cls, plan: ViewPlan) -> Reach:
-        """The reach of all of a view's features together."""
-        over, delay = plan.tables.cells[:, at.C_OVER], plan.tables.cells[:, at.C_DELAY]
-        return cls(int(delay.min()), None if (over < 0).any() else int((delay + over).max()))
+    def of(cls, views: Sequence[FeatureView]) -> Reach:
+        """The reach of all features of some views together."""
+        outputs = [output for view in views for output in view.outputs]
+        far = [_far(output) for output in outputs]
+        return cls(
+            min(output.aggregate.delay for output in outputs),
+            None if None in far else max(end for end in far if end is not None),
+        )
+
+    def bounds(self, time: at.Int64, known: at.Int64) -> Bounds:
+        """What the readings at these times can see together."""
+        if not len(time):
+            return NOTHING
+        oldest = at.NEVER if self.far is None else int(time.min()) - self.far
+        return Bounds(oldest, int(time.max()) - self.near, int(known.max()))
+
+
+def _far(output: FeatureOutput) -> int | None:
+    """Where a feature's window begins, microseconds ago; a decayed term ends by itself."""
+    own, over = output.aggregate, output.over
+    if own.half_life is not None:
+        fades = decay.CUTOFF * own.half_life
+        over = fades if over is None else min(over, fades)
+    return None if over is None else own.delay + over
 
 
 def seen(plan: ViewPlan, keys: KeyIndex, batch: Batch, readings: Readings) -> Seen:
@@ -89,34 +139,19 @@ def seen(plan: ViewPlan, keys: KeyIndex, batch: Batch, readings: Readings) -> Se
     Args:
         plan: the compiled view.
         keys: numbers of the readings' keys.
-        batch: all events of the view's stream.
+        batch: all events of the view's stream, or at least those within its bounds.
         readings: what is asked.
     """
-    reach = Reach.of(plan)
-    near = within(reach, batch, readings)
+    reach = Reach.of([plan.view])
+    near = reach.bounds(readings.time, readings.known).places(batch.time, batch.arrival)
     whole = batch.frame[near]
     ids = keys.number(whole[plan.view.key], add=False)
-    wanted = columns(*(column.expression for column in plan.columns), *plan.conditions)
-    frame = whole.select(wanted or [plan.view.key])
-    prompt = batch.time is batch.arrival
+    read = columns(*(column.expression for column in plan.columns), *plan.conditions)
     time = batch.time[near]
-    found = Seen(ids, batch.offset[near], time if prompt else batch.arrival[near], time, frame)
-    return _some(found, of_its_key(reach, found, readings, keys.count))
-
-
-def within(reach: Reach, batch: Batch, readings: Readings) -> Places:
-    """Where the events stand that lie in the reach of some reading, whatever their keys."""
-    if not len(readings):
-        return slice(0, 0)
-    known = int(readings.known.max())
-    newest = int(readings.time.max()) - reach.near
-    oldest = at.NEVER if reach.far is None else int(readings.time.min()) - reach.far
-    if batch.time is batch.arrival:  # every event arrived when it happened: the times ascend
-        first, last = np.searchsorted(batch.time, [oldest, newest], side="right")
-        return slice(int(first), int(last))
-    arrived = int(np.searchsorted(batch.arrival, known, side="right"))
-    time = batch.time[:arrived]
-    return np.flatnonzero((time > oldest) & (time <= newest))
+    arrival = time if batch.time is batch.arrival else batch.arrival[near]
+    frame = whole.select(read or [plan.view.key])
+    events = Seen(ids, batch.offset[near], arrival, time, frame)
+    return _some(events, of_its_key(reach, events, readings, keys.count))
 
 
 def of_its_key(reach: Reach, events: Seen, readings: Readings, keys: int) -> npt.NDArray[np.bool_]:
