@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import polars as pl
@@ -33,6 +34,7 @@ from headwater.engine.merge import merged
 from headwater.engine.reach import Reach, Readings, seen
 from headwater.engine.state import ViewState
 
+TOGETHER = 2  # views at a time: while one is in the kernels, the next is made ready
 _SHOWN = 3
 
 
@@ -122,7 +124,13 @@ def _answers(
     times: at.Int64,
     known: at.Int64,
 ) -> pl.DataFrame:
-    columns = [_answer(view, batches[view.stream.name], spine, times, known) for view in views]
+    """The spine with all views' columns. A view costs memory while it is answered, so not all at once."""
+
+    def answer(view: FeatureView) -> pl.DataFrame:
+        return _answer(view, batches[view.stream.name], spine, times, known)
+
+    with ThreadPoolExecutor(TOGETHER) as pool:
+        columns = list(pool.map(answer, views))
     return spine.hstack([series for frame in columns for series in frame.get_columns()])
 
 
