@@ -29,36 +29,22 @@ def merged(events: Seen, columns: at.Int64, flags: at.UInt8, readings: Readings)
     order = np.argsort(readings.known, kind="stable")
     arrived = np.searchsorted(events.arrival, readings.known[order], side="right")
     asked = arrived + np.arange(len(order))
-    total = len(events) + len(order)
-    came = np.flatnonzero(_others(asked, total))
-
-    def merge(of_events: np.ndarray, of_readings: at.Int64 | int) -> np.ndarray:
-        both = np.empty((*of_events.shape[:-1], total), dtype=of_events.dtype)
-        both[..., came] = of_events
-        both[..., asked] = of_readings
-        return both
-
-    kind, emit = np.zeros(total, dtype=np.uint8), np.full(total, -1)
-    kind[asked], emit[asked] = 1, order
-    return Rows(
-        ids=merge(events.ids, readings.ids[order]),
-        time=merge(events.time, readings.time[order]),
-        offset=merge(events.offset, _newest(events.offset, arrived)),
-        kind=kind,
-        emit=emit,
-        columns=merge(columns, 0),
-        flags=merge(flags, 0),
-    )
+    is_event = np.ones(len(events) + len(order), dtype=np.bool_)
+    is_event[asked] = False
+    came = np.flatnonzero(is_event)
+    words = np.empty((4 + len(columns), len(is_event)), dtype=np.int64)  # one block: its pages come together
+    ids, time, offset, emit = words[:4]
+    ids[came], ids[asked] = events.ids, readings.ids[order]
+    time[came], time[asked] = events.time, readings.time[order]
+    offset[came], offset[asked] = events.offset, _newest(events.offset, arrived)
+    emit[came], emit[asked] = -1, order
+    for row, values in zip(words[4:], columns, strict=True):
+        row[came], row[asked] = values, 0
+    marks = np.zeros((len(flags), len(is_event)), dtype=np.uint8)
+    marks[:, came] = flags
+    return Rows(ids, time, offset, (~is_event).view(np.uint8), emit, words[4:], marks)
 
 
 def _newest(offset: at.Int64, arrived: at.Int64) -> at.Int64:
     """The offset of the last of the events that had arrived, -1 for none."""
-    if not len(offset):
-        return np.full(len(arrived), -1)
-    return np.where(arrived > 0, offset[arrived - 1], -1)
-
-
-def _others(places: at.Int64, total: int) -> np.ndarray:
-    others = np.ones(total, dtype=np.bool_)
-    others[places] = False
-    return others
+    return np.where(arrived > 0, offset[arrived - 1], -1) if len(offset) else np.full(len(arrived), -1)
