@@ -16,10 +16,10 @@ SIDES = pl.Enum(["credit", "debit"])
 
 
 def fitted(
-    values: list[Any], source: Any, target: Any, *, parse: bool = False
+    values: list[Any], source: Any, target: Any, *, parse: bool = False, instant: bool = False
 ) -> tuple[list[Any], dict[str, list[int]]]:
     """The values in the declared type, and reason -> rows that did not survive."""
-    column = fit(pl.Series("x", values, source), target, parse=parse)
+    column = fit(pl.Series("x", values, source), target, parse=parse, instant=instant)
     assert column is not None
     assert column.values.dtype == target
     return column.values.to_list(), {
@@ -39,6 +39,10 @@ LOSSLESS = {
     "a text as Categorical": (["a", "b"], pl.String, pl.Categorical()),
     "a category as a text": (["debit"], SIDES, pl.String()),
     "nothing at all": ([None, None], pl.Null, WHEN),
+    "a date without end": ([date(9999, 12, 31), date(1, 1, 1)], pl.Date, pl.Date()),
+    "a time without end": ([datetime(9999, 12, 31, 23, 59, 59, 999_999, UTC)], WHEN, WHEN),
+    "numbers whose sum overflows": ([1e308, 1e308, -1e308], pl.Float64, pl.Float64()),
+    "no numbers": ([], pl.Float64, pl.Float64()),
 }
 
 
@@ -117,7 +121,7 @@ def test_times_as_text_name_their_zone() -> None:
         "9026-01-31T12:00:00Z",
         None,
     ]
-    assert fitted(wrong, pl.String, WHEN)[1] == {
+    assert fitted(wrong, pl.String, WHEN, instant=True)[1] == {
         "time-without-zone": [0, 1],
         "wrong-type": [0, 1, 2, 3],
         "time-out-of-range": [4],
@@ -141,14 +145,64 @@ def test_a_date_is_midnight_utc_in_any_zone() -> None:
     assert microseconds(pl.Series([date(2026, 1, 31), None])).to_list() == [1769817600000000, None]
 
 
+#   what the engine counts with        1827 ------------- 2112
+#   any other time            1 -------------------------------------- 9999
+#   in nanoseconds                 1677 ---------------------- 2262
+FAR = {"ns": [-(2**63) + 1, 2**63 - 1], "us": [-(2**63) + 1, 2**62], "ms": [-(2**63) + 1, 2**62]}
+
+
 @pytest.mark.parametrize("unit", ["ns", "us", "ms"])
 def test_times_that_no_calendar_reaches_are_caught_in_every_unit(unit: Any) -> None:
     source = pl.Datetime(unit, "UTC")
-    series = pl.Series("x", [0, 2**63 - 1, -(2**63) + 1, None]).cast(source)
+    series = pl.Series("x", [0, *FAR[unit], None]).cast(source)
     for target in (WHEN, source):
-        column = fit(series, target)
-        assert column is not None
-        assert column.failures["time-out-of-range"].to_list() == [False, True, True, False]
+        instants, others = fit(series, target, instant=True), fit(series, target)
+        assert instants is not None
+        assert others is not None
+        assert instants.failures["time-out-of-range"].to_list() == [False, True, True, False]
+        if unit != "ns":
+            assert others.failures["date-out-of-range"].to_list() == [False, True, True, False]
+            assert others.values.null_count() == 3
+
+
+@pytest.mark.parametrize("source", [pl.Datetime("us", "UTC"), pl.Datetime("ms", "UTC"), pl.Date], ids=str)
+def test_the_ends_of_the_calendar(source: Any) -> None:
+    ends = pl.Series([-62_135_596_800_000_000, 253_402_214_400_000_000]).cast(WHEN)
+    inside = ends.dt.date() if source == pl.Date else ends.cast(source)
+    step = 1 if source == pl.Date else 86_400_000 * (1000 if source.time_unit == "us" else 1)
+    outside = (inside.to_physical() + pl.Series([-1, step]).cast(inside.to_physical().dtype)).cast(source)
+    assert fitted_series(inside, inside.dtype) == {}
+    assert fitted_series(outside, inside.dtype) == {"date-out-of-range": [0, 1]}
+
+
+def fitted_series(series: pl.Series, target: Any) -> dict[str, list[int]]:
+    """Reason -> rows that did not survive."""
+    column = fit(series, target)
+    assert column is not None
+    return {reason: mask.arg_true().to_list() for reason, mask in column.failures.items()}
+
+
+def test_nanoseconds_reach_from_1677_to_2262() -> None:
+    nano = pl.Datetime("ns", "UTC")
+    days = [date(1700, 1, 1), date(2200, 1, 1), date(2300, 1, 1), date(1600, 1, 1)]
+    assert fitted(days, pl.Date, nano)[1] == {"date-out-of-range": [2, 3]}
+    assert fitted([f"{day}T00:00:00Z" for day in days], pl.String, nano)[1] == {"date-out-of-range": [2, 3]}
+    times = [datetime(day.year, 1, 1, tzinfo=UTC) for day in days]
+    assert fitted(times, WHEN, nano)[1] == {"date-out-of-range": [2, 3]}
+
+
+#   UTC         9999-12-31 22:30    23:30 |                 the same moment, as clocks show it:
+#   Prague                23:30           | 00:30 of 10000  Python, for one, has no such time
+def test_a_clock_of_the_zone_must_be_able_to_show_it() -> None:
+    last = [datetime(9999, 12, 31, hour, 30, tzinfo=UTC) for hour in (22, 23)]
+    for unit in ("us", "ms"):
+        prague = pl.Datetime(unit, "Europe/Prague")
+        kept, failures = fitted(last, WHEN, prague)
+        assert failures == {"date-out-of-range": [1]}
+        assert [None if time is None else time.isoformat() for time in kept] == [
+            "9999-12-31T23:30:00+01:00",
+            None,
+        ]
 
 
 @given(st.lists(st.integers(-(2**63), 2**63 - 1) | st.none(), max_size=20))

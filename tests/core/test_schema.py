@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -247,6 +247,46 @@ def test_times_that_cannot_even_be_printed() -> None:
     ]
 
 
+VALID = {"at": pl.Datetime("us", "UTC"), "until": pl.Date(), "since": pl.Datetime("ms", "Europe/Prague")}
+
+
+def test_only_the_event_time_is_bound_to_what_the_engine_counts_with() -> None:
+    frame = pl.DataFrame(
+        {"at": [NOON] * 2, "until": ["9999-12-31", "0001-01-01"], "since": ["1066-10-14T09:00:00Z"] * 2}
+    )
+    checked = check_frame(frame, VALID, time="at")
+    assert checked.problems == ()
+    assert checked.accepted["until"].to_list() == [date(9999, 12, 31), date(1, 1, 1)]
+    assert checked.accepted["since"].dt.year().to_list() == [1066, 1066]
+    with says(
+        DataError,
+        """
+        until is out of range in 1 of 2 rows
+          expected: a time between 1827 and 2112
+          got:      '9999-12-31'
+          where:    events[0].until
+          do:       look whether the unit is right
+        """,
+    ):
+        check_frame(frame.head(1).vstack(frame[1:].with_columns(until=pl.lit("2026-01-01"))), VALID,
+                    time="until", strict=True)  # fmt: skip
+
+
+def test_a_date_that_nobody_can_print_is_refused() -> None:
+    frame = pl.DataFrame({"at": [NOON], "until": pl.Series([3_000_000], dtype=pl.Int32).cast(pl.Date)})
+    with says(
+        DataError,
+        """
+        until is out of range in 1 of 1 rows
+          expected: a time of the years 1 to 9999 that the column's unit can hold
+          got:      259200000000000000 us
+          where:    events[0].until
+          do:       look whether the unit is right
+        """,
+    ):
+        check_frame(frame, {"at": VALID["at"], "until": pl.Date()}, time="at", strict=True)
+
+
 def test_a_date_is_read_as_midnight_utc() -> None:
     frame = pl.DataFrame({"day": ["2026-01-31"]})
     assert check_frame(frame, {"day": pl.Date()}, time="day").time.tolist() == [
@@ -273,7 +313,8 @@ def test_reasons_are_stable() -> None:
     """They stand in dead-letter tables: new ones may come, none may go."""
     assert {
         "null-time", "null-id", "null-key", "not-finite", "wrong-type", "unknown-category",
-        "time-without-zone", "time-out-of-range", "integer-out-of-range", "too-late", "in-the-future",
+        "time-without-zone", "time-out-of-range", "date-out-of-range", "integer-out-of-range",
+        "too-late", "in-the-future",
     } <= set(REASONS)  # fmt: skip
 
 

@@ -40,7 +40,7 @@ ORIGINS = [0, -7 * TICK, 1_700_000_000 * TICK, EARLIEST + 10**10, LATEST - 10**1
 WHO = ["ada", "bob", "cyd"]
 SHOPS = [0, -1, 7, 2**53 + 1]
 COLOURS = ["red", "green", "blue"]
-DAYS = [None, "1970-01-01", "2026-02-28", "1899-12-31"]
+DAYS = [None, "1970-01-01", "2026-02-28", "1899-12-31", "9999-12-31", "0001-01-01"]
 
 PLAIN = st.sampled_from([0.0, -0.0, 1.0, -1.0, 0.1, 0.2, 0.3, 2.5, 1 / 3, 12345.678, 1e6, -1e6])
 GENTLE = PLAIN | st.floats(-1e6, 1e6).map(lambda x: x if abs(x) > 1e-100 else 0.0)  # squares are normal

@@ -178,6 +178,25 @@ def test_frames_of_other_libraries() -> None:
     assert isinstance(asked.to_pandas(), pd.DataFrame)
 
 
+#   pandas makes floats of whole numbers beside nulls: as long as they are whole, they are the same keys
+def test_keys_of_another_type_that_lose_nothing_are_the_same_keys() -> None:
+    own = view({"visits": hw.count()}, key="shop")
+    events = {"payments": frame(at(0, shop=1), at(1, shop=2), at(2, shop=2))}
+    for dtype in (pl.Int8, pl.UInt64, pl.Float64):
+        asked = pl.DataFrame({"shop": [2, 9], "time": [micros(5)] * 2}, schema={"shop": dtype, "time": WHEN})
+        found = hw.asof(own, events, asked)
+        assert found["visits"].to_list() == [2, 0]
+        assert found["shop"].dtype == dtype
+
+
+def test_a_personal_key_is_not_told() -> None:
+    taps = hw.Stream("taps", {"card": pl.Int64, "time": WHEN}, personal=["card"])
+    own = hw.FeatureView("v", taps, key="card", features={"n": hw.count()})
+    asked = pl.DataFrame({"card": [4111.5], "time": [NOON]}, schema_overrides={"time": WHEN})
+    with pytest.raises(DataError, match=r"got: +\(personal\)"):
+        hw.asof(own, {"taps": pl.DataFrame(schema=dict(taps.schema))}, asked)
+
+
 def test_the_time_column_may_have_another_name_unit_and_zone() -> None:
     asked = pl.DataFrame({"who": ["ada"], "granted": [datetime(1970, 1, 1, 0, 0, 6, tzinfo=UTC)]})
     for dtype in (pl.Datetime("ms", "UTC"), pl.Datetime("ns", "UTC"), pl.Datetime("us", "Europe/Prague")):
@@ -234,7 +253,7 @@ NOON = datetime(2026, 2, 28, 12, tzinfo=ZoneInfo("Europe/Prague"))
         (pl.String, ["b", "", "a"]),
         (pl.Enum(["z", "a"]), ["a", "z", "a"]),
         (pl.Boolean, [False, True, False]),
-        (pl.Date, [date(1850, 1, 1), date(2112, 1, 1), date(1970, 1, 1)]),
+        (pl.Date, [date(1, 1, 1), date(9999, 12, 31), date(1970, 1, 1)]),
         (PRAGUE, [NOON, NOON + timedelta(days=1), NOON - timedelta(days=1)]),
         (pl.Datetime("ns", "UTC"), [NOON, NOON + timedelta(microseconds=1), NOON]),
     ],
@@ -294,6 +313,7 @@ def test_the_time_of_a_stream_may_have_any_unit_and_zone(dtype: Any) -> None:
 
 SAME = view({"s": hw.count()}, name="other")
 ONE = spine((0, "ada"))
+LATER = ONE.with_columns(pl.lit(datetime(2200, 1, 1, tzinfo=UTC)).alias("time"))
 
 
 @pytest.mark.parametrize(
@@ -356,7 +376,7 @@ the spine lacks a column
 a column does not hold times
   expected: a Datetime with a zone, or a Date, without nulls
   got:      Datetime(time_unit='us', time_zone=None)
-  where:    time
+  where:    spine.time
   do:       cast it, for example with .dt.replace_time_zone('UTC')""",
         ),
         (
@@ -366,7 +386,7 @@ a column does not hold times
 a column does not hold times
   expected: a Datetime with a zone, or a Date, without nulls
   got:      Datetime(time_unit='us', time_zone='UTC') with 1 nulls
-  where:    time
+  where:    spine.time
   do:       cast it, for example with .dt.replace_time_zone('UTC')""",
         ),
         (
@@ -388,6 +408,26 @@ a key of the spine has another type than the stream's
   got:      Int32
   where:    spine.who
   do:       cast the spine's column to the stream's type""",
+        ),
+        (
+            [COUNT],
+            {"spine": pl.concat([ONE, LATER])},
+            """\
+time is out of range in 1 of 2 rows
+  expected: a time between 1827 and 2112
+  got:      2200-01-01T00:00:00Z
+  where:    spine[1].time
+  do:       look whether the unit is right""",
+        ),
+        (
+            [view({"n": hw.count()}, key="shop")],
+            {"events": {"payments": frame(at(0, shop=7))}, "spine": ONE.with_columns(shop=pl.lit(7.5))},
+            """\
+shop has another type in 1 of 1 rows
+  expected: a value of the declared type
+  got:      7.5
+  where:    spine[0].shop
+  do:       convert it before it is sent""",
         ),
         (
             [COUNT],

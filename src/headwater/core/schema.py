@@ -48,6 +48,11 @@ REASONS: Mapping[str, tuple[str, str, str]] = {  # code: what is wrong, what was
         "a time between 1827 and 2112",
         "look whether the unit is right",
     ),
+    "date-out-of-range": (
+        "is out of range",
+        "a time of the years 1 to 9999 that the column's unit can hold",
+        "look whether the unit is right",
+    ),
     "integer-out-of-range": (
         "is out of range",
         "an integer from -(2^63 - 1) to 2^63 - 1",
@@ -72,7 +77,7 @@ class Checked:
 
     Attributes:
         accepted: the rows that fit: exactly the schema's columns and types, in the order they came.
-        row: int64, shape (accepted,): the place of each in the frame, from 0.
+        places: int64, shape (accepted,): the place of each in the frame, from 0; None if all are accepted.
         time: int64 microseconds UTC, shape (accepted,): the event times.
         rejected: ``row``, ``reason`` (a key of ``REASONS``), ``message``, ``event`` (JSON; personal columns
             are masked), ascending by row. A row with several faults is named once, with the first.
@@ -80,10 +85,15 @@ class Checked:
     """
 
     accepted: pl.DataFrame
-    row: Int64
+    places: Int64 | None
     time: Int64
     rejected: pl.DataFrame
     problems: tuple[Problem, ...] = ()
+
+    @property
+    def row(self) -> Int64:
+        """The place of each accepted row in the frame, int64, shape (accepted,)."""
+        return np.arange(len(self.accepted)) if self.places is None else self.places
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,21 +159,41 @@ def check_frame(
         (1, ['amount is NaN or infinite: nan'])
     """
     came = as_polars(frame, name)
-    columns = _fitted(came, schema, parse, extra, name)
+    columns = _fitted(came, schema, time, parse, extra, name)
     required = {**dict.fromkeys(keys, "null-key"), **({id: "null-id"} if id else {}), time: "null-time"}
     faults = _faults(came, columns, required)
     instants = microseconds(columns[time].values)
     faults += _bound_faults(time, instants, oldest, newest)
     if not faults and list(came.schema.items()) == list(schema.items()):
-        return Checked(came, np.arange(len(came)), instants.to_numpy(), _NONE_REJECTED)
+        return Checked(came, None, instants.to_numpy(), _NONE_REJECTED)
     fitted = pl.DataFrame([column.values for column in columns.values()])
     if not faults:
-        return Checked(fitted, np.arange(len(came)), instants.to_numpy(), _NONE_REJECTED)
+        return Checked(fitted, None, instants.to_numpy(), _NONE_REJECTED)
     return _split(came, fitted, instants, faults, frozenset(personal), strict, name)
 
 
+def faults_of(
+    frame: pl.DataFrame, columns: Mapping[str, Column], *, personal: Collection[str] = (), name: str
+) -> list[Problem]:
+    """What did not survive a cast of single columns, as problems: for keys and times beside events.
+
+    Args:
+        frame: the columns as they came.
+        columns: some of them, as ``core.cast.fit`` made them fit.
+        personal: columns whose values must not show.
+        name: how to call the frame.
+
+    Example:
+        >>> came = pl.DataFrame({"who": [1.0, 2.5]})
+        >>> problem, = faults_of(came, {"who": fit(came["who"], pl.Int64())}, name="spine")
+        >>> problem.what, problem.got, problem.where
+        ('who has another type in 1 of 2 rows', '2.5', 'spine[1].who')
+    """
+    return [_problem(fault, frame, frozenset(personal), name) for fault in _faults(frame, columns, {})]
+
+
 def _fitted(
-    came: pl.DataFrame, schema: Mapping[str, pl.DataType], parse: bool, extra: bool, name: str
+    came: pl.DataFrame, schema: Mapping[str, pl.DataType], time: str, parse: bool, extra: bool, name: str
 ) -> dict[str, Column]:
     """The declared columns in their declared types, or an error about the frame as a whole."""
     problems = [_missing(column, came, name) for column in schema if column not in came.columns]
@@ -172,7 +202,7 @@ def _fitted(
     columns: dict[str, Column] = {}
     for column, dtype in schema.items():
         if column in came.columns:
-            found = fit(came[column], dtype, parse=parse)
+            found = fit(came[column], dtype, parse=parse, instant=column == time)
             if found is None:
                 problems.append(_unfit(column, came[column].dtype, dtype, name))
             else:

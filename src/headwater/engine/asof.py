@@ -2,8 +2,9 @@
 
 ::
 
-    events of a key, by arrival      e0      e1   e2        e3          (e2 happened before e1: it is late)
-    the spine's rows of the key          r0          r1  r2     r3      each sees what stands to its left
+    events ──► batches ───► reach ───► values ───► merge ─────────► state ──► columns, in the
+               by arrival,  what can   as numbers  the spine's      kernels   spine's order
+               each once    be seen                rows in between
 
 One pass over the log in the order of arrival, the spine's rows merged in as readings: the same kernels
 as live, so the same bits. ``asof`` is the engine as one function, for a data scientist; ``asof_batches``
@@ -14,25 +15,27 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from headwater.core.batch import Batch
-from headwater.core.cast import fit, microseconds
+from headwater.core.cast import fit
 from headwater.core.errors import DataError, Problem
 from headwater.core.frame import as_polars
-from headwater.core.schema import check_frame
+from headwater.core.schema import faults_of
 from headwater.definitions.stream import Stream
 from headwater.definitions.view import FeatureView
-from headwater.engine.block import Rows
+from headwater.engine import values
+from headwater.engine.batches import batch_of, instants
 from headwater.engine.kernels import layout as at
-from headwater.engine.repeats import first_of_each
+from headwater.engine.merge import merged
+from headwater.engine.reach import Reach, Readings, seen
 from headwater.engine.state import ViewState
 
+TOGETHER = 2  # views at a time: while one is in the kernels, the next is made ready
 _SHOWN = 3
-_CLOCK = pl.Datetime("us", "UTC")
 
 
 def asof(
@@ -51,7 +54,8 @@ def asof(
     Args:
         views: one or more feature views; their outputs must have different names.
         events: stream name to a Polars, pandas or Arrow frame with the stream's columns.
-        spine: n rows with one column per key, and a time.
+        spine: n rows with one column per key, and a time. A key may be of any type that holds the stream's
+            keys without loss, such as the Float64 that pandas makes of whole numbers.
         time: the spine's column with the time, a Datetime with a zone, or a Date.
         arrival: the events' column that tells when each arrived; without it, events arrive when they
             happen. Ties in time are ordered by arrival, then by row.
@@ -78,11 +82,13 @@ def asof(
     frame = as_polars(spine, "the spine")
     streams = {view.stream.name: view.stream for view in asked}
     _require_streams(streams, events)
-    batches = {
-        name: batch_of(stream, events[name], arrival, [v.key for v in asked if v.stream.name == name])
-        for name, stream in streams.items()
-    }
-    return asof_batches(asked, batches, frame, time=time)
+    times = _times(asked, frame, time)
+    batches = {}
+    for name, stream in streams.items():
+        own = [view for view in asked if view.stream.name == name]
+        bounds = Reach.of(own).bounds(times, times)
+        batches[name] = batch_of(stream, events[name], arrival, [view.key for view in own], bounds)
+    return _answers(asked, batches, frame, times, times)
 
 
 def asof_batches(
@@ -101,117 +107,61 @@ def asof_batches(
     Raises:
         DataError: the spine lacks a column, holds a null, or two columns would share a name.
     """
+    times = _times(views, spine, time)
+    return _answers(views, batches, spine, times, times if known is None else known)
+
+
+def _times(views: Sequence[FeatureView], spine: pl.DataFrame, time: str) -> at.Int64:
+    """When each row of the spine asks, once the spine is what it should be."""
     DataError.raise_if(_spine_problems(views, spine, time))
-    times = _times(spine[time], time)
-    asked = times if known is None else at.owned(known)
-    columns = [_answer(view, batches[view.stream.name], spine[view.key], times, asked) for view in views]
+    return instants(spine, time, "spine")
+
+
+def _answers(
+    views: Sequence[FeatureView],
+    batches: Mapping[str, Batch],
+    spine: pl.DataFrame,
+    times: at.Int64,
+    known: at.Int64,
+) -> pl.DataFrame:
+    """The spine with all views' columns. A view costs memory while it is answered, so not all at once."""
+
+    def answer(view: FeatureView) -> pl.DataFrame:
+        return _answer(view, batches[view.stream.name], spine, times, known)
+
+    with ThreadPoolExecutor(TOGETHER) as pool:
+        columns = list(pool.map(answer, views))
     return spine.hstack([series for frame in columns for series in frame.get_columns()])
 
 
 def _answer(
-    view: FeatureView, batch: Batch, keys: pl.Series, times: at.Int64, known: at.Int64
+    view: FeatureView, batch: Batch, spine: pl.DataFrame, times: at.Int64, known: at.Int64
 ) -> pl.DataFrame:
     """One view's columns for the spine's rows."""
-    state = ViewState(view, keep_all=bool((batch.time > batch.arrival).any() or (known != times).any()))
-    fitted = fit(keys, view.stream.schema[view.key])
-    if fitted is None or fitted.failures:
-        raise DataError.of(
-            "a key of the spine has another type than the stream's",
-            expected=str(view.stream.schema[view.key]),
-            got=str(keys.dtype),
-            where=f"spine.{keys.name}",
-            do="cast the spine's column to the stream's type",
-        )
-    ids = state.keys.number(fitted.values, add=True)
-    mine = np.flatnonzero(state.keys.number(batch.frame[view.key], add=False) >= 0)
-    events = state.rows(_take(batch, mine), emit=False)
-    out = state.output(len(ids))
-    state.feed(_merged(events, batch.arrival[mine], ids, times, known), out)
+    ahead = batch.time is not batch.arrival and bool((batch.time > batch.arrival).any())
+    state = ViewState(view, keep_all=ahead or bool((known != times).any()))
+    readings = Readings(state.keys.number(_keys(view, spine), add=True), times, known)
+    events = seen(state.plan, state.keys, batch, readings)
+    columns, flags = values.evaluate(state.plan, events.frame, state.book)
+    out = state.output(len(readings))
+    state.feed(merged(events, columns, flags, readings), out)
     return state.frame(out)
 
 
-def _take(batch: Batch, rows: at.Int64) -> Batch:
-    if len(rows) == len(batch):
-        return batch
-    return Batch(batch.stream, batch.offset[rows], batch.arrival[rows], batch.time[rows], batch.frame[rows])
-
-
-def _merged(events: Rows, arrival: at.Int64, ids: at.Int64, times: at.Int64, known: at.Int64) -> Rows:
-    """Events in order of arrival with the spine's rows between them, each behind what it may see."""
-    order = np.argsort(known, kind="stable")
-    seen = np.searchsorted(arrival, known[order], side="right")
-    places = seen + np.arange(len(order))
-    total = len(arrival) + len(order)
-    is_event = np.ones(total, dtype=bool)
-    is_event[places] = False
-    newest = np.r_[np.int64(-1), events.offset][seen]
-
-    def merge(of_events: np.ndarray, of_spine: Any) -> np.ndarray:
-        merged = np.empty((*of_events.shape[:-1], total), dtype=of_events.dtype)
-        merged[..., is_event] = of_events
-        merged[..., places] = of_spine
-        return merged
-
-    return Rows(
-        ids=merge(events.ids, ids[order]),
-        time=merge(events.time, times[order]),
-        offset=merge(events.offset, newest),
-        kind=merge(events.kind, 1),
-        emit=merge(events.emit, order),
-        columns=merge(events.columns, 0),
-        flags=merge(events.flags, 0),
-    )
-
-
-def batch_of(stream: Stream, frame: Any, arrival: str | None, keys: Sequence[str]) -> Batch:
-    """Events of a frame as a log would hold them: by arrival, each id once. Called by ``training`` too."""
-    came = as_polars(frame, f"events[{stream.name!r}]")
-    if arrival is not None and arrival not in came.columns:
+def _keys(view: FeatureView, spine: pl.DataFrame) -> pl.Series:
+    """The spine's keys in the stream's type."""
+    dtype = view.stream.schema[view.key]
+    fitted = fit(spine[view.key], dtype)
+    if fitted is None:
         raise DataError.of(
-            "the events have no such arrival column",
-            expected=", ".join(came.columns),
-            got=repr(arrival),
-            where=f"events.{stream.name}",
-            do="name the column that tells when each event arrived, or leave arrival= out",
+            "a key of the spine has another type than the stream's",
+            expected=str(dtype),
+            got=str(spine[view.key].dtype),
+            where=f"spine.{view.key}",
+            do="cast the spine's column to the stream's type",
         )
-    checked = check_frame(
-        came if arrival is None or arrival in stream.schema else came.drop(arrival),
-        stream.schema,
-        time=stream.time,
-        id=stream.id,
-        keys=keys,
-        personal=stream.personal,
-        strict=True,
-        name=f"events.{stream.name}",
-    )
-    when = checked.time if arrival is None else _times(came[arrival], f"{stream.name}.{arrival}")
-    order = np.argsort(when, kind="stable").astype(np.int64)
-    if stream.id is not None:
-        order = order[first_of_each(checked.accepted[order], stream)]
-    whole = len(order) == len(checked.accepted) and bool((np.diff(order) > 0).all())
-    return Batch(
-        stream.name,
-        np.arange(len(order), dtype=np.int64),
-        at.owned(when[order]),
-        at.owned(checked.time[order]),
-        checked.accepted if whole else checked.accepted[order],
-    )
-
-
-def _times(series: pl.Series, name: str) -> at.Int64:
-    """A column of times as microseconds."""
-    fitted = fit(series, _CLOCK)
-    if fitted is None or fitted.failures or series.null_count():
-        raise DataError.of(
-            "a column does not hold times",
-            expected="a Datetime with a zone, or a Date, without nulls",
-            got=f"{series.dtype} with {series.null_count()} nulls"
-            if series.null_count()
-            else str(series.dtype),
-            where=name,
-            do="cast it, for example with .dt.replace_time_zone('UTC')",
-        )
-    return at.owned(microseconds(fitted.values).to_numpy())
+    DataError.raise_if(faults_of(spine, {view.key: fitted}, personal=view.stream.personal, name="spine"))
+    return fitted.values
 
 
 def _require_streams(streams: Mapping[str, Stream], events: Mapping[str, Any]) -> None:

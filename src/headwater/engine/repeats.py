@@ -1,16 +1,21 @@
 """Repeated events in a frame: the same id with the same content changes nothing, other content is refused.
 
-The rule of the log, for frames that never went through one. Called by ``engine.asof``.
+The rule of the log, for frames that never went through one. Called by ``engine.batches``.
 """
 
 from __future__ import annotations
 
-import numpy as np
 import polars as pl
 
 from headwater.core.errors import ConflictError
 from headwater.definitions.stream import Stream
 from headwater.engine.kernels.layout import Int64
+
+
+def repeated(ids: pl.Series) -> bool:
+    """Whether an id comes twice."""
+    ascending = ids.set_sorted() if ids.is_sorted() else ids  # then there is nothing to hash
+    return ascending.n_unique() < len(ids)
 
 
 def first_of_each(frame: pl.DataFrame, stream: Stream) -> Int64:
@@ -20,8 +25,6 @@ def first_of_each(frame: pl.DataFrame, stream: Stream) -> Int64:
         ConflictError: an id comes again with other content.
     """
     ids = frame[stream.id or ""]
-    if ids.n_unique() == len(ids):
-        return np.arange(len(ids), dtype=np.int64)
     contents = frame.unique().get_column(ids.name)
     if contents.n_unique() != len(contents):
         torn = contents.filter(contents.is_duplicated()).unique(maintain_order=True)

@@ -18,7 +18,7 @@ from headwater.definitions.label import Happens
 from headwater.definitions.model import Model
 from headwater.definitions.observe import Each
 from headwater.definitions.stream import Stream
-from headwater.engine.asof import batch_of
+from headwater.engine.batches import batch_of
 from headwater.log.protocol import EventLog
 
 Events = EventLog | Mapping[str, Any]

@@ -93,7 +93,7 @@ def _spine(path: Path, views: Sequence[FeatureView], time: str, separator: str) 
 
 
 def _typed(path: Path, series: pl.Series, dtype: pl.DataType) -> pl.Series:
-    fitted = fit(series, dtype, parse=True)
+    fitted = fit(series, dtype, parse=True, instant=dtype == _CLOCK)
     if fitted is None or fitted.failures:
         failed = [] if fitted is None else [mask.arg_true()[0] for mask in fitted.failures.values()]
         raise DataError.of(

@@ -142,7 +142,7 @@ def _sparse(source: Source) -> bool:
 
 
 def _arrivals(source: Source, series: pl.Series) -> Int64:
-    fitted = fit(series, _CLOCK, parse=True)
+    fitted = fit(series, _CLOCK, parse=True, instant=True)
     if fitted is None or fitted.failures or series.null_count():
         raise DataError.of(
             "the arrival column does not hold a time with a zone in each row",
