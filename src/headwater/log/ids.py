@@ -55,6 +55,18 @@ def keys_of(ids: pl.Series, seed: int) -> Int64:
     return ids.hash(seed).to_numpy().view(np.int64)
 
 
+def key_of(id: int | str, seed: int) -> int:
+    """The key of one id, as :func:`keys_of` gives it.
+
+    Example:
+        >>> key_of("x", seed=3) == keys_of(pl.Series(["x"]), seed=3)[0]
+        True
+    """
+    if isinstance(id, str):
+        return int(keys_of(pl.Series([id]), seed)[0])
+    return id if id < -_LOWEST else id + 2 * _LOWEST
+
+
 def probe_of(seed: int) -> int:
     """A number that changes when the hash of texts does, as another Polars version may."""
     return int(pl.Series(["", "a", "headwater", "ö" * 40]).hash(seed).to_numpy().sum())
@@ -105,11 +117,20 @@ class IdIndex:
             return np.empty(0, np.int64), np.empty(0, np.int64)
         return np.concatenate([rows for rows, _ in found]), np.concatenate([places for _, places in found])
 
+    def holds(self, key: int) -> bool:
+        """Whether there is an event that may have this id."""
+        return key in self._recent or any(run.holds(key) for run in self.runs)
+
     def add(self, keys: Int64, offsets: Int64, *, fresh: bool = False) -> None:
         """Remember ids of events that are now in the log, offsets ascending; ``fresh`` if none was found."""
         self._high = int(offsets[-1]) + 1
         if len(keys) + len(self._recent) >= RECENT:
             self._sort_away(keys, offsets)
+            return
+        if fresh and len(keys) == 1:
+            key = int(keys[0])
+            self._top = max(self._top, key)
+            self._recent[key] = int(offsets[0])
             return
         self._top = max(self._top, int(keys.max()))
         pairs = zip(keys.tolist(), offsets.tolist(), strict=True)

@@ -64,13 +64,24 @@ class Run:
             at = at + 1
         return np.concatenate(rows), np.concatenate(offsets)
 
+    def holds(self, key: int) -> bool:
+        """Whether a key is in the run.
+
+        Example:
+            >>> run = Run(0, 2, np.array([5, 9]), np.array([0, 1]), None)
+            >>> run.holds(9), run.holds(10)
+            (True, False)
+        """
+        at = int(self.keys.searchsorted(key))
+        return at < len(self.keys) and bool(self.keys[at] == key)
+
 
 _NONE: Int64 = np.empty(0, np.int64)
 
 
 def sorted_run(low: int, high: int, keys: Int64, offsets: Int64) -> Run:
     """A run in memory of keys in any order."""
-    order = np.argsort(keys, kind="stable")
+    order = np.argsort(keys)
     return Run(low, high, keys[order], offsets[order], None)
 
 

@@ -1,0 +1,68 @@
+"""One event at a time: the short way of the live host into the log.
+
+What ``appending`` works out for frames of any size, from the values of a single row. It takes only what
+raises no question: a frame of the stream's types, an id that is new, an arrival that does not go back.
+Everything else gets None and goes the long way, which judges it or says what is wrong. Tests hold both ways
+to the same plan, to the byte. Called by ``embedded``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from headwater.core.batch import Int64
+from headwater.log.catalog import Version
+from headwater.log.ids import NewIds, key_of
+from headwater.log.index import IndexOfStreams
+from headwater.log.plan import EMPTY, Head, Plan, end_of
+from headwater.log.protocol import Append, Outcome, Receipt
+from headwater.log.segments import make_single
+
+_NOWHERE: Int64 = np.full(1, -1)
+_NEW: npt.NDArray[np.int8] = np.full(1, Outcome.NEW, np.int8)
+_NOWHERE.flags.writeable = _NEW.flags.writeable = False  # every receipt shares them
+
+
+def plan_single(
+    append: Append, version: Version, heads: Mapping[str, Head], index: IndexOfStreams
+) -> Plan | None:
+    """The plan of an append of one event, or None if the long way is needed."""
+    last, latest = end_of(heads)
+    arrival = append.arrival
+    if append.frame.height != 1 or not isinstance(arrival, int) or arrival < latest:
+        return None
+    single = version.single
+    values = single.values(append.frame)
+    time = None if values is None else single.time(values)
+    if values is None or time is None:
+        return None
+    key = None
+    if single.id_place is not None:
+        id = values[single.id_place]
+        if not isinstance(id, int | str):
+            return None
+        key = key_of(id, index.seed)
+        if index.of(append.stream).holds(key):
+            return None
+    stream, offset = append.stream, last + 1
+    head = heads.get(stream, EMPTY)
+    segment = make_single(
+        stream,
+        version.number,
+        version.codec,
+        single.encode(values),
+        head.chain,
+        offset=offset,
+        arrival=arrival,
+        time=time,
+    )
+    places = np.array([offset])
+    return Plan(
+        (segment,),
+        {stream: Head(head.events + 1, offset, arrival, segment.chain)},
+        {} if key is None else {stream: NewIds(np.array([key]), places, fresh=True)},
+        [Receipt(1, 0, 0, offset, offset, places, _NOWHERE, _NEW)],
+    )
