@@ -9,6 +9,7 @@ built like this: design note 0004.
 from __future__ import annotations
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -83,7 +84,7 @@ class EmbeddedLog:
         self._index: IndexOfStreams | None = None
         self._heads: dict[str, Head] = {}
         self._stale = False
-        self._folding: dict[str, compaction.Folding] = {}
+        self._folding: defaultdict[str, compaction.Folding] = defaultdict(compaction.Folding)
         try:
             if lock is not None:
                 self._start_writing(streams, max_bytes)
@@ -394,8 +395,8 @@ class EmbeddedLog:
     def _fold(self, connection: sqlite3.Connection, written: Sequence[segments.Segment]) -> None:
         """Fold single events together, now and then, so that reading them stays quick."""
         for segment in written:
-            folding = self._folding.setdefault(segment.stream, compaction.Folding())
-            for window, smaller_than in folding.due(segment.first, segment.events):
+            due = self._folding[segment.stream].due(segment.first, segment.events)
+            for window, smaller_than in due:
                 with suppress(sqlite3.Error, LogError):  # the append itself is done; next time, then
                     compaction.fold(connection, self._catalog, segment.stream, window, smaller_than)
 

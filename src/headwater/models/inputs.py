@@ -23,11 +23,13 @@ import polars as pl
 
 from headwater.core.errors import DataError, ModelError, Problem, TrainingError
 from headwater.core.frame import select_rows
+from headwater.core.scalar import Scalar, scalar
 from headwater.definitions.model import Model
 
 Float64 = npt.NDArray[np.float64]
 
 MOST_CATEGORIES = 1_000
+_NUMBERS = frozenset({float, int, type(None)})  # types of values that plain arithmetic may be done with
 
 
 @dataclass(frozen=True)
@@ -127,8 +129,22 @@ class Inputs:
 
     def _derive(self, values: Mapping[str, Any]) -> dict[str, Any]:
         read = {name: values[name] for name in self._read}
-        twice = pl.from_dicts([read, read], schema=self._read)  # why twice: see select_rows
-        return twice.select_seq(self._expressions).row(0, named=True)
+        if not _NUMBERS.issuperset(map(type, read.values())):
+            return _by_polars(self._expressions, self._read, read)
+        found: dict[str, Any] = {name: value(read) for name, value in self._scalars.items()}
+        if self._others:
+            found.update(_by_polars(self._others, self._read, read))
+        return found
+
+    @cached_property
+    def _scalars(self) -> dict[str, Scalar]:
+        """The derived inputs that are plain arithmetic."""
+        made = {name: scalar(expr, self._read) for name, expr in self.derived.items()}
+        return {name: value for name, value in made.items() if value is not None}
+
+    @cached_property
+    def _others(self) -> list[pl.Expr]:
+        return [expr.alias(name) for name, expr in self.derived.items() if name not in self._scalars]
 
     @cached_property
     def _expressions(self) -> list[pl.Expr]:
@@ -166,6 +182,13 @@ class Inputs:
         derived = {name: _expression(name, tree) for name, tree in form["derived"].items()}
         categories = {name: tuple(known) for name, known in form["categories"].items()}
         return cls(tuple(form["names"]), dict(types), derived, categories)
+
+
+def _by_polars(
+    expressions: Sequence[pl.Expr], types: Mapping[str, pl.DataType], row: Mapping[str, Any]
+) -> dict[str, Any]:
+    twice = pl.from_dicts([row, row], schema=types)  # why twice: see select_rows
+    return twice.select_seq(expressions).row(0, named=True)
 
 
 def _is_text(dtype: pl.DataType) -> bool:
