@@ -200,7 +200,8 @@ class _View:
         self.key = state.view.key
         self._dtype = state.view.stream.schema[state.view.key]
         self._numbers: dict[Any, int] = {}  # keys never change their number
-        self._unknown: dict[Any, int] = {}  # how many keys there were when this one was none of them
+        self._strangers: set[Any] = set()  # keys that are none of the state's
+        self._count = state.keys.count  # how many the state had when that was found
         self._shards = len(state.memories)
         self._work = work_space()
         self._local = np.zeros(1, dtype=np.int64)
@@ -250,14 +251,19 @@ class _View:
 
     def _number_of(self, key: Any, *, add: bool) -> int:
         number = self._numbers.get(key, -1)
-        if number >= 0 or (not add and self._unknown.get(key) == self.state.keys.count):
+        if number >= 0:
+            return number
+        if self._count != self.state.keys.count or len(self._strangers) >= _REMEMBERED:
+            self._strangers.clear()  # the engine was used beside this, and knows more keys
+        if not add and key in self._strangers:
             return number
         number = int(self.state.keys.number(self._series(key), add=add)[0])
+        self._count = self.state.keys.count
         if number >= 0:
             self._numbers[key] = number
-            self._unknown.pop(key, None)
+            self._strangers.discard(key)
         else:
-            self._unknown[key] = self.state.keys.count
+            self._strangers.add(key)
         return number
 
     def _series(self, key: Any) -> pl.Series:

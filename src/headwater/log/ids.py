@@ -52,24 +52,25 @@ def keys_of(ids: pl.Series, seed: int) -> Int64:
         return ids.to_numpy().view(np.int64)
     if ids.dtype.is_integer():
         return ids.cast(pl.Int64).to_numpy()
-    return ids.hash(seed).to_numpy().view(np.int64)
+    return ids.to_frame().hash_rows(seed).to_numpy().view(np.int64)
 
 
-def key_of(id: int | str, seed: int) -> int:
-    """The key of one id, as :func:`keys_of` gives it.
+def key_of(ids: pl.Series, seed: int) -> int:
+    """The key of the only id of a column, as :func:`keys_of` gives it.
 
     Example:
-        >>> key_of("x", seed=3) == keys_of(pl.Series(["x"]), seed=3)[0]
-        True
+        >>> key_of(pl.Series([3]), seed=0), key_of(pl.Series([2**64 - 1], dtype=pl.UInt64), seed=0)
+        (3, -1)
     """
-    if isinstance(id, str):
-        return int(keys_of(pl.Series([id]), seed)[0])
-    return id if id < -_LOWEST else id + 2 * _LOWEST
+    if not ids.dtype.is_integer():
+        return int(keys_of(ids, seed)[0])
+    key: int = ids[0]
+    return key if key < -_LOWEST else key + 2 * _LOWEST
 
 
 def probe_of(seed: int) -> int:
     """A number that changes when the hash of texts does, as another Polars version may."""
-    return int(pl.Series(["", "a", "headwater", "ö" * 40]).hash(seed).to_numpy().sum())
+    return int(keys_of(pl.Series(["", "a", "headwater", "ö" * 40]), seed).view(np.uint64).sum())
 
 
 class IdIndex:

@@ -41,10 +41,9 @@ def plan_single(
         return None
     key = None
     if single.id_place is not None:
-        id = values[single.id_place]
-        if not isinstance(id, int | str):
+        if values[single.id_place] is None:
             return None
-        key = key_of(id, index.seed)
+        key = key_of(append.frame.to_series(single.id_place), index.seed)
         if index.of(append.stream).holds(key):
             return None
     stream, offset = append.stream, last + 1

@@ -104,14 +104,27 @@ class Inputs:
         Raises:
             DataError: a column is missing.
         """
-        if not values.keys() >= self.types.keys():
-            DataError.raise_if(_missing(self.types, values))
-        known = {**values, **self._derive(values)} if self.derived else dict(values)
-        for name, codes in self._codes.items():
-            known[name] = codes.get(known[name])
-        row = np.array([known[name] for name in self.names], np.float64)  # None becomes NaN
-        row[~np.isfinite(row)] = np.nan
+        row: Float64 = self.rows([values])[0]
         return row
+
+    def rows(self, values: Sequence[Mapping[str, Any]]) -> Float64:
+        """The feature vectors of a few decisions, shape (n, f): :meth:`row` of each, derived together.
+
+        Raises:
+            DataError: a column is missing.
+        """
+        for one in values:
+            if not one.keys() >= self.types.keys():
+                DataError.raise_if(_missing(self.types, one))
+        derived = self._derive(values) if self.derived else [{}] * len(values)
+        rows = np.empty((len(values), len(self.names)), np.float64)
+        for row, given, more in zip(rows, values, derived, strict=True):
+            known = {**given, **more}
+            for name, codes in self._codes.items():
+                known[name] = codes.get(known[name])
+            row[:] = [known[name] for name in self.names]  # None becomes NaN
+        rows[~np.isfinite(rows)] = np.nan
+        return rows
 
     def text(self, name: str, value: float) -> str | None:
         """The category behind a code, or None for null and for inputs that are no text."""
@@ -127,13 +140,17 @@ class Inputs:
             pl.Series(known, dtype=pl.String), pl.Series(codes), default=None, return_dtype=pl.Float64
         )
 
-    def _derive(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        read = {name: values[name] for name in self._read}
-        if not _NUMBERS.issuperset(map(type, read.values())):
-            return _by_polars(self._expressions, self._read, read)
-        found: dict[str, Any] = {name: value(read) for name, value in self._scalars.items()}
-        if self._others:
-            found.update(_by_polars(self._others, self._read, read))
+    def _derive(self, values: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        read = [{name: one[name] for name in self._read} for one in values]
+        if all(_NUMBERS.issuperset(map(type, one.values())) for one in read):
+            found = [{name: value(one) for name, value in self._scalars.items()} for one in read]
+            others = self._others
+        else:
+            found, others = [{} for _ in read], self._expressions
+        if others:
+            twice = read * 2 if len(read) == 1 else read  # why: see select_rows
+            rows = pl.from_dicts(twice, schema=self._read).select_seq(others).iter_rows(named=True)
+            found = [{**one, **more} for one, more in zip(found, rows, strict=False)]
         return found
 
     @cached_property
@@ -182,13 +199,6 @@ class Inputs:
         derived = {name: _expression(name, tree) for name, tree in form["derived"].items()}
         categories = {name: tuple(known) for name, known in form["categories"].items()}
         return cls(tuple(form["names"]), dict(types), derived, categories)
-
-
-def _by_polars(
-    expressions: Sequence[pl.Expr], types: Mapping[str, pl.DataType], row: Mapping[str, Any]
-) -> dict[str, Any]:
-    twice = pl.from_dicts([row, row], schema=types)  # why twice: see select_rows
-    return twice.select_seq(expressions).row(0, named=True)
 
 
 def _is_text(dtype: pl.DataType) -> bool:
