@@ -51,8 +51,10 @@ class Run:
         """
         if not len(self.keys) or keys[0] > self.keys[-1] or keys[-1] < self.keys[0]:
             return _NONE, _NONE
-        rows, offsets = [], []
         at = np.searchsorted(self.keys, keys)
+        if not (self.keys.take(at, mode="clip") == keys).any():  # as nearly always: ids are new
+            return _NONE, _NONE
+        rows, offsets = [], []
         pending = np.arange(len(keys))
         while len(pending):
             inside = at < len(self.keys)

@@ -12,10 +12,11 @@ from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from headwater.core.batch import Int64
 from headwater.log.catalog import Version
-from headwater.log.ids import NewIds, key_of
+from headwater.log.ids import IdIndex, NewIds, key_of
 from headwater.log.index import IndexOfStreams
 from headwater.log.plan import EMPTY, Head, Plan, end_of
 from headwater.log.protocol import Append, Outcome, Receipt
@@ -30,23 +31,21 @@ def plan_single(
     append: Append, version: Version, heads: Mapping[str, Head], index: IndexOfStreams
 ) -> Plan | None:
     """The plan of an append of one event, or None if the long way is needed."""
+    stream, arrival, single = append.stream, append.arrival, version.single
     last, latest = end_of(heads)
-    arrival = append.arrival
     if append.frame.height != 1 or not isinstance(arrival, int) or arrival < latest:
         return None
-    single = version.single
     values = single.values(append.frame)
     time = None if values is None else single.time(values)
     if values is None or time is None:
         return None
-    key = None
+    offset = np.array([last + 1])
+    ids = {}
     if single.id_place is not None:
-        if values[single.id_place] is None:
+        new = _new_id(append.frame.to_series(single.id_place), offset, index.of(stream), index.seed)
+        if new is None:
             return None
-        key = key_of(append.frame.to_series(single.id_place), index.seed)
-        if index.of(append.stream).holds(key):
-            return None
-    stream, offset = append.stream, last + 1
+        ids[stream] = new
     head = heads.get(stream, EMPTY)
     segment = make_single(
         stream,
@@ -54,14 +53,18 @@ def plan_single(
         version.codec,
         single.encode(values),
         head.chain,
-        offset=offset,
+        offset=last + 1,
         arrival=arrival,
         time=time,
     )
-    places = np.array([offset])
-    return Plan(
-        (segment,),
-        {stream: Head(head.events + 1, offset, arrival, segment.chain)},
-        {} if key is None else {stream: NewIds(np.array([key]), places, fresh=True)},
-        [Receipt(1, 0, 0, offset, offset, places, _NOWHERE, _NEW)],
-    )
+    heads = {stream: Head(head.events + 1, last + 1, arrival, segment.chain)}
+    receipt = Receipt(1, 0, 0, last + 1, last + 1, offset, _NOWHERE, _NEW)
+    return Plan((segment,), heads, ids, [receipt])
+
+
+def _new_id(id: pl.Series, offset: Int64, index: IdIndex, seed: int) -> NewIds | None:
+    """The id for the index; None if it is null, or may be known."""
+    if id.null_count():
+        return None
+    key = key_of(id, seed)
+    return None if index.holds(key) else NewIds(np.array([key]), offset, fresh=True)
