@@ -3,10 +3,13 @@
 Method: an event has five columns (int64 id, int64 account, time, two-valued enum, float64 amount). Each
 contender runs in its own process on the same events and the same disk, and waits for that disk on every
 commit. Three kinds of work: one event per commit, 1,000 events per commit, and a scan of everything into
-Polars frames. Contenders take turns over the rounds and the median counts, since a disk has moods; raw
-fsyncs of 4 KiB are measured in each round beside them. Only `headwater` refuses duplicate ids as it goes,
-checks bytes when reading and keeps a hash chain; `sqlite-rows` and `duckdb` refuse duplicates by primary
-key; `arrow-file` (length-prefixed Arrow IPC, one fsync per append) does none of it and shows the floor.
+Polars frames. Contenders take turns over the rounds and the median counts, since a disk has moods. Beside
+them, in each round, what the disk itself takes: `fsync` of a file that grows by 4 KiB (or 40 bytes an event),
+and `fdatasync` of as much that is overwritten in place, which is what a commit of `headwater` waits for.
+Only `headwater` refuses duplicate ids as it goes, checks bytes when reading and keeps a hash chain; its
+second line has random texts as ids. `sqlite-rows` and `duckdb` refuse duplicates by primary key; `arrow-file`
+(length-prefixed Arrow IPC, one fsync per append) does none of it and shows the floor. `processor` is the time
+of user and system that one append of a single event takes.
 
     python benchmarks/log_append.py --json build/bench/log_append.json
 """
@@ -24,8 +27,10 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from random import Random
 from typing import Any, Protocol
 
 import duckdb
@@ -52,6 +57,8 @@ Row = tuple[int, int, int, str, float]
 class Contender(Protocol):
     """A place for events: opened in a folder, appended to durably, read back whole."""
 
+    def prepared(self, frame: pl.DataFrame) -> pl.DataFrame: ...
+
     def append(self, frame: pl.DataFrame) -> None: ...
 
     def scan(self) -> Iterable[pl.DataFrame]: ...
@@ -72,9 +79,16 @@ def events(count: int, start: int) -> pl.DataFrame:
     )
 
 
-class Headwater:
+class AsItIs:
+    def prepared(self, frame: pl.DataFrame) -> pl.DataFrame:
+        return frame
+
+
+class Headwater(AsItIs):
+    ids: pl.DataType = pl.Int64()
+
     def __init__(self, folder: Path) -> None:
-        stream = hw.Stream("events", SCHEMA, id="id")
+        stream = hw.Stream("events", {**SCHEMA, "id": self.ids}, id="id")
         self._log = EmbeddedLog.open(folder / "events.log", [stream])
 
     def append(self, frame: pl.DataFrame) -> None:
@@ -84,7 +98,15 @@ class Headwater:
         return (batch.frame for batch in self._log.scan())
 
 
-class SqliteRows:
+class HeadwaterTexts(Headwater):
+    ids = pl.String()
+
+    def prepared(self, frame: pl.DataFrame) -> pl.DataFrame:
+        texts = [str(uuid.UUID(int=Random(i).getrandbits(128))) for i in frame["id"]]
+        return frame.with_columns(id=pl.Series(texts, dtype=pl.String))
+
+
+class SqliteRows(AsItIs):
     def __init__(self, folder: Path) -> None:
         self._connection = sqlite3.connect(folder / "events.db", isolation_level=None)
         self._connection.execute("PRAGMA journal_mode=WAL")
@@ -104,7 +126,7 @@ class SqliteRows:
             yield pl.DataFrame(rows, schema=plain, orient="row").cast({"time": SCHEMA["time"]})
 
 
-class Duckdb:
+class Duckdb(AsItIs):
     def __init__(self, folder: Path) -> None:
         self._connection = duckdb.connect(str(folder / "events.duckdb"))
         self._connection.execute("SET threads = 2")
@@ -123,7 +145,7 @@ class Duckdb:
         yield pl.DataFrame(self._connection.execute("SELECT * FROM e ORDER BY id").to_arrow_table())
 
 
-class ArrowFile:
+class ArrowFile(AsItIs):
     def __init__(self, folder: Path) -> None:
         self._path = folder / "events.bin"
         self._file = self._path.open("wb", buffering=0)
@@ -141,8 +163,8 @@ class ArrowFile:
                 yield pl.read_ipc_stream(io.BytesIO(source.read(int.from_bytes(size, "little"))))
 
 
-class Fsync:
-    """Not a log: what the disk itself takes."""
+class Fsync(AsItIs):
+    """Not a log: what the disk itself takes for a file that grows."""
 
     def __init__(self, folder: Path) -> None:
         self._file = (folder / "fsync").open("wb", buffering=0)
@@ -155,12 +177,37 @@ class Fsync:
         return ()
 
 
+class Overwrite(AsItIs):
+    """Not a log: what the disk itself takes for bytes in their place."""
+
+    SIZE = 2**24
+
+    def __init__(self, folder: Path) -> None:
+        self._file = (folder / "overwritten").open("wb", buffering=0)
+        self._file.write(b"\1" * self.SIZE)
+        os.fsync(self._file.fileno())
+        self._at = 0
+
+    def append(self, frame: pl.DataFrame) -> None:
+        data = bytes(max(4_096, 40 * frame.height))
+        if self._at + len(data) > self.SIZE:
+            self._at = 0
+        os.pwrite(self._file.fileno(), data, self._at)
+        self._at += len(data)
+        os.fdatasync(self._file.fileno())
+
+    def scan(self) -> Iterable[pl.DataFrame]:
+        return ()
+
+
 CONTENDERS: dict[str, Callable[[Path], Contender]] = {
     "headwater": Headwater,
+    "headwater, text ids": HeadwaterTexts,
     "arrow-file": ArrowFile,
     "sqlite-rows": SqliteRows,
     "duckdb": Duckdb,
     "fsync only": Fsync,
+    "fdatasync in place": Overwrite,
 }
 
 
@@ -168,17 +215,20 @@ def measure(name: str, folder: Path) -> dict[str, float]:
     """One round of one contender, in this process."""
     single = CONTENDERS[name](_made(folder / "single"))
     batched = CONTENDERS[name](_made(folder / "batched"))
-    ones = [events(1, i) for i in range(SINGLES + 50)]
-    many = [events(BATCH, i * BATCH) for i in range(BATCHES + 5)]
+    ones = [single.prepared(events(1, i)) for i in range(SINGLES + 50)]
+    many = [batched.prepared(events(BATCH, i * BATCH)) for i in range(BATCHES + 5)]
     for frame in ones[:50]:
         single.append(frame)
     for frame in many[:5]:
         batched.append(frame)
+    before = time.process_time()
     waits = [_timed(single, frame) for frame in ones[50:]]
+    processor = time.process_time() - before
     batch_waits = [_timed(batched, frame) for frame in many[5:]]
     result = {
         "singles_per_s": len(waits) / sum(waits),
         "single_p50_us": 1e6 * statistics.median(waits),
+        "single_processor_us": 1e6 * processor / len(waits),
         "single_p99_us": 1e6 * float(np.percentile(waits, 99)),
         "batched_events_per_s": BATCH * len(batch_waits) / sum(batch_waits),
         "batch_p50_us": 1e6 * statistics.median(batch_waits),
@@ -233,20 +283,26 @@ def _table(medians: dict[str, dict[str, float]]) -> None:
     ours = medians["headwater"]
     columns = [
         ("singles_per_s", "1 a commit"),
+        ("single_p50_us", "p50 us"),
         ("single_p99_us", "p99 us"),
+        ("single_processor_us", "processor us"),
         ("batched_events_per_s", "1,000 a commit"),
         ("batch_p99_us", "p99 us"),
         ("scan_batched_events_per_s", "scan"),
         ("scan_singles_events_per_s", "scan of singles"),
     ]
-    print(f"{'events/s (headwater : other)':<30}" + "".join(f"{title:>24}" for _, title in columns))
+    print(f"{'events/s (headwater : other)':<30}" + "".join(f"{title:>22}" for _, title in columns))
     for name, figures in medians.items():
         cells = []
         for key, _ in columns:
             value = figures.get(key)
-            ratio = f" ({ours[key] / value:.2f}x)" if value and key in ours and name != "headwater" else ""
+            ratio = (
+                f" ({ours[key] / value:.2f}x)"
+                if value and key in ours and not name.startswith("headwater")
+                else ""
+            )
             cells.append(f"{'-' if value is None else f'{value:,.0f}'}{ratio}")
-        print(f"{name:<30}" + "".join(f"{cell:>24}" for cell in cells))
+        print(f"{name:<30}" + "".join(f"{cell:>22}" for cell in cells))
 
 
 def _machine() -> dict[str, Any]:

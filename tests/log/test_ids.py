@@ -20,6 +20,7 @@ from headwater.log.schema import StoredSchema
 from tests.log.lender import NOW, PAYMENTS, PROFILES, many, opened, payments
 
 CHUNK = RECENT // 2
+KEYS = [7288634180533250744, -8734016213883011742, -2079565798831422627]
 
 
 def held(index: IdIndex, keys: Int64) -> list[tuple[int, int]]:
@@ -100,9 +101,10 @@ def test_a_key_is_never_trusted(tmp_path: Path) -> None:
 
 
 def test_hashes_are_the_same_every_day() -> None:
-    # What is in the files of sorted ids. When this changes with a new Polars, nothing is wrong: logs then
-    # make their files anew, once. It must not change from one process to the next.
+    # What is in the files of sorted ids. Were this to change, logs would make their files anew, once.
+    assert keys_of(pl.Series(["", "a", "ö" * 40]), 7).tolist() == KEYS
     assert probe_of(1) == probe_of(1) != probe_of(2)
+    assert keys_of(pl.Series(["a"]), 8)[0] != KEYS[1]
 
 
 def test_ids_are_known_after_reopening(tmp_path: Path) -> None:

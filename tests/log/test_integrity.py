@@ -12,6 +12,7 @@ import pytest
 
 from headwater.core.errors import LogError
 from headwater.log import Append, EmbeddedLog
+from headwater.log.database import PAGE_SIZE
 from headwater.log.segments import Segment, select
 from tests.letters import says
 from tests.log.lender import CLICKS, NOW, PAYMENTS, clicks, many, opened
@@ -194,7 +195,8 @@ def harmed(folder: Path, harm: str) -> None:
     if harm == "header":
         content[:16] = b"not a database!!"
     elif harm == "middle":
-        content[half : half + 64] = bytes(64)
+        inside = half - half % PAGE_SIZE + 1_000  # of a page, behind what SQLite itself writes there
+        content[inside : inside + 64] = bytes(64)
     else:
         del content[half:]
     file.write_bytes(content)

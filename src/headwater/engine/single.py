@@ -16,6 +16,7 @@ import polars as pl
 from headwater.core.batch import Batch
 from headwater.core.errors import DataError
 from headwater.core.frame import select_rows
+from headwater.core.scalar import Scalar, scalar
 from headwater.engine import values
 from headwater.engine.kernels import layout as at
 from headwater.engine.kernels.process import NEWEST
@@ -64,9 +65,20 @@ class Single:
         if len(batch) != 1:
             self._engine.apply(batch)
             return
-        if batch.stream in self._streams:
-            self._streams[batch.stream].apply(batch.frame, int(batch.time[0]), int(batch.offset[0]))
-        self._engine.offset = max(self._engine.offset, int(batch.offset[0]))
+        self.take(batch.stream, batch.frame.get_columns(), int(batch.time[0]), int(batch.offset[0]))
+
+    def take(self, stream: str, event: Sequence[pl.Series], time: int, offset: int) -> None:
+        """Take in one event, behind all those taken in before.
+
+        Args:
+            stream: its stream.
+            event: the stream's columns in their order, one value each.
+            time: when it happened, microseconds.
+            offset: its place in the log.
+        """
+        if stream in self._streams:
+            self._streams[stream].take(event, time, offset)
+        self._engine.offset = max(self._engine.offset, offset)
 
     def read(self, view: str, key: Any, t: int) -> tuple[Any, ...]:
         """The view's outputs as of ``t``, as Python values in their order; null is None. Changes nothing.
@@ -96,9 +108,10 @@ _REMEMBERED = 65_536
 class _Stream:
     """The views of one stream: what they read of an event, evaluated once and together.
 
-    Three kinds of expressions, each a function of its own row and nothing else::
+    Four kinds of expressions, each a function of its own row and nothing else::
 
         pl.col("amount")                 read as it is
+        pl.col("price") * pl.col("n")    arithmetic of numbers, see ``core.scalar``
         pl.col("purpose") == "salary"    of texts and the like alone: remembered for each of their values
         pl.col("amount") / 7             evaluated for every event
 
@@ -108,6 +121,7 @@ class _Stream:
     def __init__(self, views: list[_View]) -> None:
         self._views = views
         schema = dict(views[0].state.view.stream.schema)
+        place_of = {name: place for place, name in enumerate(schema)}
         wanted: list[pl.Expr] = []
         self._parts: list[tuple[_View, slice]] = []
         for view in views:
@@ -115,39 +129,50 @@ class _Stream:
             wanted += [pl.col(view.key), *values.scalars(view.state.plan)]
             self._parts.append((view, slice(start, len(wanted))))
         self._row: list[Any] = [None] * len(wanted)
-        self._bare: list[tuple[int, str]] = []
+        self._bare: list[tuple[int, int]] = []
+        self._scalars: list[tuple[int, Scalar]] = []
+        numbers: list[str] = []
         few: list[tuple[int, pl.Expr]] = []
         rest: list[tuple[int, pl.Expr]] = []
         for place, expr in enumerate(wanted):
             roots = expr.meta.root_names()
             if expr.meta.is_column():
-                self._bare.append((place, roots[0]))
+                self._bare.append((place, place_of[roots[0]]))
             elif roots and all(isinstance(schema[root], _FEW) for root in roots):
                 few.append((place, expr))
+            elif (made := scalar(expr, schema)) is not None:
+                self._scalars.append((place, made))
+                numbers += roots
             else:
                 rest.append((place, expr))
         self._few, self._rest = _Together(few), _Together(rest)
-        self._texts = list(dict.fromkeys(root for _, expr in few for root in expr.meta.root_names()))
+        texts = [root for _, expr in few for root in expr.meta.root_names()]
+        self._texts = [place_of[name] for name in dict.fromkeys(texts)]
+        self._numbers = [(name, place_of[name]) for name in dict.fromkeys(numbers)]
         self._known: dict[tuple[Any, ...], tuple[Any, ...]] = {}
 
-    def apply(self, frame: pl.DataFrame, time: int, offset: int) -> None:
+    def take(self, event: Sequence[pl.Series], time: int, offset: int) -> None:
         row = self._row
-        for place, name in self._bare:
-            row[place] = frame.get_column(name)[0]
-        self._few.put(row, self._remembered(frame))
-        self._rest.put(row, self._rest.evaluate(frame))
+        for place, column in self._bare:
+            row[place] = event[column][0]
+        if self._scalars:
+            read = {name: event[column][0] for name, column in self._numbers}
+            for place, value in self._scalars:
+                row[place] = value(read)
+        self._few.put(row, self._remembered(event))
+        self._rest.put(row, self._rest.evaluate(event))
         for view, part in self._parts:
             view.lay(row[part])
         for view in self._views:
             view.take(time, offset)
 
-    def _remembered(self, frame: pl.DataFrame) -> tuple[Any, ...]:
-        texts = tuple([frame.get_column(name)[0] for name in self._texts])
+    def _remembered(self, event: Sequence[pl.Series]) -> tuple[Any, ...]:
+        texts = tuple([event[column][0] for column in self._texts])
         found = self._known.get(texts)
         if found is None:
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
-            found = self._known[texts] = self._few.evaluate(frame)
+            found = self._known[texts] = self._few.evaluate(event)
         return found
 
 
@@ -158,8 +183,8 @@ class _Together:
         self._places = [place for place, _ in parts]
         self._expressions = [expr.alias(f"{place}") for place, expr in parts]
 
-    def evaluate(self, frame: pl.DataFrame) -> tuple[Any, ...]:
-        return select_rows(frame, self._expressions).row(0) if self._expressions else ()
+    def evaluate(self, event: Sequence[pl.Series]) -> tuple[Any, ...]:
+        return select_rows(pl.DataFrame(list(event)), self._expressions).row(0) if self._expressions else ()
 
     def put(self, row: list[Any], found: tuple[Any, ...]) -> None:
         for place, value in zip(self._places, found, strict=True):
@@ -175,7 +200,8 @@ class _View:
         self.key = state.view.key
         self._dtype = state.view.stream.schema[state.view.key]
         self._numbers: dict[Any, int] = {}  # keys never change their number
-        self._unknown: dict[Any, int] = {}  # how many keys there were when this one was none of them
+        self._strangers: set[Any] = set()  # keys that are none of the state's
+        self._count = state.keys.count  # how many the state had when that was found
         self._shards = len(state.memories)
         self._work = work_space(state.plan.tables)
         self._local = np.zeros(1, dtype=np.int64)
@@ -225,10 +251,27 @@ class _View:
 
     def _number_of(self, key: Any, *, add: bool) -> int:
         number = self._numbers.get(key, -1)
-        if number >= 0 or (not add and self._unknown.get(key) == self.state.keys.count):
+        if number >= 0:
             return number
+        if self._count != self.state.keys.count or len(self._strangers) >= _REMEMBERED:
+            self._strangers.clear()  # the engine was used beside this, and knows more keys
+        if not add and key in self._strangers:
+            return number
+        number = int(self.state.keys.number(self._series(key), add=add)[0])
+        self._count = self.state.keys.count
+        if number >= 0:
+            self._numbers[key] = number
+            self._strangers.discard(key)
+        else:
+            self._strangers.add(key)
+        return number
+
+    def _series(self, key: Any) -> pl.Series:
+        """The key as a column in the stream's type."""
+        if type(key) is int and self._dtype == pl.Int64 and -(2**63) <= key < 2**63:
+            return pl.Series(np.array([key]))  # several times as quick
         try:
-            series = pl.Series([key], dtype=self._dtype)
+            return pl.Series([key], dtype=self._dtype)
         except (TypeError, pl.exceptions.PolarsError):
             raise DataError.of(
                 "a key has another type than the stream's",
@@ -237,13 +280,6 @@ class _View:
                 where=self.key,
                 do="give the key in the stream's type",
             ) from None
-        number = int(self.state.keys.number(series, add=add)[0])
-        if number >= 0:
-            self._numbers[key] = number
-            self._unknown.pop(key, None)
-        else:
-            self._unknown[key] = self.state.keys.count
-        return number
 
 
 def _room(columns: int, flags: int) -> at.Items:

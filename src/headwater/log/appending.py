@@ -1,8 +1,8 @@
 """From frames to segments: what one transaction writes, worked out before it begins.
 
 Frames of one stream are judged together, offsets are given out over all streams, and each stream gets one
-segment per window. Pure but for the reads that judge duplicates. Called by ``embedded``, which commits a
-:class:`Plan` or nothing.
+segment per window. Pure but for the reads that judge duplicates. Called by ``embedded``; an event that comes
+alone takes the short way, ``single``.
 """
 
 from __future__ import annotations
@@ -20,40 +20,11 @@ from headwater.log.catalog import Version
 from headwater.log.duplicates import Verdict
 from headwater.log.format import Columns
 from headwater.log.ids import NewIds
+from headwater.log.plan import EMPTY, Head, Plan, end_of
 from headwater.log.protocol import Append, Outcome, Receipt, Refusal
-from headwater.log.segments import GENESIS, WINDOW, Events, Segment, make
+from headwater.log.segments import WINDOW, Events, Segment, make
 
 Judge = Callable[[Version, pl.DataFrame], Verdict | None]  # None: the stream has no ids
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """Where a stream ends: its events, the last offset and arrival, the last link of its chain."""
-
-    events: int = 0
-    last: int = -1
-    arrival: int = -(2**63)
-    chain: bytes = GENESIS
-
-
-_EMPTY = Head()
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What to write, and what to tell and remember once it is written.
-
-    Attributes:
-        segments: the rows to insert.
-        heads: the new heads of the streams concerned.
-        ids: stream to the ids of its new events, where it has ids.
-        receipts: one per append.
-    """
-
-    segments: tuple[Segment, ...]
-    heads: Mapping[str, Head]
-    ids: Mapping[str, NewIds]
-    receipts: list[Receipt]
 
 
 @dataclass(slots=True)
@@ -101,7 +72,7 @@ def plan(
             if share.verdict is not None:
                 keys = share.verdict.keys if share.new is None else share.verdict.keys[share.new]
                 ids[stream] = NewIds(keys, offset, fresh=share.new is None)
-            held = heads.get(stream, _EMPTY)
+            held = heads.get(stream, EMPTY)
             written = _segments(stream, share, offset, arrival, held)
             segments += written
             new_heads[stream] = Head(
@@ -185,8 +156,8 @@ def _arrival(append: Append, new: npt.NDArray[np.bool_] | None) -> Int64:
 
 def _give_out(arrivals: Sequence[Int64], heads: Mapping[str, Head], *, merge: bool) -> list[Int64]:
     """Offsets of the new events of each append: one append after the other, or merged by arrival."""
-    base = 1 + max((head.last for head in heads.values()), default=-1)
-    latest = max((head.arrival for head in heads.values()), default=-(2**63))
+    last, latest = end_of(heads)
+    base = last + 1
     every = _joined(arrivals)
     offsets = np.arange(base, base + len(every))
     placed = every

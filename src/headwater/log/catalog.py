@@ -9,6 +9,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 
 import numpy as np
 import polars as pl
@@ -17,8 +19,9 @@ from headwater.core.batch import Batch
 from headwater.core.errors import LogError, Problem
 from headwater.definitions.stream import Stream
 from headwater.log.format import Codec
+from headwater.log.format_single import SingleCodec
 from headwater.log.schema import StoredSchema
-from headwater.log.segments import Events, Segment, join, read
+from headwater.log.segments import Segment, read_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,13 @@ class Version:
 
     number: int
     codec: Codec
+    single: SingleCodec
+
+    @classmethod
+    def of(cls, number: int, schema: StoredSchema) -> Version:
+        """A version with what reads and writes its events."""
+        codec = Codec(schema)
+        return cls(number, codec, SingleCodec(codec))
 
     @property
     def schema(self) -> StoredSchema:
@@ -45,7 +55,7 @@ class Catalog:
         self._versions: dict[int, Version] = {}
         self._newest: dict[str, Version] = {}
         for number, text in connection.execute("SELECT id, definition FROM schemas ORDER BY id"):
-            self._know(Version(number, Codec(StoredSchema.from_json(text))))
+            self._know(Version.of(number, StoredSchema.from_json(text)))
 
     @property
     def streams(self) -> tuple[str, ...]:
@@ -105,12 +115,12 @@ class Catalog:
             cursor = connection.execute(
                 "INSERT INTO schemas (stream, definition) VALUES (?, ?)", (schema.stream, schema.to_json())
             )
-            self._know(Version(int(cursor.lastrowid or 0), Codec(schema)))
+            self._know(Version.of(int(cursor.lastrowid or 0), schema))
 
     def assume(self, changes: Iterable[StoredSchema]) -> None:
         """Read streams as if these versions were stored: for readers that are ahead of the writer."""
         for place, schema in enumerate(changes, 1):
-            self._know(Version(-place, Codec(schema)))
+            self._know(Version.of(-place, schema))
 
     def batch(self, stream: str, segments: Sequence[Segment]) -> Batch:
         """Segments of one stream, ascending, as one batch in the newest version.
@@ -119,14 +129,10 @@ class Catalog:
             LogError: a segment is damaged.
         """
         newest = self.newest(stream)
-        parts: list[tuple[int, list[Events]]] = []
-        for segment in segments:
-            events = read(self.codec(segment.schema), segment)
-            if parts and parts[-1][0] == segment.schema:
-                parts[-1][1].append(events)
-            else:
-                parts.append((segment.schema, [events]))
-        joined = [(number, join(events)) for number, events in parts]
+        joined = [
+            (number, read_all(self.codec(number), list(those)))
+            for number, those in groupby(segments, key=attrgetter("schema"))
+        ]
         frames = [
             _as_newest(self.codec(number).frame(events.columns), number, newest) for number, events in joined
         ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from headwater.core.errors import LogError, Problem
@@ -18,7 +18,8 @@ from headwater.core.errors import LogError, Problem
 APPLICATION = 0x48575452  # "HWTR" in the file's header: `file` and we know a log when we see one
 VERSION = 1
 PAGE_SIZE = 8192
-CHECKPOINT_PAGES = 2048  # fold the WAL back at 16 MiB
+CHECKPOINT_PAGES = 512
+AHEAD = CHECKPOINT_PAGES + 32  # pages that the WAL has from the start
 
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -35,15 +36,14 @@ CREATE TABLE heads (
     chain BLOB NOT NULL
 ) WITHOUT ROWID;
 
--- One row per appended batch, or per several once they were merged. The big columns come last.
+-- One row per appended batch, or per several once they were merged. The big columns come last. There is no
+-- index by stream: to pass over the rows of others costs readers less than one more page costs each append.
 CREATE TABLE segments (
     first INTEGER PRIMARY KEY, last INTEGER NOT NULL, stream TEXT NOT NULL, schema INTEGER NOT NULL,
     events INTEGER NOT NULL, time_min INTEGER NOT NULL, time_max INTEGER NOT NULL,
     arrival_min INTEGER NOT NULL, arrival_max INTEGER NOT NULL, checksum INTEGER NOT NULL,
     chain BLOB NOT NULL, appends BLOB, places BLOB NOT NULL, record BLOB NOT NULL
 );
-
-CREATE INDEX segments_of_stream ON segments (stream, first);
 
 -- Events that were refused.
 CREATE TABLE dead_letters (
@@ -98,6 +98,7 @@ def connect_writer(path: Path, max_bytes: int | None) -> sqlite3.Connection:
             if max_bytes is not None:
                 connection.execute(f"PRAGMA max_page_count={max(1, max_bytes // PAGE_SIZE)}")
             _create(connection)
+            _write_ahead(connection)
         except BaseException:
             connection.close()
             raise
@@ -189,3 +190,21 @@ def _create(connection: sqlite3.Connection) -> None:
         connection.execute("INSERT INTO meta VALUES ('id_seed', ?)", (seed,))
         connection.execute(f"PRAGMA application_id={APPLICATION}")
         connection.execute(f"PRAGMA user_version={VERSION}")
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Let the WAL have its full length from the start.
+
+    A commit that overwrites waits for its own bytes; one that makes the file longer waits for the file
+    system's journal too, which takes twice as long. So pages are written and taken back: what is left of
+    them in the WAL is what an interrupted transaction leaves, and SQLite writes over it.
+    """
+    (kept,) = connection.execute("PRAGMA cache_size").fetchone()
+    connection.execute("PRAGMA cache_size=8")  # pages: whatever is more goes to the file at once
+    connection.execute("BEGIN IMMEDIATE")
+    with suppress(sqlite3.OperationalError):  # no room: then the WAL grows as it goes
+        connection.execute("CREATE TABLE ahead (page BLOB)")
+        connection.execute("INSERT INTO ahead VALUES (zeroblob(?))", (AHEAD * PAGE_SIZE,))
+    if connection.in_transaction:  # a full disk ends it
+        connection.execute("ROLLBACK")
+    connection.execute(f"PRAGMA cache_size={kept}")

@@ -46,7 +46,7 @@ def judge(frame: pl.DataFrame, schema: StoredSchema, index: IdIndex, seed: int, 
     if schema.id is None:
         raise ValueError(f"stream {schema.stream!r} has no id")
     keys = keys_of(frame[schema.id], seed)
-    order = np.argsort(keys, kind="stable") if len(keys) > 1 else np.zeros(1, np.int64)
+    order = np.argsort(keys) if len(keys) > 1 else np.zeros(1, np.int64)
     ascending = keys[order]
     rows, offsets = index.find(ascending)
     repeated = bool((ascending[1:] == ascending[:-1]).any())

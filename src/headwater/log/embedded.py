@@ -9,6 +9,7 @@ built like this: design note 0004.
 from __future__ import annotations
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -24,15 +25,17 @@ from headwater.core.batch import Batch, Int64
 from headwater.core.errors import LogError
 from headwater.definitions.stream import Stream
 from headwater.log import compaction, dead_letters, integrity, scan, segments
-from headwater.log.appending import Head, Plan, plan
+from headwater.log.appending import plan
 from headwater.log.catalog import Catalog, Version
 from headwater.log.database import connect_reader, connect_writer, sqlite_errors, transaction
 from headwater.log.duplicates import Verdict, judge
 from headwater.log.index import IndexOfStreams, runs_folder
 from headwater.log.lock import WriterLock
+from headwater.log.plan import Head, Plan, end_of
 from headwater.log.protocol import Append, DeadLetter, Letters, Receipt
 from headwater.log.scan import Range
 from headwater.log.schema import StoredSchema
+from headwater.log.single import plan_single
 
 _SAVE_HEAD = "INSERT OR REPLACE INTO heads (stream, events, last, arrival, chain) VALUES (?, ?, ?, ?, ?)"
 
@@ -81,7 +84,7 @@ class EmbeddedLog:
         self._index: IndexOfStreams | None = None
         self._heads: dict[str, Head] = {}
         self._stale = False
-        self._folding: dict[str, compaction.Folding] = {}
+        self._folding: defaultdict[str, compaction.Folding] = defaultdict(compaction.Folding)
         try:
             if lock is not None:
                 self._start_writing(streams, max_bytes)
@@ -170,8 +173,7 @@ class EmbeddedLog:
             connection, index = self._writing()
             if self._stale:
                 index = self._remember(connection)
-            versions = {append.stream: self._catalog.newest(append.stream) for append in appends}
-            made = plan(appends, versions, self._heads, self._judge, merge=merge) if appends else _NOTHING
+            made = self._planned(appends, index, merge=merge)
             found = letters(made.receipts) if letters is not None else ()
             if made.segments or found:
                 self._stale = True  # until memory is known to say what the disk says
@@ -346,13 +348,11 @@ class EmbeddedLog:
         """The last offset and the last arrival over all streams."""
         with self._mutex:
             if self._writer is not None and not self._stale:
-                heads = list(self._heads.values())
+                heads: Mapping[str, Head] = self._heads
             else:
                 with self._reading() as connection:
-                    heads = list(_read_heads(connection).values())
-        return max((head.last for head in heads), default=-1), max(
-            (head.arrival for head in heads), default=Head().arrival
-        )
+                    heads = _read_heads(connection)
+        return end_of(heads)
 
     def _names(self, streams: Collection[str] | None) -> list[str]:
         names = list(self.streams if streams is None else dict.fromkeys(streams))
@@ -372,6 +372,15 @@ class EmbeddedLog:
         with self._reading() as connection:
             yield from scan.by_stream(connection, self._catalog, names, wanted)
 
+    def _planned(self, appends: Sequence[Append], index: IndexOfStreams, *, merge: bool) -> Plan:
+        if not appends:
+            return Plan()
+        versions = {append.stream: self._catalog.newest(append.stream) for append in appends}
+        made = None
+        if len(appends) == 1:
+            made = plan_single(appends[0], versions[appends[0].stream], self._heads, index)
+        return made or plan(appends, versions, self._heads, self._judge, merge=merge)
+
     def _judge(self, version: Version, frame: pl.DataFrame) -> Verdict | None:
         connection, index = self._writing()
         stream = version.schema.stream
@@ -386,13 +395,10 @@ class EmbeddedLog:
     def _fold(self, connection: sqlite3.Connection, written: Sequence[segments.Segment]) -> None:
         """Fold single events together, now and then, so that reading them stays quick."""
         for segment in written:
-            folding = self._folding.setdefault(segment.stream, compaction.Folding())
-            for window, smaller_than in folding.due(segment.first, segment.events):
+            due = self._folding[segment.stream].due(segment.first, segment.events)
+            for window, smaller_than in due:
                 with suppress(sqlite3.Error, LogError):  # the append itself is done; next time, then
                     compaction.fold(connection, self._catalog, segment.stream, window, smaller_than)
-
-
-_NOTHING = Plan((), {}, {}, [])
 
 
 def _head_rows(heads: Mapping[str, Head]) -> list[tuple[str, int, int, int, bytes]]:

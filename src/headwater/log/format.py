@@ -39,10 +39,11 @@ from headwater.log.schema import StoredColumn, StoredSchema
 VERSION = 1
 MAX_TEXT = 2**31 - 1  # bytes of one text column in one record
 
+NULLS, TEXT, SEALED = 1, 2, 4  # flags of a column
+
 _MAGIC = b"HWR"
 _HEADER = struct.Struct("<3sBHBBI")
 _ENTRY = struct.Struct("<BBHI")
-_NULLS, _TEXT, _SEALED = 1, 2, 4
 _OLDEST = pl.CompatLevel.oldest()
 _PADDING = (b"", b"\0" * 7, b"\0" * 6, b"\0" * 5, b"\0" * 4, b"\0" * 3, b"\0" * 2, b"\0")
 
@@ -156,22 +157,21 @@ class Codec:
 
     def encode(self, columns: Columns) -> bytes:
         """The canonical bytes of these columns."""
-        parts = [_HEADER.pack(_MAGIC, VERSION, len(columns.columns), 0, 0, columns.rows)]
+        entries: list[tuple[int, int, int]] = []
         body: list[bytes] = []
         for column in columns.columns:
             flags = 0
             if column.valid is not None:
-                flags |= _NULLS
+                flags |= NULLS
                 body.append(_padded(np.packbits(column.valid, bitorder="little").tobytes()))
             size = 0
             if column.ends is not None:
-                flags |= _TEXT
+                flags |= TEXT
                 size = column.values.size
                 body.append(_padded(column.ends.tobytes()))
-            parts.append(_ENTRY.pack(flags, column.values.dtype.itemsize, 0, size))
+            entries.append((flags, column.values.dtype.itemsize, size))
             body.append(_padded(column.values.tobytes()))
-        parts.append(b"\0" * (-(_HEADER.size + _ENTRY.size * len(columns.columns)) % 8))
-        return b"".join(parts + body)
+        return b"".join([head(columns.rows, entries), *body])
 
     def parse(self, record: bytes) -> Columns:
         """The columns of a record, as views into its bytes.
@@ -183,7 +183,7 @@ class Codec:
             rows, entries, at = _directory(record, len(self.layouts))
             columns = []
             for layout, (flags, width, _, size) in zip(self.layouts, entries, strict=True):
-                if bool(flags & _TEXT) != (layout.numpy is None):
+                if bool(flags & TEXT) != (layout.numpy is None):
                     raise _unreadable(f"column {layout.column.name!r} has another kind")
                 column, at = _view(record, at, rows, flags, width, size, layout)
                 columns.append(column)
@@ -207,6 +207,13 @@ class Codec:
         return _to_series(self.layouts[self._id], columns.columns[self._id])
 
 
+def head(rows: int, entries: Sequence[tuple[int, int, int]]) -> bytes:
+    """What comes before the columns of a record; ``entries`` are flags, width and characters of each."""
+    parts = [_HEADER.pack(_MAGIC, VERSION, len(entries), 0, 0, rows)]
+    parts += [_ENTRY.pack(flags, width, 0, size) for flags, width, size in entries]
+    return _padded(b"".join(parts))
+
+
 def concat(many: Sequence[Columns]) -> Columns:
     """Rows one after the other.
 
@@ -225,10 +232,16 @@ def concat(many: Sequence[Columns]) -> Columns:
 def microseconds(values: Array, dtype: pl.DataType) -> Int64:
     """Stored values of a time column as microseconds; finer units round towards the past."""
     whole = values.astype(np.int64, copy=False)
+    times, parts = micros_scale(dtype)
+    return whole * times if times > 1 else whole // parts if parts > 1 else whole
+
+
+def micros_scale(dtype: pl.DataType) -> tuple[int, int]:
+    """How many microseconds a stored time is: times the first, divided by the second."""
     if isinstance(dtype, pl.Date):
-        return whole * DAY
+        return DAY, 1
     unit = dtype.time_unit if isinstance(dtype, pl.Datetime) else "us"
-    return whole * 1_000 if unit == "ms" else whole // 1_000 if unit == "ns" else whole
+    return (1_000, 1) if unit == "ms" else (1, 1_000) if unit == "ns" else (1, 1)
 
 
 def _from_series(layout: Layout, series: pl.Series) -> Column:
@@ -339,14 +352,14 @@ def _directory(record: bytes, count: int) -> tuple[int, Iterator[tuple[int, int,
 def _view(
     record: bytes, at: int, rows: int, flags: int, width: int, size: int, layout: Layout
 ) -> tuple[Column, int]:
-    if flags & _SEALED:
+    if flags & SEALED:
         raise LogError.of(
             f"the column {layout.column.name!r} is sealed",
             expected="a record without sealed columns",
             do="open this log with a Headwater that holds the keys of its subjects",
         )
     valid: Bools | None = None
-    if flags & _NULLS:
+    if flags & NULLS:
         packed = np.frombuffer(record, np.uint8, (rows + 7) // 8, at)
         valid = np.unpackbits(packed, count=rows, bitorder="little").view(np.bool_)
         at += packed.size + (-packed.size % 8)

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -52,12 +53,32 @@ def keys_of(ids: pl.Series, seed: int) -> Int64:
         return ids.to_numpy().view(np.int64)
     if ids.dtype.is_integer():
         return ids.cast(pl.Int64).to_numpy()
-    return ids.hash(seed).to_numpy().view(np.int64)
+    # Polars has a hash, too, but for a text at a time its thread pool costs as much as the rest of an append.
+    hashed = blake2b(digest_size=8, key=seed.to_bytes(8, "little"))
+    digests = []
+    for text in ids.to_list():
+        copy = hashed.copy()
+        copy.update(text.encode())
+        digests.append(copy.digest())
+    return np.frombuffer(b"".join(digests), "<i8")
+
+
+def key_of(ids: pl.Series, seed: int) -> int:
+    """The key of the only id of a column, as :func:`keys_of` gives it.
+
+    Example:
+        >>> key_of(pl.Series([3]), seed=0), key_of(pl.Series([2**64 - 1], dtype=pl.UInt64), seed=0)
+        (3, -1)
+    """
+    if not ids.dtype.is_integer():
+        return int(keys_of(ids, seed)[0])
+    key: int = ids[0]
+    return key if key < -_LOWEST else key + 2 * _LOWEST
 
 
 def probe_of(seed: int) -> int:
-    """A number that changes when the hash of texts does, as another Polars version may."""
-    return int(pl.Series(["", "a", "headwater", "ö" * 40]).hash(seed).to_numpy().sum())
+    """A number that stands for how this log makes keys of texts; no other log has the same."""
+    return int(keys_of(pl.Series(["", "a", "headwater", "ö" * 40]), seed).view(np.uint64).sum())
 
 
 class IdIndex:
@@ -105,11 +126,20 @@ class IdIndex:
             return np.empty(0, np.int64), np.empty(0, np.int64)
         return np.concatenate([rows for rows, _ in found]), np.concatenate([places for _, places in found])
 
+    def holds(self, key: int) -> bool:
+        """Whether there is an event that may have this id."""
+        return key in self._recent or any(run.holds(key) for run in self.runs)
+
     def add(self, keys: Int64, offsets: Int64, *, fresh: bool = False) -> None:
         """Remember ids of events that are now in the log, offsets ascending; ``fresh`` if none was found."""
         self._high = int(offsets[-1]) + 1
         if len(keys) + len(self._recent) >= RECENT:
             self._sort_away(keys, offsets)
+            return
+        if fresh and len(keys) == 1:
+            key = int(keys[0])
+            self._top = max(self._top, key)
+            self._recent[key] = int(offsets[0])
             return
         self._top = max(self._top, int(keys.max()))
         pairs = zip(keys.tolist(), offsets.tolist(), strict=True)

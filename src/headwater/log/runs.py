@@ -51,8 +51,10 @@ class Run:
         """
         if not len(self.keys) or keys[0] > self.keys[-1] or keys[-1] < self.keys[0]:
             return _NONE, _NONE
-        rows, offsets = [], []
         at = np.searchsorted(self.keys, keys)
+        if not (self.keys.take(at, mode="clip") == keys).any():  # as nearly always: ids are new
+            return _NONE, _NONE
+        rows, offsets = [], []
         pending = np.arange(len(keys))
         while len(pending):
             inside = at < len(self.keys)
@@ -64,13 +66,24 @@ class Run:
             at = at + 1
         return np.concatenate(rows), np.concatenate(offsets)
 
+    def holds(self, key: int) -> bool:
+        """Whether a key is in the run.
+
+        Example:
+            >>> run = Run(0, 2, np.array([5, 9]), np.array([0, 1]), None)
+            >>> run.holds(9), run.holds(10)
+            (True, False)
+        """
+        at = int(self.keys.searchsorted(key))
+        return at < len(self.keys) and bool(self.keys[at] == key)
+
 
 _NONE: Int64 = np.empty(0, np.int64)
 
 
 def sorted_run(low: int, high: int, keys: Int64, offsets: Int64) -> Run:
     """A run in memory of keys in any order."""
-    order = np.argsort(keys, kind="stable")
+    order = np.argsort(keys)
     return Run(low, high, keys[order], offsets[order], None)
 
 

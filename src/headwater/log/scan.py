@@ -73,8 +73,7 @@ def by_window(
 ) -> Iterator[Mapping[str, Batch]]:
     """One batch per stream for each window that holds any; windows ascend."""
     rest, values = wanted.condition
-    # The plus keeps SQLite from the index by stream: rows already lie in the order of `first`.
-    inside = f"first >= ? AND first < ? AND +stream IN ({', '.join('?' * len(streams))})"
+    inside = f"first >= ? AND first < ? AND stream IN ({_places(streams)})"
     start = wanted.start - wanted.start % WINDOW
     while (window := _next_window(connection, streams, start, wanted)) is not None:
         start = window + WINDOW
@@ -143,15 +142,16 @@ def _next_window(
     connection: sqlite3.Connection, streams: Sequence[str], start: int, wanted: Range
 ) -> int | None:
     """The first window from ``start`` on in which one of the streams has a segment."""
-    firsts: list[int] = [
-        first
-        for stream in streams
-        for (first,) in connection.execute(
-            "SELECT min(first) FROM segments WHERE stream = ? AND first >= ?", (stream, start)
-        )
-        if first is not None and first < wanted.stop
-    ]
-    return min(firsts) - min(firsts) % WINDOW if firsts else None
+    found = connection.execute(
+        f"SELECT first FROM segments WHERE first >= ? AND first < ? AND stream IN ({_places(streams)})"  # noqa: S608
+        " ORDER BY first LIMIT 1",
+        (start, wanted.stop, *streams),
+    ).fetchone()
+    return None if found is None else found[0] - found[0] % WINDOW
+
+
+def _places(values: Sequence[str]) -> str:
+    return ", ".join("?" * len(values))
 
 
 def _turns(batches: Sequence[Batch]) -> Iterator[Batch]:

@@ -16,8 +16,9 @@ import hashlib
 import sqlite3
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -25,9 +26,11 @@ import numpy as np
 from headwater.core.batch import Int64
 from headwater.core.errors import LogError
 from headwater.log.format import Codec, Columns, concat
+from headwater.log.format_single import parse_many
 
 WINDOW = 65_536  # offsets; a distance inside a window fits in 16 bits
 GENESIS = b"\0" * 32
+SINGLE_PLACES = b"\0" * 8  # of an event alone: its offset is the segment's first, its arrival the smallest
 
 _FACTS = struct.Struct("<10q")
 _LINK = struct.Struct("<qqqI")
@@ -123,9 +126,27 @@ def make(stream: str, schema: int, codec: Codec, events: Events, before: bytes) 
     return _segment(stream, schema, events, places, record, link, None)
 
 
+def make_single(
+    stream: str,
+    schema: int,
+    codec: Codec,
+    record: bytes,
+    before: bytes,
+    *,
+    offset: int,
+    arrival: int,
+    time: int,
+) -> Segment:
+    """The segment of an append of one event, as :func:`make` would make it."""
+    link = _hashed(before, codec, _LINK.pack(offset, arrival, 1, len(SINGLE_PLACES)), SINGLE_PLACES, record)
+    head = (offset, offset, stream, schema, 1, time, time, arrival, arrival)
+    checksum = _checksum((*head, 0, link, None, SINGLE_PLACES, record))
+    return Segment(*head, checksum, link, None, SINGLE_PLACES, record)
+
+
 def merged(stream: str, schema: int, codec: Codec, parts: list[Segment]) -> Segment:
     """One segment with the events, places and links of neighbours of one stream and schema."""
-    events = join([read(codec, part) for part in parts])
+    events = read_all(codec, parts)
     sizes = np.concatenate([part.sizes() for part in parts]).astype("<u4")
     appends = zlib.compress(sizes.tobytes(), 6)
     return _segment(
@@ -154,6 +175,32 @@ def read(codec: Codec, segment: Segment) -> Events:
     else:
         arrival = time if kind & _ARRIVAL_IS_TIME else np.full(n, segment.arrival_min)
     return Events(columns, offset, arrival, time)
+
+
+def read_all(codec: Codec, segments: Sequence[Segment]) -> Events:
+    """The events of segments one after the other; quick where many hold one event each.
+
+    Raises:
+        LogError: a segment is damaged.
+    """
+    parts: list[Events] = []
+    for alone, neighbours in groupby(segments, key=lambda segment: segment.events == 1):
+        group = list(neighbours)
+        singles = _read_singles(codec, group) if alone and len(group) > 1 else None
+        parts += [read(codec, segment) for segment in group] if singles is None else [singles]
+    return join(parts)
+
+
+def _read_singles(codec: Codec, segments: list[Segment]) -> Events | None:
+    """The events of segments of one event each, or None if one of them is odd and must be read by itself."""
+    for segment in segments:
+        segment.check()
+    columns = parse_many(codec, [segment.record for segment in segments])
+    if columns is None or any(segment.places != SINGLE_PLACES for segment in segments):
+        return None
+    offset = np.array([segment.first for segment in segments], np.int64)
+    arrival = np.array([segment.arrival_min for segment in segments], np.int64)
+    return Events(columns, offset, arrival, codec.time(columns))
 
 
 def links(codec: Codec, segment: Segment, events: Events, before: bytes) -> Iterator[bytes]:
@@ -229,6 +276,10 @@ def _places(events: Events) -> bytes:
 
 def _link(before: bytes, codec: Codec, events: Events, places: bytes, record: bytes) -> bytes:
     head = _LINK.pack(int(events.offset[0]), int(events.arrival[0]), len(events), len(places))
+    return _hashed(before, codec, head, places, record)
+
+
+def _hashed(before: bytes, codec: Codec, head: bytes, places: bytes, record: bytes) -> bytes:
     hashed = hashlib.sha256(before)
     for part in (codec.schema.fingerprint, head, places, record):
         hashed.update(part)

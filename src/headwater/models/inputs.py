@@ -23,11 +23,13 @@ import polars as pl
 
 from headwater.core.errors import DataError, ModelError, Problem, TrainingError
 from headwater.core.frame import select_rows
+from headwater.core.scalar import Scalar, scalar
 from headwater.definitions.model import Model
 
 Float64 = npt.NDArray[np.float64]
 
 MOST_CATEGORIES = 1_000
+_NUMBERS = frozenset({float, int, type(None)})  # types of values that plain arithmetic may be done with
 
 
 @dataclass(frozen=True)
@@ -102,14 +104,27 @@ class Inputs:
         Raises:
             DataError: a column is missing.
         """
-        if not values.keys() >= self.types.keys():
-            DataError.raise_if(_missing(self.types, values))
-        known = {**values, **self._derive(values)} if self.derived else dict(values)
-        for name, codes in self._codes.items():
-            known[name] = codes.get(known[name])
-        row = np.array([known[name] for name in self.names], np.float64)  # None becomes NaN
-        row[~np.isfinite(row)] = np.nan
+        row: Float64 = self.rows([values])[0]
         return row
+
+    def rows(self, values: Sequence[Mapping[str, Any]]) -> Float64:
+        """The feature vectors of a few decisions, shape (n, f): :meth:`row` of each, derived together.
+
+        Raises:
+            DataError: a column is missing.
+        """
+        for one in values:
+            if not one.keys() >= self.types.keys():
+                DataError.raise_if(_missing(self.types, one))
+        derived = self._derive(values) if self.derived else [{}] * len(values)
+        rows = np.empty((len(values), len(self.names)), np.float64)
+        for row, given, more in zip(rows, values, derived, strict=True):
+            known = {**given, **more}
+            for name, codes in self._codes.items():
+                known[name] = codes.get(known[name])
+            row[:] = [known[name] for name in self.names]  # None becomes NaN
+        rows[~np.isfinite(rows)] = np.nan
+        return rows
 
     def text(self, name: str, value: float) -> str | None:
         """The category behind a code, or None for null and for inputs that are no text."""
@@ -125,10 +140,28 @@ class Inputs:
             pl.Series(known, dtype=pl.String), pl.Series(codes), default=None, return_dtype=pl.Float64
         )
 
-    def _derive(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        read = {name: values[name] for name in self._read}
-        twice = pl.from_dicts([read, read], schema=self._read)  # why twice: see select_rows
-        return twice.select_seq(self._expressions).row(0, named=True)
+    def _derive(self, values: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        read = [{name: one[name] for name in self._read} for one in values]
+        if all(_NUMBERS.issuperset(map(type, one.values())) for one in read):
+            found = [{name: value(one) for name, value in self._scalars.items()} for one in read]
+            others = self._others
+        else:
+            found, others = [{} for _ in read], self._expressions
+        if others:
+            twice = read * 2 if len(read) == 1 else read  # why: see select_rows
+            rows = pl.from_dicts(twice, schema=self._read).select_seq(others).iter_rows(named=True)
+            found = [{**one, **more} for one, more in zip(found, rows, strict=False)]
+        return found
+
+    @cached_property
+    def _scalars(self) -> dict[str, Scalar]:
+        """The derived inputs that are plain arithmetic."""
+        made = {name: scalar(expr, self._read) for name, expr in self.derived.items()}
+        return {name: value for name, value in made.items() if value is not None}
+
+    @cached_property
+    def _others(self) -> list[pl.Expr]:
+        return [expr.alias(name) for name, expr in self.derived.items() if name not in self._scalars]
 
     @cached_property
     def _expressions(self) -> list[pl.Expr]:

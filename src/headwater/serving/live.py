@@ -19,7 +19,6 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from headwater.core.batch import Batch
 from headwater.core.cast import microseconds
 from headwater.core.errors import DataError
 from headwater.definitions.model import Model
@@ -168,12 +167,12 @@ class Live:
         if stream not in self._times:
             self._engine.offset = max(self._engine.offset, offset)
             return []
-        time = self._times[stream].micros(event)
+        columns = event.get_columns()
+        time = self._times[stream].micros(columns)
         concerned = [served for served in self._served.values() if served.concerns(stream)]
-        rows = [served.row(event) for served in concerned]
+        rows = [served.row(stream, columns) for served in concerned]
         before = [served.before(row, time) for served, row in zip(concerned, rows, strict=True)]
-        places = np.array([offset]), np.array([arrival]), np.array([time])
-        self._single.apply(Batch(stream, *places, event))
+        self._single.take(stream, columns, time, offset)
         refreshes = []
         for served, row, known in zip(concerned, rows, before, strict=True):
             scored = served.score(row.keys, known.newest, offset, row.request)
@@ -187,12 +186,12 @@ class _Time:
     """Reads the event time of a single event of a stream."""
 
     def __init__(self, stream: Stream) -> None:
-        self._name = stream.time
+        self._place = list(stream.schema).index(stream.time)
         dtype = stream.schema[stream.time]
         self._plain = isinstance(dtype, pl.Datetime) and dtype.time_unit == "us"
 
-    def micros(self, event: pl.DataFrame) -> int:
-        series = event.get_column(self._name)
+    def micros(self, event: Sequence[pl.Series]) -> int:
+        series = event[self._place]
         return int((series.cast(pl.Int64) if self._plain else microseconds(series))[0])
 
 
@@ -228,10 +227,11 @@ class _Served:
         """Whether an event of the stream says whose score it makes fresh, and brings what that takes."""
         return stream in self._streams
 
-    def row(self, event: pl.DataFrame) -> _Row:
+    def row(self, stream: str, event: Sequence[pl.Series]) -> _Row:
+        place_of = self._streams[stream]
         return _Row(
-            {key: event.get_column(key)[0] for key in self._keys},
-            {name: event.get_column(name)[0] for name in self._request},
+            {key: event[place_of[key]][0] for key in self._keys},
+            {name: event[place_of[name]][0] for name in self._request},
         )
 
     def before(self, row: _Row, time: int) -> _Before:
@@ -265,15 +265,18 @@ class _Served:
             )
 
 
-def _refreshing(model: Model) -> frozenset[str]:
-    """Streams of the model's views whose events name all its keys and bring all its request columns."""
+def _refreshing(model: Model) -> dict[str, dict[str, int]]:
+    """Streams of the model's views whose events name all its keys and bring all its request columns.
+
+    With the place of each of their columns.
+    """
     observed = model.observe.stream.name if isinstance(model.observe, Each) else None
     streams = {view.stream.name: view.stream for view in model.features}
-    return frozenset(
-        name
+    return {
+        name: {column: place for place, column in enumerate(stream.schema)}
         for name, stream in streams.items()
         if all(key in stream.schema for key in model.keys) and (not model.request or name == observed)
-    )
+    }
 
 
 def _new_rows(receipt: Receipt) -> Sequence[int]:

@@ -118,7 +118,7 @@ def go_live(
         for i in range(len(events)):
             name, frame = events.frames[events.stream[i]]
             row, arrival = int(events.row[i]), int(events.arrival[i])
-            (refresh,) = live.append(name, frame[row : row + 1], arrival=arrival)[1]
+            (refresh,) = live.append(name, frame.slice(row, 1), arrival=arrival)[1]
             taken.put(i, refresh)
             scored = refresh.scored
             account, band = scored.keys["account_id"], decider.policy.band(scored.score)
