@@ -1,0 +1,67 @@
+"""How a route is documented: its answer, its body, and every error that it can end in.
+
+Answers are built by hand and requests are read strictly, both for speed; so FastAPI is told what they are
+here. Called by ``routes``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+
+from headwater.apps.http import problems
+from headwater.apps.http.payloads import ProblemAnswer
+from headwater.core.errors import HeadwaterError
+
+ALWAYS = ("overloaded", "closing", "stopped", "log", "store", "bug")
+
+
+def error_classes() -> dict[str, type[HeadwaterError]]:
+    """Every error that the API ends in, by its code."""
+    kinds: list[type[HeadwaterError]] = [*problems.STATUS, problems.BugError]
+    return {kind.code: kind for kind in kinds}
+
+
+def documented(
+    answer: type[BaseModel],
+    *codes: str,
+    request: type[BaseModel] | None = None,
+    also: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Keyword arguments for a route.
+
+    Args:
+        answer: what it answers with.
+        codes: of errors that it can end in, beside those that any route can.
+        request: its JSON body.
+        also: other media types of the body, with what they hold.
+    """
+    responses: dict[int | str, dict[str, Any]] = {200: {"model": answer, "description": _line(answer)}}
+    found = error_classes()
+    for code in (*codes, *ALWAYS):
+        kind = found[code]
+        status = int(problems.status_of(kind.of("")))
+        text = f"`{code}`: {_line(kind)}"
+        known = responses.setdefault(
+            status, {"model": ProblemAnswer, "content": {problems.MEDIA_TYPE: {}}, "description": ""}
+        )
+        known["description"] = "\n\n".join(part for part in (known["description"], text) if part)
+    given: dict[str, Any] = {"responses": responses, "response_class": JSONResponse}
+    if request is not None:
+        given["openapi_extra"] = {"requestBody": _body(request, also or {})}
+    return given
+
+
+def _body(request: type[BaseModel], also: Mapping[str, str]) -> dict[str, Any]:
+    schema = request.model_json_schema(ref_template="#/components/schemas/{model}")
+    content: dict[str, Any] = {"application/json": {"schema": schema}}
+    for kind, text in also.items():
+        content[kind] = {"schema": {"type": "string", "format": "binary", "description": text}}
+    return {"required": True, "content": content}
+
+
+def _line(kind: type) -> str:
+    return (kind.__doc__ or "").strip().partition("\n")[0]

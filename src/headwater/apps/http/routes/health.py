@@ -1,0 +1,25 @@
+"""``/healthz`` and ``/readyz``: for whoever restarts processes and sends them requests."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+
+from headwater.apps.http.answers import answer
+from headwater.apps.http.openapi import documented
+from headwater.apps.http.payloads import Health, Readiness
+from headwater.apps.http.site import ready, site_of
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/healthz", summary="Does it live?", **documented(Health))
+async def healthz() -> Response:
+    """The process answers."""
+    return answer({"status": "ok"})
+
+
+@router.get("/readyz", summary="Does it serve?", **documented(Readiness, "not-ready"))
+async def readyz(request: Request) -> Response:
+    """State, models and records are there, and the writer runs."""
+    service = ready(site_of(request))
+    return answer({"status": "ready", "offset": service.offset, "waiting": service.waiting[0]})
