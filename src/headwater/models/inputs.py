@@ -102,14 +102,27 @@ class Inputs:
         Raises:
             DataError: a column is missing.
         """
-        if not values.keys() >= self.types.keys():
-            DataError.raise_if(_missing(self.types, values))
-        known = {**values, **self._derive(values)} if self.derived else dict(values)
-        for name, codes in self._codes.items():
-            known[name] = codes.get(known[name])
-        row = np.array([known[name] for name in self.names], np.float64)  # None becomes NaN
-        row[~np.isfinite(row)] = np.nan
+        row: Float64 = self.rows([values])[0]
         return row
+
+    def rows(self, values: Sequence[Mapping[str, Any]]) -> Float64:
+        """The feature vectors of a few decisions, shape (n, f): :meth:`row` of each, derived together.
+
+        Raises:
+            DataError: a column is missing.
+        """
+        for one in values:
+            if not one.keys() >= self.types.keys():
+                DataError.raise_if(_missing(self.types, one))
+        derived = self._derive(values) if self.derived else [{}] * len(values)
+        rows = np.empty((len(values), len(self.names)), np.float64)
+        for row, given, more in zip(rows, values, derived, strict=True):
+            known = {**given, **more}
+            for name, codes in self._codes.items():
+                known[name] = codes.get(known[name])
+            row[:] = [known[name] for name in self.names]  # None becomes NaN
+        rows[~np.isfinite(rows)] = np.nan
+        return rows
 
     def text(self, name: str, value: float) -> str | None:
         """The category behind a code, or None for null and for inputs that are no text."""
@@ -125,10 +138,11 @@ class Inputs:
             pl.Series(known, dtype=pl.String), pl.Series(codes), default=None, return_dtype=pl.Float64
         )
 
-    def _derive(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        read = {name: values[name] for name in self._read}
-        twice = pl.from_dicts([read, read], schema=self._read)  # why twice: see select_rows
-        return twice.select_seq(self._expressions).row(0, named=True)
+    def _derive(self, values: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        read = [{name: one[name] for name in self._read} for one in values]
+        read += read if len(read) == 1 else []  # why twice: see select_rows
+        found = pl.from_dicts(read, schema=self._read).select_seq(self._expressions)
+        return list(found.iter_rows(named=True))[: len(values)]
 
     @cached_property
     def _expressions(self) -> list[pl.Expr]:

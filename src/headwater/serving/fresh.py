@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ from headwater.serving.vectors import Vectors
 Int64 = npt.NDArray[np.int64]
 Float64 = npt.NDArray[np.float64]
 
-FEW = 6  # events up to which the short way is quicker
+FEW = 32  # events up to which the short way is quicker
 _NEVER = -(2**63)
 
 
@@ -76,19 +77,28 @@ class Rescored:
         return len(self.score)
 
     def __getitem__(self, row: int) -> Refresh:
-        model = self.scoring.model
+        keys, request = self._columns
         scored = Scored(
-            model=model.name,
-            keys={key: self.entities.get_column(key)[row] for key in model.keys},
+            model=self.scoring.model.name,
+            keys={name: values[row] for name, values in keys.items()},
             time=int(self.time[row]),
             offset=int(self.offset[row]),
-            request={name: self.entities.get_column(name)[row] for name in model.request},
+            request={name: values[row] for name, values in request.items()},
             x=self.X[row],
             score=float(self.score[row]),
         )
         late, moved = self.late.get(row, (0, ()))
         timings = self.timings
         return Refresh(scored, self.arrival, late, moved, timings.sent, timings.accepted, self.fresh)
+
+    @cached_property
+    def _columns(self) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
+        """Keys and request columns as Python values."""
+        model, column = self.scoring.model, self.entities.get_column
+        return (
+            {name: column(name).to_list() for name in model.keys},
+            {name: column(name).to_list() for name in model.request},
+        )
 
     def __iter__(self) -> Iterator[Refresh]:
         return (self[row] for row in range(len(self)))
@@ -100,12 +110,13 @@ class Rescored:
 
 @dataclass(frozen=True)
 class Touched:
-    """The entities of one model that a batch touched: ``rows`` are their last events in it."""
+    """The entities of one model that a batch touched; see :class:`Rescored` for its columns."""
 
     scoring: Scoring
     entities: pl.DataFrame
     entity: Int64
     offset: Int64
+    time: Int64
     late: dict[int, tuple[int, tuple[str, ...]]] = field(default_factory=dict)
 
 
@@ -139,10 +150,10 @@ class Fresh:
         if batch.stream not in self._streams:
             self._vectors.pass_over(int(batch.offset[-1]))
             return Applied(batch, ())
-        touched = tuple(
-            _touched(scoring, batch) for scoring, streams in self._served if batch.stream in streams
-        )
-        late = self._late(batch, touched)
+        concerned = [scoring for scoring, streams in self._served if batch.stream in streams]
+        before = self._before(batch, concerned)
+        touched = tuple(_touched(scoring, batch, before) for scoring in concerned)
+        late = _late(batch, touched, before)
         start = 0
         for place in sorted(late):
             self._take(batch[start:place])
@@ -157,8 +168,7 @@ class Fresh:
         Raises:
             ModelError: the estimator cannot score one of them.
         """
-        entities, scoring = touched.entities, touched.scoring
-        time = self._newest(scoring.model, entities)
+        entities, scoring, time = touched.entities, touched.scoring, touched.time
         X = self._matrix(scoring, entities, time)
         few = len(X) <= FEW
         score = np.array([scoring.score(x) for x in X]) if few else scoring.scorer.score(X)
@@ -201,46 +211,28 @@ class Fresh:
         request = {name: row[name] for name in model.request}
         return self._vectors.one(touched.scoring, row, time, request)
 
-    def _late(self, batch: Batch, touched: Sequence[Touched]) -> dict[int, list[tuple[Touched, int]]]:
-        """The places of events that come behind newer ones of an entity, with that entity's newest time."""
-        columns: dict[str, list[int]] = {}
-        late: dict[int, list[tuple[Touched, int]]] = {}
-        for one in touched:
-            keys = one.scoring.model.keys
-            for key in keys:
-                if key not in columns:
-                    columns[key] = self._before(batch, key)
-            newest = np.max([columns[key] for key in keys], axis=0)
-            for place in np.flatnonzero(newest > batch.time).tolist():
-                late.setdefault(place, []).append((one, int(newest[place])))
-        return late
+    def _before(self, batch: Batch, concerned: Sequence[Scoring]) -> dict[str, Int64]:
+        """Key column to, for each event, the newest time that its key has seen before it."""
+        columns = dict.fromkeys(key for scoring in concerned for key in scoring.model.keys)
+        return {column: self._before_of(batch, column) for column in columns}
 
-    def _before(self, batch: Batch, column: str) -> list[int]:
-        """For each event, the newest time that its key has seen before it."""
+    def _before_of(self, batch: Batch, column: str) -> Int64:
         keys = batch.frame.get_column(column).to_list()
         distinct = list(dict.fromkeys(keys))
-        seen = dict(zip(distinct, self._vectors.newest_of(column, distinct), strict=True))
-        found = []
+        found = self._vectors.newest_of(column, distinct)
+        seen = {key: _NEVER if time is None else time for key, time in zip(distinct, found, strict=True)}
+        before = []
         for key, time in zip(keys, batch.time.tolist(), strict=True):
             known = seen[key]
-            found.append(_NEVER if known is None else known)
-            seen[key] = time if known is None or time > known else known
-        return found
-
-    def _newest(self, model: Model, entities: pl.DataFrame) -> Int64:
-        found = [self._vectors.newest_of(key, entities.get_column(key).to_list()) for key in model.keys]
-        columns = [[_NEVER if time is None else time for time in times] for times in found]
-        newest: Int64 = np.array(columns, dtype=np.int64).max(axis=0)
-        return newest
+            before.append(known)
+            if time > known:
+                seen[key] = time
+        return np.array(before, dtype=np.int64)
 
     def _matrix(self, scoring: Scoring, entities: pl.DataFrame, time: Int64) -> Float64:
         if len(entities) > FEW:
             return self._vectors.many(scoring, entities, time)
-        rows = []
-        for place, row in enumerate(entities.iter_rows(named=True)):
-            request = {name: row[name] for name in scoring.model.request}
-            rows.append(self._vectors.one(scoring, row, int(time[place]), request))
-        return np.array(rows)
+        return self._vectors.few(scoring, list(entities.iter_rows(named=True)), time.tolist())
 
 
 def refreshing(model: Model) -> frozenset[str]:
@@ -254,28 +246,53 @@ def refreshing(model: Model) -> frozenset[str]:
     )
 
 
-def _touched(scoring: Scoring, batch: Batch) -> Touched:
+def _late(
+    batch: Batch, touched: Sequence[Touched], before: Mapping[str, Int64]
+) -> dict[int, list[tuple[Touched, int]]]:
+    """The places of events that come behind newer ones of an entity, with that entity's newest time."""
+    late: dict[int, list[tuple[Touched, int]]] = {}
+    for one in touched:
+        newest = _newest(one.scoring.model, before)
+        for place in np.flatnonzero(newest > batch.time).tolist():
+            late.setdefault(place, []).append((one, int(newest[place])))
+    return late
+
+
+def _newest(model: Model, before: Mapping[str, Int64]) -> Int64:
+    """The newest time that the entity of each event had seen before it, shape (events,)."""
+    columns = [before[key] for key in model.keys]
+    newest: Int64 = columns[0] if len(columns) == 1 else np.max(columns, axis=0)
+    return newest
+
+
+def _touched(scoring: Scoring, batch: Batch, before: Mapping[str, Int64]) -> Touched:
     """The distinct entities of a batch, each as of its last event, in the order of their first."""
     model = scoring.model
-    columns = [batch.frame.get_column(key).to_list() for key in model.keys]
+    keys = model.keys
+    columns = [batch.frame.get_column(key).to_list() for key in keys]
     rows: dict[Any, int] = {}
-    entity = [rows.setdefault(key, len(rows)) for key in zip(*columns, strict=True)]
+    named = columns[0] if len(columns) == 1 else zip(*columns, strict=True)
+    entity = [rows.setdefault(key, len(rows)) for key in named]
+    places = np.array(entity, dtype=np.int64)
     last = np.zeros(len(rows), dtype=np.int64)
-    for place, row in enumerate(entity):
-        last[row] = place
-    wanted = list(dict.fromkeys((*model.keys, *model.request)))
-    entities = batch.frame.select(wanted)[last] if len(rows) < len(batch) else batch.frame.select(wanted)
-    offset = batch.offset[last]
-    if len(columns) > 1:  # another event of the batch may have touched one of the keys later
-        offset = _last_of_any(columns, entity, batch.offset, len(rows))
-    return Touched(scoring, entities, np.array(entity, dtype=np.int64), offset)
+    last[places] = np.arange(len(places))  # the last assignment stays
+    wanted = list(dict.fromkeys((*keys, *model.request)))
+    entities = batch.frame.select(wanted)
+    if len(rows) < len(batch):
+        entities = entities[last]
+    newest = [np.maximum(before[key], batch.time) for key in keys]
+    if len(keys) == 1:
+        return Touched(scoring, entities, places, batch.offset[last], newest[0][last])
+    # another event of the batch may have touched one of the keys later
+    offset = _of_last(columns, entity, [batch.offset] * len(keys))
+    return Touched(scoring, entities, places, offset, _of_last(columns, entity, newest))
 
 
-def _last_of_any(columns: Sequence[Sequence[Any]], entity: Sequence[int], offset: Int64, n: int) -> Int64:
-    """The last offset of the batch that touched any of an entity's keys."""
-    found = np.full(n, -1, dtype=np.int64)
-    for column in columns:
-        last = dict(zip(column, offset.tolist(), strict=True))
+def _of_last(columns: Sequence[Sequence[Any]], entity: Sequence[int], values: Sequence[Int64]) -> Int64:
+    """The largest, over an entity's keys, of the value of the last event of the batch that has the key."""
+    found = np.full(max(entity) + 1, _NEVER, dtype=np.int64)
+    for column, value in zip(columns, values, strict=True):
+        last = dict(zip(column, value.tolist(), strict=True))
         for row, key in zip(entity, column, strict=True):
             found[row] = max(found[row], last[key])
     return found

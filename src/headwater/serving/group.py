@@ -185,8 +185,13 @@ def _stream(part: _Part) -> Any:
 
 def _part(offers: list[Offer], oldest: int | None, newest: int | None) -> _Part:
     reader, stream = offers[0].reader, offers[0].reader.stream
+    frame = _frame(reader, offers)
+    if all(offer.rows is not None for offer in offers):
+        checked = reader.door(frame, offers[0].keys, oldest, newest)
+        if checked is not None:
+            return _Part(offers, checked)
     checked = check_frame(
-        _frame(reader, offers),
+        frame,
         stream.schema,
         time=stream.time,
         id=stream.id,

@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import polars as pl
 
+from headwater.core.cast import microseconds
 from headwater.core.errors import DataError
 from headwater.core.instant import EARLIEST, LATEST
-from headwater.core.schema import PERSONAL, REASONS
+from headwater.core.schema import PERSONAL, REASONS, REJECTED, Checked
 from headwater.definitions.stream import Stream
 
 UNKNOWN_COLUMN = "unknown-column"
@@ -27,6 +29,7 @@ NOT_AN_EVENT = "not-an-event"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _LARGEST = 2**63 - 1
+_NONE_REJECTED = REJECTED.to_frame()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,31 @@ class RowReader:
         return pl.DataFrame(
             [_series(name, columns[name], dtype) for name, dtype in self.stream.schema.items()]
         )
+
+    def door(
+        self, frame: pl.DataFrame, keys: Collection[str], oldest: int | None, newest: int | None
+    ) -> Checked | None:
+        """What the door would say of a frame of exact values in which there is nothing to refuse.
+
+        Args:
+            frame: as from :meth:`frame`.
+            keys: columns in which null is refused.
+            oldest: the oldest event time that is taken, microseconds; None for no bound.
+            newest: the newest event time that is taken, microseconds; None for no bound.
+
+        Returns:
+            None if some event is to be refused, or might be: then the door itself has to look.
+        """
+        stream = self.stream
+        required = {stream.time, *keys, *([stream.id] if stream.id else [])}
+        if any(frame.get_column(name).null_count() for name in required):
+            return None
+        time = microseconds(frame.get_column(stream.time)).to_numpy()
+        if len(time) and oldest is not None and time.min() < oldest:
+            return None
+        if len(time) and newest is not None and time.max() > newest:
+            return None
+        return Checked(frame, np.arange(len(time)), time, _NONE_REJECTED)
 
     def _one_by_one(self, events: Sequence[Any]) -> Rows:
         columns: dict[str, list[Any]] = {name: [] for name in self._readers}

@@ -64,6 +64,7 @@ class Vectors:
         self.engine = engine
         self._single = Single(engine)
         self._lock = Lock()
+        self._named: dict[str, tuple[Model, list[tuple[FeatureView, list[str]]]]] = {}
 
     @property
     def offset(self) -> int:
@@ -96,13 +97,9 @@ class Vectors:
         Raises:
             DataError: a key is of another type, or the time reaches behind what the state keeps.
         """
-        values = dict(request)
         with self._lock:
             time = self._time(keys, moment)
-            for view in model.features:
-                names = [output.name for output in view.outputs]
-                values.update(zip(names, self._single.read(view.name, keys[view.key], time), strict=True))
-            return Read(values, time, self.engine.offset)
+            return Read(self._values(model, keys, time, request), time, self.engine.offset)
 
     def read_view(self, view: FeatureView, key: Any, moment: Moment) -> Read:
         """One view's outputs for one key; see :meth:`read`."""
@@ -117,6 +114,23 @@ class Vectors:
     ) -> Float64:
         """The feature vector of one entity as of a time, shape (f,)."""
         return scoring.vector(self.read(scoring.model, keys, Moment(time), request).values)
+
+    def few(self, scoring: Scoring, rows: Sequence[Mapping[str, Any]], time: Sequence[int]) -> Float64:
+        """The feature vectors of a few entities, shape (n, f): the bits of :meth:`one`.
+
+        Args:
+            scoring: the model.
+            rows: the keys and request columns of each.
+            time: as of when, microseconds.
+        """
+        model = scoring.model
+        requests = [{name: row[name] for name in model.request} for row in rows]
+        with self._lock:
+            values = [
+                self._values(model, row, when, request)
+                for row, when, request in zip(rows, time, requests, strict=True)
+            ]
+        return scoring.artifact.inputs.rows(values)
 
     def many(self, scoring: Scoring, entities: pl.DataFrame, time: Int64) -> Float64:
         """The feature vectors of many entities, shape (n, f): the bits of :meth:`one`.
@@ -134,6 +148,22 @@ class Vectors:
                 for view in scoring.model.features
             ]
         return scoring.artifact.inputs.matrix(pl.concat(frames, how="horizontal"))
+
+    def _values(
+        self, model: Model, keys: Mapping[str, Any], time: int, request: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        values = dict(request)
+        for view, names in self._outputs(model):
+            values.update(zip(names, self._single.read(view.name, keys[view.key], time), strict=True))
+        return values
+
+    def _outputs(self, model: Model) -> list[tuple[FeatureView, list[str]]]:
+        """The views of a model with the names of their outputs."""
+        known = self._named.get(model.name)
+        if known is None or known[0] is not model:
+            pairs = [(view, [output.name for output in view.outputs]) for view in model.features]
+            known = self._named[model.name] = model, pairs
+        return known[1]
 
     def _time(self, keys: Mapping[str, Any], moment: Moment) -> int:
         newest = None if moment.exact else self._single.newest(keys)
