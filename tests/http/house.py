@@ -15,6 +15,8 @@ import httpx
 
 import headwater as hw
 from headwater.apps.http.app import create_app
+from headwater.apps.http.hooks import Watching
+from headwater.apps.http.metrics import Metrics
 from headwater.apps.http.server import Address, Server
 from headwater.apps.http.site import Bounds
 from headwater.serving.service import Hooks, Limits, Service
@@ -25,13 +27,15 @@ from tests.serving.bank import PROJECT, log, micros, scoring
 NOW = 100.5  # days after the bank's first
 
 
-class Faults(Hooks):
-    """Keeps what went wrong."""
+class Faults(Watching):
+    """Keeps what went wrong, and counts as the real service does."""
 
     def __init__(self) -> None:
+        super().__init__(Metrics())
         self.faults: list[tuple[str, BaseException]] = []
 
     def on_fault(self, where: str, error: BaseException) -> None:
+        self.metrics.faults.labels(where).inc()
         self.faults.append((where, error))
 
 
@@ -81,14 +85,14 @@ def serving(folder: Path, *, bounds: Bounds | None = None, **kw: Any) -> Iterato
     """A server on a free port, until the block ends."""
     clock, faults = ManualClock(micros(NOW)), Faults()
     with open_service(folder, clock=clock, hooks=faults, **kw) as service:
-        app = create_app(service, time.perf_counter_ns, bounds)
+        app = create_app(service, time.perf_counter_ns, bounds=bounds, metrics=faults.metrics)
         ready, found = Event(), []
 
         def on_ready(url: str) -> None:
             found.append(url)
             ready.set()
 
-        server = Server(app, Address(port=0), on_ready, lambda: None, patience=2)
+        server = Server(app, Address(port=0), on_ready, patience=2)
         thread = Thread(target=lambda: asyncio.run(server.serve()))
         thread.start()
         try:

@@ -11,7 +11,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from headwater.core.errors import HeadwaterError, LogError
+import headwater as hw
+from headwater.core.errors import DataError, HeadwaterError, LogError
 from headwater.log.protocol import Outcome
 from headwater.serving.group import Taken
 from headwater.serving.live import Refresh
@@ -22,7 +23,7 @@ from headwater.store.decisions import DecisionStore
 from tests.http.house import Faults, open_service
 from tests.http.test_events import pay
 from tests.letters import says
-from tests.serving.bank import live, log, micros, payment, scoring
+from tests.serving.bank import CLOCK, PAYMENTS, PERSON, SPENDING, live, log, micros, model, payment, scoring
 
 
 @pytest.fixture
@@ -277,3 +278,57 @@ def test_frames_come_in_as_they_are(bank: Service) -> None:
     taken = bank.submit_frame("payments", frame, size=100, refresh=True).result(10)
     assert taken.count(Outcome.NEW) == 3
     assert [one.scored.keys["who"] for one in taken.refreshes or ()] == [0, 1, 2]
+
+
+def test_changed_definitions_are_built_beside_and_switched(tmp_path: Path) -> None:
+    """A view gets another window while events come in: what it says is what a fresh start would say."""
+    features = {"n": hw.count(over=["7d", "60d"]), "spent": hw.sum("amount", over="7d")}
+    wider = hw.FeatureView("spending", PAYMENTS, "who", features)
+    changed = model(features=[wider, PERSON])
+    project = hw.Project("bank", models=[changed], policies=[hw.Policy("lend", changed, {"all": 0.0})])
+    events = many(60, 6, ordered=False)
+    with open_service(tmp_path) as service:
+        put(service, *events[:30])
+        service.swap({"risk": scoring(changed)}, project)
+        assert service.offset == service.log.end() - 1
+        found = put(service, *events[30:]).refreshes or ()
+        record = service.decide("lend", {"who": 3})
+        assert record.decision.band == "all"
+        assert "n_60d" in record.decision.features
+        assert replay(record.decision, service.log, service.serving.policy("lend")).same
+        assert service.snapshot()
+    with open_service(tmp_path, project=project, scorings={"risk": scoring(changed)}) as again:
+        for one in found:
+            read = again.serving.vectors.one(scoring(changed), one.scored.keys, one.scored.time, {})
+            assert read.tobytes() == one.scored.x.tobytes()
+
+
+def test_a_new_stream_comes_in_while_serving(tmp_path: Path) -> None:
+    calls = hw.Stream("calls", {"who": pl.Int64, "time": CLOCK})
+    talk = hw.FeatureView("talk", calls, "who", {"calls": hw.count(over="7d")})
+    changed = model(features=[SPENDING, PERSON, talk])
+    project = hw.Project("bank", models=[changed])
+    with open_service(tmp_path) as service:
+        service.swap({}, project)
+        taken = put(service, {"who": 3, "time": "2026-04-11T00:00:00Z"}, stream="calls")
+        assert taken.count(Outcome.NEW) == 1
+        assert service.features("talk", 3).values == {"calls_7d": 1}
+        with pytest.raises(HeadwaterError, match="there is no such policy"):
+            service.decide("lend", {"who": 3})
+
+
+def test_a_stream_that_is_being_filled_stays_as_it_is(bank: Service) -> None:
+    other = hw.Stream("payments", {**PAYMENTS.schema, "note": pl.String}, id="id")
+    view = hw.FeatureView("v", other, "who", {"n": hw.count()})
+    changed = model(features=[view], derived={}, observe=hw.each(other), label=hw.happens(other, within="1d"))
+    with says(
+        DataError,
+        """
+        the stream 'payments' is declared otherwise than it is being filled
+          expected: the same columns and types; new streams, views, models and policies may come
+          where:    payments
+          do:       end the service and start it again
+        """,
+    ):
+        bank.swap({}, hw.Project("bank", models=[changed]))
+    assert put(bank, pay(87_000)).count(Outcome.NEW) == 1

@@ -43,6 +43,7 @@ class Turn:
         events: new events.
         duplicates, refused: events that were no news, or were not taken.
         offers: how many shared the turn.
+        waited: nanoseconds that the first of them waited for the turn.
         commit: nanoseconds from the first look to the disk.
         refresh: nanoseconds from the disk to the last fresh score; 0 if none was refreshed.
         scores: how many were refreshed.
@@ -54,6 +55,7 @@ class Turn:
     duplicates: int
     refused: int
     offers: int
+    waited: int
     commit: int
     refresh: int
     scores: int
@@ -76,11 +78,15 @@ class Writer:
     Args:
         log: open for writing.
         waiting: what is to be committed: offers, and tasks that run between two groups.
-        fresh: the engine and the models; may be exchanged in a task.
+        fresh: the engine and the models.
         clock: now, microseconds UTC.
         stopwatch: nanoseconds.
-        lateness, ahead: how old and how far in the future events may be, microseconds; None for no bound.
+        bounds: how old and how far in the future events may be, microseconds; None for no bound.
         ears: who is told.
+
+    Attributes:
+        log, fresh, bounds: may be exchanged in a task (:meth:`between`).
+        broken: what made it stop, if it has.
     """
 
     def __init__(
@@ -93,12 +99,12 @@ class Writer:
         bounds: tuple[int | None, int | None],
         ears: Ears,
     ) -> None:
-        self._log = log
+        self.log = log
         self._waiting = waiting
         self.fresh = fresh
         self._clock = clock
         self._watch = stopwatch
-        self._bounds = bounds
+        self.bounds = bounds
         self._ears = ears
         self.broken: BaseException | None = None
         self._thread = Thread(target=self._run, name="headwater-writer", daemon=True)
@@ -144,7 +150,7 @@ class Writer:
             return
         started = self._watch()
         try:
-            committed = commit(self._log, offers, self._clock(), self._bounds)
+            committed = commit(self.log, offers, self._clock(), self.bounds)
         except HeadwaterError as error:
             self._ears.on_fault("commit", error)
             _fail(offers, error)
@@ -168,12 +174,11 @@ class Writer:
             if not offer.refresh:
                 offer.answer(taken)
         rescored, failure = self._score(committed, applied, timings)
-        for offer, taken, events in zip(committed.offers, committed.taken, committed.events, strict=True):
-            if offer.refresh:
-                found = _about(rescored, events)
-                offer.answer(replace(taken, refreshes=found, failure=failure))
         flat = [one for batch in rescored for one in batch]
         self._ears.on_turn(_turned(committed, flat, timings, self._watch()))
+        for offer, taken, events in zip(committed.offers, committed.taken, committed.events, strict=True):
+            if offer.refresh:
+                offer.answer(replace(taken, refreshes=_about(rescored, events), failure=failure))
         if flat:
             self._ears.on_fresh(flat)
 
@@ -232,6 +237,7 @@ def _turned(committed: Committed, flat: Sequence[Rescored], timings: Timings, no
         duplicates=committed.duplicates,
         refused=committed.refused,
         offers=len(committed.offers),
+        waited=timings.sent - min(offer.came for offer in committed.offers),
         commit=timings.accepted - timings.sent,
         refresh=now - timings.accepted if flat else 0,
         scores=sum(len(one) for one in flat),

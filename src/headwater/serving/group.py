@@ -73,6 +73,7 @@ class Offer:
         refused: what was refused on the way here.
         refresh: answer with fresh scores.
         source: where they come from, for dead letters.
+        came: when they came: stopwatch, nanoseconds.
     """
 
     reader: RowReader
@@ -84,6 +85,7 @@ class Offer:
     refused: tuple[Refused, ...] = ()
     refresh: bool = False
     source: str | None = None
+    came: int = 0
     future: Future[Taken] = field(default_factory=Future)
 
     @property

@@ -30,18 +30,28 @@ class Asked:
 
     Attributes:
         make: scores and decides; called in the recorder's thread.
+        came: when it was asked: stopwatch, nanoseconds.
         future: gets the record.
     """
 
     make: Callable[[], tuple[Scored, Decision]]
+    came: int = 0
     future: Future[Record] = field(default_factory=Future)
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What one turn of the recorder did: decisions and nanoseconds of the whole and of the commit alone."""
+    """What one turn of the recorder did, for whoever measures.
 
-    decisions: int
+    Attributes:
+        records: the decisions.
+        waited: nanoseconds that the first of them waited for the turn.
+        took: nanoseconds of the whole turn.
+        commit: nanoseconds of the wait for the disk alone.
+    """
+
+    records: tuple[Record, ...]
+    waited: int
     took: int
     commit: int
 
@@ -114,9 +124,10 @@ class Recorder:
                 asked.future.set_exception(error)
             return
         done = self._watch()
+        waited = started - min(asked.came for asked in group)
+        self._on_turn(Recorded(tuple(records), waited, done - started, done - before))
         for (asked, _, _), record in zip(made, records, strict=True):
             asked.future.set_result(record)
-        self._on_turn(Recorded(len(records), done - started, done - before))
         self._on_decided([scored for _, scored, _ in made])
 
     def _made(self, asked: Asked) -> tuple[Scored, Decision] | None:

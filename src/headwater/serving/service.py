@@ -19,12 +19,12 @@ from typing import Any, Self
 
 import polars as pl
 
-from headwater.core.errors import DataError, HeadwaterError, StoreError
+from headwater.core.errors import DataError, HeadwaterError, Problem, StoreError
 from headwater.core.instant import MINUTE
 from headwater.core.schema import check_frame
 from headwater.definitions.policy import Policy
 from headwater.definitions.project import Project
-from headwater.definitions.stream import Stream
+from headwater.engine.run import Engine
 from headwater.log.embedded import EmbeddedLog
 from headwater.serving.commit import Ears, Turn, Writer
 from headwater.serving.decide import Decider
@@ -33,7 +33,7 @@ from headwater.serving.fresh import Fresh, Rescored
 from headwater.serving.group import Offer, Taken
 from headwater.serving.live import Scored, Stopwatch
 from headwater.serving.record import Asked, Recorded, Recorder
-from headwater.serving.rising import rise
+from headwater.serving.rising import catch_up, rise
 from headwater.serving.rows import Refused, RowReader, exact
 from headwater.serving.scoring import Scoring
 from headwater.serving.vectors import Moment, Read, Vectors, need
@@ -174,6 +174,7 @@ class Service:
         limits: Limits,
         hooks: Hooks,
         passed_over: tuple[str, ...],
+        max_log_bytes: int | None,
     ) -> None:
         """Use :meth:`open`."""
         self.serving = serving
@@ -183,9 +184,11 @@ class Service:
         self.feed = Feed()
         self.passed_over = passed_over
         self._clock = clock
+        self._watch = stopwatch
         self._hooks = hooks
         self._snapshots = Snapshots(folder.snapshots)
         self._kept = -1
+        self._max_log_bytes = max_log_bytes
         self._offers: Waiting[Any] = Waiting(
             "events", limits.queue_events, limits.queue_bytes, limits.group_events
         )
@@ -243,6 +246,7 @@ class Service:
                 limits or Limits(),
                 hooks or Hooks(),
                 risen.passed_over,
+                max_log_bytes,
             )
             service._kept = risen.from_offset
             service._start()
@@ -303,6 +307,7 @@ class Service:
             refused=refused,
             refresh=refresh,
             source=source,
+            came=self._watch(),
         )
         self._offers.put(offer, max(1, len(events)), size)
         return offer.future
@@ -336,6 +341,7 @@ class Service:
             refused=tuple(Refused(*one) for one in checked.rejected.iter_rows()),
             refresh=refresh,
             source=source,
+            came=self._watch(),
         )
         self._offers.put(offer, max(1, offer.events), size)
         return offer.future
@@ -376,7 +382,7 @@ class Service:
         def make() -> tuple[Scored, Decision]:
             return self._decide(decider.policy.name, exact_keys, given, at)
 
-        asked = Asked(make)
+        asked = Asked(make, self._watch())
         self._asked.put(asked, 1, 1_000)
         return asked.future
 
@@ -457,20 +463,21 @@ class Service:
             project: the definitions, if they changed.
 
         Raises:
-            LogError: a stream does not fit the events that the log holds.
+            DataError: a stream that is being filled is declared otherwise; nothing is exchanged then.
         """
         old = self.serving
         project = project or old.project
-        same = {view.name: view for view in project.views} == {view.name: view for view in old.project.views}
-        if same and project.streams == old.project.streams:
+        if _same_views(project, old.project):
             new = Serving.of(project, scorings, old.vectors)
             self._writer.between(lambda: self._switch(new)).result()
             return
-        raise DataError.of(
-            "the streams or views of the project changed",
-            expected="the same streams and views; models and policies may change",
-            do="start the service again: it builds the changed views by replay",
-        )
+        DataError.raise_if(_changed_streams(project, old.project))
+        if {stream.name for stream in project.streams} - set(self.log.streams):
+            self._writer.between(lambda: self._reopen(project)).result()
+        engine = Engine(project.views)
+        catch_up(engine, self.log)  # most of it, while events go on being taken
+        new = Serving.of(project, scorings, Vectors(engine))
+        self._writer.between(lambda: self._switch(new)).result()
 
     def close(self, *, snapshot: bool = True) -> None:
         """Finish everything that was taken, keep the state, and let go of the files."""
@@ -490,8 +497,22 @@ class Service:
         self._writer.start()
 
     def _switch(self, new: Serving) -> None:
+        if new.vectors is not self.serving.vectors:
+            catch_up(
+                new.vectors.engine, self.log
+            )  # what came since; in the writer's thread nothing else comes
+            self._kept = -1
         self._writer.fresh = Fresh(new.vectors, list(new.scorings.values()))
+        self._writer.bounds = new.project.lateness, self.limits.ahead
         self.serving = new
+
+    def _reopen(self, project: Project) -> None:
+        """Open the log with new streams beside the known ones."""
+        known = list(self.serving.project.streams)
+        streams = [*known, *(one for one in project.streams if one not in known)]
+        self.log.close()
+        self.log = EmbeddedLog.open(self.folder.log, streams, max_bytes=self._max_log_bytes)
+        self._writer.log = self.log
 
     def _keep(self) -> int:
         engine = self.serving.vectors.engine
@@ -527,18 +548,27 @@ class Service:
         return scored, decider.decide(scored, self._clock())
 
 
+def _same_views(new: Project, old: Project) -> bool:
+    return new.streams == old.streams and {one.name: one for one in new.views} == {
+        one.name: one for one in old.views
+    }
+
+
+def _changed_streams(new: Project, old: Project) -> list[Problem]:
+    """Streams that are declared otherwise than those that are being filled."""
+    known = {stream.name: stream for stream in old.streams}
+    return [
+        Problem(
+            f"the stream {stream.name!r} is declared otherwise than it is being filled",
+            expected="the same columns and types; new streams, views, models and policies may come",
+            where=stream.name,
+            do="end the service and start it again",
+        )
+        for stream in new.streams
+        if known.get(stream.name, stream) != stream
+    ]
+
+
 def key_types(policy: Policy) -> Mapping[str, pl.DataType]:
     """The types of the keys of a policy's model."""
     return {view.key: view.stream.schema[view.key] for view in policy.model.features}
-
-
-def stream_of(project: Project, name: str) -> Stream:
-    """The project's stream of a name.
-
-    Raises:
-        UnknownError: there is none.
-    """
-    known = {stream.name: stream for stream in project.streams}
-    if name not in known:
-        raise unknown("stream", name, known)
-    return known[name]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 
 import click
 
@@ -12,11 +11,11 @@ from headwater.apps.cli.screen import Screen
 from headwater.apps.cli.workplace import Workplace, at_workplace
 from headwater.apps.http import example, logs
 from headwater.apps.http.app import create_app
-from headwater.apps.http.hooks import LoggingHooks
+from headwater.apps.http.hooks import Watching
+from headwater.apps.http.metrics import Metrics
 from headwater.apps.http.server import Address, Server, settle, snapshots
-from headwater.apps.http.shelf import Shelf
+from headwater.apps.http.shelf import Shelf, scorings
 from headwater.apps.settings import Settings
-from headwater.models.registry import Version
 from headwater.serving.service import Service
 from headwater.store.folder import DataFolder
 
@@ -70,28 +69,39 @@ def command(
         raise click.UsageError("--certificate and --key go together")
     logs.set_up(log_level)
     shelf = Shelf(registry_of(work), work.project)
-    served = shelf.champions()
+    metrics = Metrics()
+    hooks = Watching(metrics)
     started = time.perf_counter()
     service = Service.open(
         work.project,
         DataFolder(work.settings.data),
-        {name: one.scoring for name, one in served.items()},
+        scorings(shelf.champions()),
         clock=work.clock.now,
         stopwatch=time.perf_counter_ns,
-        hooks=LoggingHooks(),
+        hooks=hooks,
         max_log_bytes=work.settings.log_bytes,
     )
     with service:
         rise = time.perf_counter() - started
-        beside = snapshots(service, snapshot_every, LoggingHooks())
-        app = create_app(service, time.perf_counter_ns, lifespan=beside)
+        app = create_app(
+            service,
+            time.perf_counter_ns,
+            metrics=metrics,
+            reload=lambda: _reload(work, service),
+            lifespan=snapshots(service, snapshot_every, metrics, hooks),
+        )
         settle()
-        versions = {name: one.version for name, one in served.items()}
         address = Address(host, port, certificate, key)
-        Server(app, address, lambda url: _banner(screen, service, url, rise, versions), lambda: None).run()
+        Server(app, address, lambda url: _banner(screen, service, url, rise, shelf)).run()
 
 
-def _banner(screen: Screen, service: Service, url: str, rise: float, versions: Mapping[str, Version]) -> None:
+def _reload(work: Workplace, service: Service) -> None:
+    """Serve what the project file and the registry say now."""
+    fresh = Workplace(work.settings, work.clock)
+    service.swap(scorings(Shelf(registry_of(fresh), fresh.project).champions()), fresh.project)
+
+
+def _banner(screen: Screen, service: Service, url: str, rise: float, shelf: Shelf) -> None:
     """Where to look, and a line to try."""
     body = example.decision(service)
     line = None if body is None else example.curl(url, body)
@@ -101,10 +111,14 @@ def _banner(screen: Screen, service: Service, url: str, rise: float, versions: M
         return
     screen.say(f"Headwater serves {project.name} at {url}", "bold")
     screen.say(f"  documentation  {url}/docs")
+    screen.say(f"  metrics        {url}/metrics")
     screen.say(f"  events         {service.offset + 1:,} in the log, ready after {rise:.1f} s")
     for model in project.models:
-        version = versions.get(model.name)
-        told = "not trained yet: `headwater train`" if version is None else _version(version)
+        scoring = service.serving.scorings.get(model.name)
+        told = "not trained yet: `headwater train`"
+        if scoring is not None:
+            version = shelf.sealed(model, scoring.digest).version
+            told = version_text({"number": version.number, "aliases": version.aliases})
         screen.say(f"  model          {model.name}, {told}")
     for name in service.passed_over:
         screen.note(f"a snapshot was passed over: {name}")
@@ -112,7 +126,3 @@ def _banner(screen: Screen, service: Service, url: str, rise: float, versions: M
         screen.say("  try it")
         screen.say(f"    {line}")
     screen.say("  Ctrl-C ends it, and finishes what was taken")
-
-
-def _version(version: Version) -> str:
-    return version_text({"number": version.number, "aliases": version.aliases})

@@ -9,23 +9,43 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from headwater.apps.http import problems
+from headwater.apps.http.metrics import Metrics
 from headwater.apps.http.middleware import Around
-from headwater.apps.http.routes import decisions, events, features, health
+from headwater.apps.http.routes import catalog, dead_letters, decisions, events, features, health, scores
 from headwater.apps.http.site import Bounds, Site
 from headwater.core.errors import DataError, HeadwaterError, Problem
 from headwater.serving.live import Stopwatch
 from headwater.serving.service import Service
 
+# Who may do what: a role for each router, None for anybody.
+ROLES: tuple[tuple[APIRouter, str | None], ...] = (
+    (events.router, "ingest"),
+    (decisions.deciding, "decide"),
+    (decisions.reading, "analyst"),
+    (features.router, "analyst"),
+    (scores.router, "analyst"),
+    (dead_letters.reading, "analyst"),
+    (dead_letters.mending, "admin"),
+    (catalog.reading, "analyst"),
+    (catalog.reloading, "admin"),
+    (health.measuring, "analyst"),
+    (health.router, None),
+)
+
 
 def create_app(
     service: Service,
     stopwatch: Stopwatch,
+    *,
+    metrics: Metrics | None = None,
     bounds: Bounds | None = None,
+    reload: Callable[[], None] = lambda: None,
+    guard: Callable[[str], Any] | None = None,
     lifespan: Callable[[FastAPI], Any] | None = None,
 ) -> FastAPI:
     """The API of a service.
@@ -33,7 +53,10 @@ def create_app(
     Args:
         service: open.
         stopwatch: nanoseconds.
+        metrics: those that the service's hooks fill.
         bounds: what a request may bring.
+        reload: reads project and registry again, and swaps in what is newer.
+        guard: role to the FastAPI dependency that demands it; without one, nobody is asked.
         lifespan: what runs beside it.
     """
     app = FastAPI(
@@ -42,14 +65,18 @@ def create_app(
         version="1",
         redoc_url=None,
         lifespan=lifespan,
+        generate_unique_id_function=lambda route: route.name,
     )
-    app.state.site = Site(service, bounds or Bounds())
+    metrics = metrics or Metrics()
+    metrics.watch(service)
+    app.state.site = Site(service, bounds or Bounds(), metrics, reload)
     app.add_exception_handler(HeadwaterError, _problem)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    for router in (events.router, decisions.deciding, decisions.reading, features.router, health.router):
-        app.include_router(router)
-    app.add_middleware(Around, stopwatch=stopwatch, observe=lambda *_: None)
+    for router, role in ROLES:
+        needed = [] if guard is None or role is None else [guard(role)]
+        app.include_router(router, dependencies=needed)
+    app.add_middleware(Around, stopwatch=stopwatch, observe=metrics.request)
     return app
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from fastapi import Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
@@ -53,6 +54,15 @@ def documented(
     if request is not None:
         given["openapi_extra"] = {"requestBody": _body(request, also or {})}
     return given
+
+
+def streamed(event: type[BaseModel], *codes: str) -> dict[str, Any]:
+    """Keyword arguments for a route that answers with server-sent events, each holding ``event`` as JSON."""
+    given = documented(event, *codes)
+    schema = {"type": "string", "description": f"`data` of each `score` event: {_line(event)}"}
+    given["responses"][200] = {"description": "Events, until one side hangs up.",
+                               "content": {"text/event-stream": {"schema": schema}}}  # fmt: skip
+    return {**given, "response_class": Response}
 
 
 def _body(request: type[BaseModel], also: Mapping[str, str]) -> dict[str, Any]:

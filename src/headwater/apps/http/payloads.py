@@ -250,3 +250,95 @@ class Readiness(Answer):
     status: Literal["ready"]
     offset: int = Field(description="The last place in the log that scores rest on.")
     waiting: int = Field(description="Events that wait to be committed.")
+
+
+class DeadLetterAnswer(Answer):
+    """An event that was refused."""
+
+    id: int
+    stream: str
+    arrival: str
+    reason: str = Field(description="A stable code.")
+    message: str
+    event: str = Field(
+        description="The event as JSON, as far as it could be read; personal values are masked."
+    )
+    source: str | None = Field(description="Where it came from.")
+
+
+class DeadLetters(Answer):
+    """A page of refused events."""
+
+    letters: list[DeadLetterAnswer]
+    counts: dict[str, int] = Field(description="All there are, by reason.")
+    next: int | None = Field(description="What to give as `after` for the next page; null on the last.")
+
+
+class RedriveRequest(Payload):
+    """Which letters to send again."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"stream": "transactions", "reason": "too-late"}]}
+    )
+
+    stream: str | None = Field(default=None, description="Only of this stream.")
+    reason: str | None = Field(default=None, description="Only with this reason.")
+    after: int = Field(default=0, ge=0, le=2**62, description="Only behind this id.")
+    limit: int = Field(default=1_000, ge=1, le=10_000, description="How many at most.")
+
+
+class Redriven(Answer):
+    """What came of a second chance."""
+
+    tried: int = Field(description="Letters that were looked at.")
+    taken: int = Field(description="Events that are in the log now.")
+    left: int = Field(description="Letters that stay: refused again, or masked.")
+
+
+class ModelAnswer(Answer):
+    """A model of the project."""
+
+    name: str
+    served: bool = Field(description="Whether a version of it was trained and is served.")
+    digest: str | None = Field(description="The seal of the version that is served.")
+    definition: str = Field(description="The hash of its definition.")
+    keys: dict[str, str] = Field(description="Key column to its type.")
+    request: dict[str, str] = Field(description="Request column to its type.")
+    inputs: list[str]
+
+
+class Models(Answer):
+    """The models of the project."""
+
+    models: list[ModelAnswer]
+
+
+class PolicyAnswer(Answer):
+    """A policy of the project."""
+
+    name: str
+    model: str
+    digest: str = Field(description="The hash of its definition.")
+    bands: dict[str, float] = Field(description="Band to its lowest score.")
+    reasons: dict[str, str] = Field(description="Input to what the person is told.")
+    max_reasons: int
+
+
+class Policies(Answer):
+    """The policies of the project."""
+
+    policies: list[PolicyAnswer]
+
+
+class Plan(Answer):
+    """The definitions that are in force, in their canonical form."""
+
+    hash: str
+    definition: dict[str, Any]
+
+
+class Reloaded(Answer):
+    """What is served now."""
+
+    models: dict[str, str] = Field(description="Model to the seal of its version.")
+    changed: list[str] = Field(description="What is another one than before.")

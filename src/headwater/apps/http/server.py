@@ -17,6 +17,8 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
+from headwater.apps.http.metrics import Metrics
+from headwater.apps.http.site import Site
 from headwater.serving.service import Hooks, Service
 
 SWITCH = 0.0005  # seconds: how long a thread may keep the others from running
@@ -44,7 +46,6 @@ class Server(uvicorn.Server):
         app: as from ``create_app``.
         address: where to listen.
         on_ready: told the URL once requests are answered.
-        on_end: called when the server begins to go down.
         patience: seconds that open requests get to end.
     """
 
@@ -53,7 +54,6 @@ class Server(uvicorn.Server):
         app: FastAPI,
         address: Address,
         on_ready: Callable[[str], None],
-        on_end: Callable[[], None],
         patience: int = 10,
     ) -> None:
         super().__init__(
@@ -71,7 +71,7 @@ class Server(uvicorn.Server):
         )
         self._address = address
         self._on_ready = on_ready
-        self._on_end = on_end
+        self._site: Site = app.state.site
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then say so."""
@@ -83,18 +83,22 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End streams, then what is left."""
-        self._on_end()
+        self._site.end()
         await super().shutdown(sockets)
 
 
-def snapshots(service: Service, every: float, hooks: Hooks) -> Callable[[FastAPI], Any]:
+def snapshots(service: Service, every: float, metrics: Metrics, hooks: Hooks) -> Callable[[FastAPI], Any]:
     """The app's lifespan: keeps the state every so many seconds."""
 
     async def keep() -> None:
+        loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(every)
+            started = loop.time()
             try:
-                await asyncio.to_thread(service.snapshot)
+                if await asyncio.to_thread(service.snapshot):
+                    metrics.snapshots.inc()
+                    metrics.snapshot_seconds.set(loop.time() - started)
             except Exception as error:  # noqa: BLE001 - the log alone is enough to go on; the next one may do
                 hooks.on_fault("snapshot", error)
 

@@ -6,6 +6,7 @@ is made again. Imports MLflow, so it is imported late.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from headwater.core.errors import ModelError
@@ -22,6 +23,11 @@ class Shelved:
 
     version: Version
     scoring: Scoring
+
+
+def scorings(shelved: Mapping[str, Shelved]) -> dict[str, Scoring]:
+    """Model to what scores it."""
+    return {name: one.scoring for name, one in shelved.items()}
 
 
 class Shelf:

@@ -1,11 +1,14 @@
-"""What the routes share: the service, its limits and the models' shelf. Put into the app by ``app``."""
+"""What the routes share: the service, the bounds of a request, the metrics. Put into the app by ``app``."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from fastapi import Request
 
+from headwater.apps.http.metrics import Metrics
 from headwater.apps.http.problems import NotReadyError
 from headwater.serving.service import Service
 
@@ -30,10 +33,24 @@ class Site:
     Attributes:
         service: the live service.
         bounds: of a request.
+        metrics: of the service.
+        reload: reads project and registry again, and swaps what is newer in.
+        streams: the streams that are open, by what wakes them.
+        ending: whether the server goes down.
     """
 
     service: Service
     bounds: Bounds
+    metrics: Metrics
+    reload: Callable[[], None]
+    streams: set[asyncio.Event] = field(default_factory=set)
+    ending: bool = False
+
+    def end(self) -> None:
+        """Let streams end."""
+        self.ending = True
+        for woken in self.streams:
+            woken.set()
 
 
 def site_of(request: Request) -> Site:
