@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from headwater.apps.http import problems
 from headwater.apps.http.metrics import Metrics
 from headwater.apps.http.middleware import Around
+from headwater.apps.http.openapi import complete
 from headwater.apps.http.routes import catalog, dead_letters, decisions, events, features, health, scores
 from headwater.apps.http.site import Bounds, Site
 from headwater.core.errors import DataError, HeadwaterError, Problem
@@ -76,6 +77,7 @@ def create_app(
     for router, role in ROLES:
         needed = [] if guard is None or role is None else [guard(role)]
         app.include_router(router, dependencies=needed)
+    complete(app)
     app.add_middleware(Around, stopwatch=stopwatch, observe=metrics.request)
     return app
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fastapi import Response
+from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
@@ -42,18 +42,37 @@ def documented(
     """
     responses: dict[int | str, dict[str, Any]] = {200: {"model": answer, "description": _line(answer)}}
     found = error_classes()
-    for code in (*codes, *ALWAYS):
+    for code in dict.fromkeys((*codes, *ALWAYS)):
         kind = found[code]
         status = int(problems.status_of(kind.of("")))
+        told = responses.setdefault(status, {"description": "", "content": {problems.MEDIA_TYPE: _problem()}})
         text = f"`{code}`: {_line(kind)}"
-        known = responses.setdefault(
-            status, {"model": ProblemAnswer, "content": {problems.MEDIA_TYPE: {}}, "description": ""}
-        )
-        known["description"] = "\n\n".join(part for part in (known["description"], text) if part)
+        told["description"] = "\n\n".join(part for part in (told["description"], text) if part)
+        example = problems.document(kind.of(_line(kind).rstrip(".")), "6aa0ebda7443b296")
+        told["content"][problems.MEDIA_TYPE]["examples"][code] = {"summary": _line(kind), "value": example}
     given: dict[str, Any] = {"responses": responses, "response_class": JSONResponse}
     if request is not None:
         given["openapi_extra"] = {"requestBody": _body(request, also or {})}
     return given
+
+
+def _problem() -> dict[str, Any]:
+    return {"schema": {"$ref": "#/components/schemas/ProblemAnswer"}, "examples": {}}
+
+
+def complete(app: FastAPI) -> None:
+    """Let the app's document name the schema of problems, to which only hand-made parts refer."""
+    made = app.openapi
+
+    def whole() -> dict[str, Any]:
+        document = made()
+        schema = ProblemAnswer.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        schemas |= schema.pop("$defs", {})
+        schemas["ProblemAnswer"] = schema
+        return document
+
+    app.openapi = whole  # type: ignore[method-assign]  # FastAPI's own way to extend the document
 
 
 def streamed(event: type[BaseModel], *codes: str) -> dict[str, Any]:

@@ -39,7 +39,9 @@ async def post_decision(request: Request) -> Response:
     return answer(of_decision(record))
 
 
-@reading.get("/v1/decisions/{decision_id}", summary="A decision", **documented(DecisionAnswer, "not-found"))
+@reading.get(
+    "/v1/decisions/{decision_id}", summary="A decision", **documented(DecisionAnswer, "not-found", "data")
+)
 async def get_decision(request: Request, decision_id: DecisionId) -> Response:
     """A decision as it was recorded."""
     site = site_of(request)

@@ -21,7 +21,7 @@ router = APIRouter(tags=["scores"])
 PULSE = 15.0  # seconds without a score after which a comment shows that the line is up
 
 
-@router.get("/v1/scores/stream", summary="Fresh scores as they come", **streamed(Score, "unknown"))
+@router.get("/v1/scores/stream", summary="Fresh scores as they come", **streamed(Score, "unknown", "data"))
 async def get_scores(
     request: Request,
     model: Annotated[str | None, Query(description="Only of this model.")] = None,
