@@ -9,13 +9,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import islice
+from threading import Thread
 
 import httpx
 import numpy as np
 import pytest
 
 import headwater as hw
-from headwater.client import failures
+from headwater.client import answers, failures
 from headwater.client.failures import ApiError, UnreachableError
 from tests.http.house import House, serving
 from tests.http.test_events import pay
@@ -73,6 +75,41 @@ def test_both_clients_have_the_same_methods() -> None:
     assert {name: found.parameters for name, found in one.items()} == {
         name: found.parameters for name, found in other.items()
     }
+
+
+def test_everything_else_that_can_be_asked(house: House) -> None:
+    assert [model.name for model in house.client.models().models] == ["risk"]
+    assert house.client.policies().policies[0].bands == {"healthy": 0.0, "watch": 0.2, "act": 0.5}
+    house.client.events("payments", [{"id": 9}])
+    assert house.client.dead_letters(stream="payments", reason="null-key").letters[0].stream == "payments"
+    assert house.client.redrive(reason="null-key").left == 1
+    assert house.client.reload().changed == []
+
+
+def test_scores_as_they_come(house: House) -> None:
+    before = len(house.service.feed)
+    heard: list[answers.Score] = []
+    thread = Thread(target=lambda: heard.extend(islice(house.client.scores(model="risk"), 2)))
+    thread.start()
+    while len(house.service.feed) == before:
+        house.http.get("/healthz")
+    with hw.Client(house.url) as other:
+        sent = [other.events("payments", [pay(3_000 + i, i)], refresh=True).scores for i in range(2)]
+    thread.join(20)
+    assert [[one] for one in heard] == sent
+
+    async def listen() -> list[answers.Score]:
+        async with hw.AsyncClient(house.url) as client:
+            stream = client.scores()
+            first = asyncio.ensure_future(anext(stream))
+            while len(house.service.feed) == before:
+                await client.ready()
+            await client.events("payments", [pay(3_010, 4)])
+            return [await first]
+
+    assert [one.keys for one in asyncio.run(listen())] == [{"who": 4}]
+    with pytest.raises(ApiError):
+        list(house.client.scores(model="none"))
 
 
 def test_an_error_has_the_servers_words(house: House) -> None:

@@ -35,7 +35,7 @@ ROUTES = [
     for router, _ in ROLES
     for route in router.routes
     if isinstance(route, APIRoute) and route.path != SKIPPED
-    for method in route.methods
+    for method in route.methods or ()
 ]
 ALLOWED = [(f"{method} {route.path}", GenerationMode.POSITIVE) for method, route in ROUTES]
 NOT_ALLOWED = [
@@ -45,15 +45,20 @@ NOT_ALLOWED = [
 ]
 
 
+def _whole(found: Any) -> Any:
+    """The operation; an error in the document is one of the test."""
+    return found.ok()
+
+
 @pytest.mark.parametrize(("operation", "mode"), [*ALLOWED, *NOT_ALLOWED])
 def test_nothing_breaks_the_server(house: House, operation: str, mode: GenerationMode) -> None:
     """Requests that the document allows, and ones that it does not: never a 5xx, always what it says."""
     schema = schemathesis.openapi.from_url(f"{house.url}/openapi.json")
-    (found,) = [one.ok() for one in schema.get_all_operations() if one.ok().label == operation]
+    found = next(one for one in map(_whole, schema.get_all_operations()) if one.label == operation)
 
     @settings(max_examples=25, suppress_health_check=list(HealthCheck), deadline=None)
     @given(case=found.as_strategy(generation_mode=mode))
-    def ask(case: schemathesis.Case) -> None:
+    def ask(case: Any) -> None:
         response = case.call()
         assert response.status_code < 500, response.text
         case.validate_response(response, checks=CHECKS)

@@ -117,3 +117,73 @@ class Ready(msgspec.Struct, frozen=True):
     status: str
     offset: int
     waiting: int
+
+
+class Model(msgspec.Struct, frozen=True):
+    """A model of the project; ``keys`` and ``request`` are column to type."""
+
+    name: str
+    served: bool
+    digest: str | None
+    definition: str
+    keys: dict[str, str]
+    request: dict[str, str]
+    inputs: list[str]
+
+
+class Models(msgspec.Struct, frozen=True):
+    """The models of the project."""
+
+    models: list[Model]
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """A policy of the project; ``bands`` is band to lowest score."""
+
+    name: str
+    model: str
+    digest: str
+    bands: dict[str, float]
+    reasons: dict[str, str]
+    max_reasons: int
+
+
+class Policies(msgspec.Struct, frozen=True):
+    """The policies of the project."""
+
+    policies: list[Policy]
+
+
+class DeadLetter(msgspec.Struct, frozen=True):
+    """An event that was refused."""
+
+    id: int
+    stream: str
+    arrival: str
+    reason: str
+    message: str
+    event: str
+    source: str | None = None
+
+
+class DeadLetters(msgspec.Struct, frozen=True):
+    """A page of refused events; ``counts`` is of all, by reason; ``next`` leads to the next page."""
+
+    letters: list[DeadLetter]
+    counts: dict[str, int]
+    next: int | None = None
+
+
+class Redriven(msgspec.Struct, frozen=True):
+    """What came of a second chance."""
+
+    tried: int
+    taken: int
+    left: int
+
+
+class Reloaded(msgspec.Struct, frozen=True):
+    """What is served now, and what is another one than before."""
+
+    models: dict[str, str]
+    changed: list[str]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Self, TypeVar
 
 import httpx
@@ -98,6 +98,47 @@ class AsyncClient:
     async def features(self, view: str, key: Any, at: calls.Moment | None = None) -> answers.Features:
         """One view's features of one key, now or at a moment."""
         return await self._ask(calls.features(view, key, at))
+
+    async def models(self) -> answers.Models:
+        """The models of the project, and the versions that are served."""
+        return await self._ask(calls.models())
+
+    async def policies(self) -> answers.Policies:
+        """The policies of the project."""
+        return await self._ask(calls.policies())
+
+    async def dead_letters(
+        self, *, stream: str | None = None, reason: str | None = None, after: int = 0, limit: int = 100
+    ) -> answers.DeadLetters:
+        """Events that were refused, the oldest first; ``next`` of a page is ``after`` of the next one."""
+        return await self._ask(calls.dead_letters(stream, reason, after, limit))
+
+    async def redrive(
+        self, *, stream: str | None = None, reason: str | None = None, limit: int = 1_000
+    ) -> answers.Redriven:
+        """Give refused events a second chance, after what was wrong was mended."""
+        return await self._ask(calls.redrive(stream, reason, limit))
+
+    async def reload(self) -> answers.Reloaded:
+        """Serve what the project file and the registry say now."""
+        return await self._ask(calls.reload())
+
+    async def scores(
+        self, *, model: str | None = None, band: str | None = None
+    ) -> AsyncIterator[answers.Score]:
+        """Fresh scores as they come, until the server goes down; of one model, or in one band, if named."""
+        query = {name: text for name, text in (("model", model), ("band", band)) if text is not None}
+        found = calls.Scores()
+        try:
+            async with self._http.stream("GET", found.PATH, params=query, timeout=None) as response:
+                if response.is_error:
+                    await response.aread()
+                    raise failures.of_response(response)
+                async for line in response.aiter_lines():
+                    if (score := found.line(line)) is not None:
+                        yield score
+        except httpx.HTTPError as error:
+            raise failures.of_transport(error, f"{self._http.base_url}") from error
 
     async def ready(self) -> answers.Ready:
         """Whether the service serves; raises if it does not."""

@@ -87,6 +87,35 @@ def features(view: str, key: Any, at: Moment | None) -> Call[answers.Features]:
     return Call("GET", f"/v1/features/{_part(view)}/{_part(text)}", answers.Features, query)
 
 
+def models() -> Call[answers.Models]:
+    """``GET /v1/models``."""
+    return Call("GET", "/v1/models", answers.Models)
+
+
+def policies() -> Call[answers.Policies]:
+    """``GET /v1/policies``."""
+    return Call("GET", "/v1/policies", answers.Policies)
+
+
+def dead_letters(stream: str | None, reason: str | None, after: int, limit: int) -> Call[answers.DeadLetters]:
+    """``GET /v1/dead-letters``."""
+    query = {"after": str(after), "limit": str(limit)}
+    query |= {name: text for name, text in (("stream", stream), ("reason", reason)) if text is not None}
+    return Call("GET", "/v1/dead-letters", answers.DeadLetters, query)
+
+
+def redrive(stream: str | None, reason: str | None, limit: int) -> Call[answers.Redriven]:
+    """``POST /v1/dead-letters/redrive``."""
+    asked = {"stream": stream, "reason": reason, "limit": limit}
+    headers = {"Content-Type": JSON}
+    return Call("POST", "/v1/dead-letters/redrive", answers.Redriven, {}, _encoded(asked), headers)
+
+
+def reload() -> Call[answers.Reloaded]:
+    """``POST /v1/reload``."""
+    return Call("POST", "/v1/reload", answers.Reloaded)
+
+
 def ready() -> Call[answers.Ready]:
     """``GET /readyz``."""
     return Call("GET", "/readyz", answers.Ready)
@@ -115,3 +144,21 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "item"):
         return value.item()
     raise TypeError(f"{type(value).__name__} cannot be sent as JSON")
+
+
+class Scores:
+    """Reads the lines of ``GET /v1/scores/stream``: feed it a line, and take what it says."""
+
+    PATH = "/v1/scores/stream"
+
+    def __init__(self) -> None:
+        self._event = ""
+
+    def line(self, line: str) -> answers.Score | None:
+        """The score that a line holds, if it does."""
+        name, _, value = line.partition(": ")
+        if name == "event":
+            self._event = value
+        elif name == "data" and self._event == "score":
+            return msgspec.json.decode(value, type=answers.Score)
+        return None

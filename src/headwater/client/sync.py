@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self, TypeVar
 
 import httpx
@@ -98,6 +98,45 @@ class Client:
     def features(self, view: str, key: Any, at: calls.Moment | None = None) -> answers.Features:
         """One view's features of one key, now or at a moment."""
         return self._ask(calls.features(view, key, at))
+
+    def models(self) -> answers.Models:
+        """The models of the project, and the versions that are served."""
+        return self._ask(calls.models())
+
+    def policies(self) -> answers.Policies:
+        """The policies of the project."""
+        return self._ask(calls.policies())
+
+    def dead_letters(
+        self, *, stream: str | None = None, reason: str | None = None, after: int = 0, limit: int = 100
+    ) -> answers.DeadLetters:
+        """Events that were refused, the oldest first; ``next`` of a page is ``after`` of the next one."""
+        return self._ask(calls.dead_letters(stream, reason, after, limit))
+
+    def redrive(
+        self, *, stream: str | None = None, reason: str | None = None, limit: int = 1_000
+    ) -> answers.Redriven:
+        """Give refused events a second chance, after what was wrong was mended."""
+        return self._ask(calls.redrive(stream, reason, limit))
+
+    def reload(self) -> answers.Reloaded:
+        """Serve what the project file and the registry say now."""
+        return self._ask(calls.reload())
+
+    def scores(self, *, model: str | None = None, band: str | None = None) -> Iterator[answers.Score]:
+        """Fresh scores as they come, until the server goes down; of one model, or in one band, if named."""
+        query = {name: text for name, text in (("model", model), ("band", band)) if text is not None}
+        found = calls.Scores()
+        try:
+            with self._http.stream("GET", found.PATH, params=query, timeout=None) as response:
+                if response.is_error:
+                    response.read()
+                    raise failures.of_response(response)
+                for line in response.iter_lines():
+                    if (score := found.line(line)) is not None:
+                        yield score
+        except httpx.HTTPError as error:
+            raise failures.of_transport(error, f"{self._http.base_url}") from error
 
     def ready(self) -> answers.Ready:
         """Whether the service serves; raises if it does not."""

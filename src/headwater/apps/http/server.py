@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -72,6 +74,15 @@ class Server(uvicorn.Server):
         self._address = address
         self._on_ready = on_ready
         self._site: Site = app.state.site
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's shape
+        """Ctrl-C or SIGTERM: go down, but not at once; uvicorn's own would end the process before the service.
+
+        A second Ctrl-C does not wait for open requests.
+        """
+        if self.should_exit and sig == signal.SIGINT:
+            self.force_exit = True
+        self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then say so."""
