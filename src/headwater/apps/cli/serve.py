@@ -67,6 +67,17 @@ def command(
         work = Workplace(Settings.read(project=file, data=data), work.clock)
     if (certificate is None) != (key is None):
         raise click.UsageError("--certificate and --key go together")
+    serve(work, screen, Address(host, port, certificate, key), snapshot_every, log_level)
+
+
+def serve(
+    work: Workplace,
+    screen: Screen,
+    address: Address,
+    snapshot_every: float = 300.0,
+    log_level: str = "warning",
+) -> None:
+    """Serve a project until it is told to end; also what ``headwater demo --serve`` ends with."""
     logs.set_up(log_level)
     shelf = Shelf(registry_of(work), work.project)
     metrics = Metrics()
@@ -91,7 +102,6 @@ def command(
             lifespan=snapshots(service, snapshot_every, metrics, hooks),
         )
         settle()
-        address = Address(host, port, certificate, key)
         Server(app, address, lambda url: _banner(screen, service, url, rise, shelf)).run()
 
 

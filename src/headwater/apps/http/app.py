@@ -60,25 +60,33 @@ def create_app(
         guard: role to the FastAPI dependency that demands it; without one, nobody is asked.
         lifespan: what runs beside it.
     """
-    app = FastAPI(
-        title=f"Headwater: {service.serving.project.name}",
-        description="Events in, decisions out: always fresh, always explained, replayable bit for bit.",
-        version="1",
-        redoc_url=None,
-        lifespan=lifespan,
-        generate_unique_id_function=lambda route: route.name,
-    )
+    app = bare(service.serving.project.name, guard, lifespan)
     metrics = metrics or Metrics()
     metrics.watch(service)
     app.state.site = Site(service, bounds or Bounds(), metrics, reload)
     app.add_exception_handler(HeadwaterError, _problem)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
+    app.add_middleware(Around, stopwatch=stopwatch, observe=metrics.request)
+    return app
+
+
+def bare(
+    name: str, guard: Callable[[str], Any] | None = None, lifespan: Callable[[FastAPI], Any] | None = None
+) -> FastAPI:
+    """The routes and their documentation, without a service behind them."""
+    app = FastAPI(
+        title=f"Headwater: {name}",
+        description="Events in, decisions out: always fresh, always explained, replayable bit for bit.",
+        version="1",
+        redoc_url=None,
+        lifespan=lifespan,
+        generate_unique_id_function=lambda route: route.name,
+    )
     for router, role in ROLES:
         needed = [] if guard is None or role is None else [guard(role)]
         app.include_router(router, dependencies=needed)
     complete(app)
-    app.add_middleware(Around, stopwatch=stopwatch, observe=metrics.request)
     return app
 
 

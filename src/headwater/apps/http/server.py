@@ -76,7 +76,7 @@ class Server(uvicorn.Server):
         self._site: Site = app.state.site
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's shape
-        """Ctrl-C or SIGTERM: go down, but not at once; uvicorn's own would end the process before the service.
+        """Ctrl-C or SIGTERM: go down, but not at once: uvicorn's own way would end the process too soon.
 
         A second Ctrl-C does not wait for open requests.
         """
