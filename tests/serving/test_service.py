@@ -60,10 +60,9 @@ def test_a_refresh_is_that_of_the_live_loop(tmp_path: Path) -> None:
 
 
 def many(count: int, seed: int, *, ordered: bool) -> list[dict[str, Any]]:
-    """Payments of all accounts in the two days before now."""
+    """Payments of all accounts: the last half day in order, or the last two days in any order."""
     random = np.random.default_rng(seed)
-    days = random.uniform(98.5, 100.5, count)
-    days = np.sort(days) if ordered else days
+    days = np.sort(random.uniform(100.0, 100.5, count)) if ordered else random.uniform(98.5, 100.5, count)
     return [
         pay(60_000 + i, int(who), float(day), amount=float(amount))
         for i, (who, day, amount) in enumerate(
@@ -73,21 +72,30 @@ def many(count: int, seed: int, *, ordered: bool) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("ordered", [True, False])
-def test_one_by_one_and_all_at_once_give_the_same_bits(tmp_path: Path, ordered: bool) -> None:
-    events = many(60, 1, ordered=ordered)
+@pytest.mark.parametrize("count", [20, 60, 400])
+def test_one_by_one_and_all_at_once_give_the_same_bits(tmp_path: Path, count: int, ordered: bool) -> None:
+    """Whatever the size and however many are late: scores, and what the late ones moved."""
+    events = many(count, 1, ordered=ordered)
+    late: dict[int, list[Refresh]] = {}
     with open_service(tmp_path / "single") as service:
         last: dict[int, Refresh] = {}
         for event in events:
             (refresh,) = put(service, event).refreshes or ()
-            last[refresh.scored.keys["who"]] = refresh
+            who = refresh.scored.keys["who"]
+            last[who] = refresh
+            late.setdefault(who, []).append(refresh)
     with open_service(tmp_path / "batch") as service:
         found = put(service, *events).refreshes or ()
     assert len(found) == len(last)
     for refresh in found:
-        one = last[refresh.scored.keys["who"]].scored
+        who = refresh.scored.keys["who"]
+        one = last[who].scored
         assert (one.time, one.offset) == (refresh.scored.time, refresh.scored.offset)
         assert one.x.tobytes() == refresh.scored.x.tobytes()
         assert one.score.hex() == refresh.scored.score.hex()
+        assert refresh.late == max(each.late for each in late[who])
+        assert set(refresh.moved) == {name for each in late[who] for name in each.moved}
+    assert any(refresh.late for refresh in found) is not ordered
 
 
 def test_late_events_of_a_batch_say_what_each_moved(tmp_path: Path) -> None:

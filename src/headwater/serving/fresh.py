@@ -12,7 +12,7 @@ Called by ``commit``, in its thread.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -31,6 +31,7 @@ from headwater.serving.vectors import Vectors
 Int64 = npt.NDArray[np.int64]
 Float64 = npt.NDArray[np.float64]
 
+SOME = 4  # late events up to which a batch is simply cut at each
 FEW = 32  # events up to which the short way is quicker
 _NEVER = -(2**63)
 
@@ -154,12 +155,10 @@ class Fresh:
         before = self._before(batch, concerned)
         touched = tuple(_touched(scoring, batch, before) for scoring in concerned)
         late = _late(batch, touched, before)
-        start = 0
-        for place in sorted(late):
-            self._take(batch[start:place])
-            self._take_late(batch, place, late[place])
-            start = place + 1
-        self._take(batch[start:] if start else batch)
+        if len(late) > SOME and self._of_one_key(batch.stream, concerned):
+            self._take_in_waves(batch, touched, late)
+        else:
+            self._take_in_order(batch, late)
         return Applied(batch, touched)
 
     def score(self, touched: Touched, arrival: int, timings: Timings) -> Rescored:
@@ -185,6 +184,45 @@ class Fresh:
             timings,
         )
 
+    def _take_in_order(self, batch: Batch, late: Mapping[int, list[tuple[Touched, int]]]) -> None:
+        """Take in a batch, cut at its late events."""
+        start = 0
+        for place in sorted(late):
+            self._take(batch[start:place])
+            self._take_late(batch[place : place + 1], np.array([place]), late)
+            start = place + 1
+        self._take(batch[start:] if start else batch)
+
+    def _take_in_waves(
+        self, batch: Batch, touched: Sequence[Touched], late: Mapping[int, list[tuple[Touched, int]]]
+    ) -> None:
+        """Take in a batch with many late events: those of different entities at once.
+
+        ::
+
+            entity a   o o L o      wave 0: o o   o o o      wave 1: L      wave 2: o     o is in order,
+            entity b   o o o L L            o                        L              (b)   L is late
+                                                             wave 3: L (b) ...
+
+        Keys do not know of each other, so only the order within an entity counts.
+        """
+        wave = _waves(touched[0].entity.tolist(), late)
+        for number in range(int(wave.max()) + 1):
+            places = np.flatnonzero(wave == number)
+            if not len(places):
+                continue
+            part = _rows(batch, places)
+            if number % 2:
+                self._take_late(part, places, late)
+            else:
+                self._take(part)
+
+    def _of_one_key(self, stream: str, concerned: Sequence[Scoring]) -> bool:
+        """Whether all that an event of a stream changes and refreshes hangs on a single key column."""
+        states = self._vectors.engine.states.values()
+        keys = {state.view.key for state in states if state.view.stream.name == stream}
+        return len(keys | {key for scoring in concerned for key in scoring.model.keys}) == 1
+
     def _take(self, batch: Batch) -> None:
         if len(batch) > FEW:
             self._vectors.apply(batch)
@@ -192,24 +230,24 @@ class Fresh:
         for place in range(len(batch)):
             self._vectors.apply(batch[place : place + 1] if len(batch) > 1 else batch)
 
-    def _take_late(self, batch: Batch, place: int, about: Sequence[tuple[Touched, int]]) -> None:
-        """Take in a late event, and see which inputs it moved."""
-        before = [self._entity(touched, place, newest) for touched, newest in about]
-        self._vectors.apply(batch[place : place + 1])
-        for (touched, newest), was in zip(about, before, strict=True):
-            now = self._entity(touched, place, newest)
-            names = touched.scoring.names
-            moved = [names[i] for i in np.flatnonzero(was.view(np.int64) != now.view(np.int64))]
-            row = int(touched.entity[place])
-            late, known = touched.late.get(row, (0, ()))
-            longest = max(late, newest - int(batch.time[place]))
-            touched.late[row] = longest, tuple(dict.fromkeys((*known, *moved)))
+    def _take_late(self, part: Batch, places: Int64, late: Mapping[int, list[tuple[Touched, int]]]) -> None:
+        """Take in late events of different entities, and see which inputs each of them moved.
 
-    def _entity(self, touched: Touched, place: int, time: int) -> Float64:
-        row = touched.entities.row(int(touched.entity[place]), named=True)
-        model = touched.scoring.model
-        request = {name: row[name] for name in model.request}
-        return self._vectors.one(touched.scoring, row, time, request)
+        Args:
+            part: the events.
+            places: where each stands in the whole batch.
+            late: place to whom it concerns, and the newest time of that entity.
+        """
+        about = [
+            (one, one.entity[places], np.array([late[place][i][1] for place in places.tolist()]))
+            for i, (one, _) in enumerate(late[int(places[0])])
+        ]
+        before = [self._matrix(one.scoring, one.entities[rows], newest) for one, rows, newest in about]
+        self._take(part)
+        for (one, rows, newest), was in zip(about, before, strict=True):
+            now = self._matrix(one.scoring, one.entities[rows], newest)
+            apart = was.view(np.int64) != now.view(np.int64)
+            _note(one, rows, newest - part.time, apart)
 
     def _before(self, batch: Batch, concerned: Sequence[Scoring]) -> dict[str, Int64]:
         """Key column to, for each event, the newest time that its key has seen before it."""
@@ -256,6 +294,34 @@ def _late(
         for place in np.flatnonzero(newest > batch.time).tolist():
             late.setdefault(place, []).append((one, int(newest[place])))
     return late
+
+
+def _note(touched: Touched, rows: Int64, late: Int64, apart: npt.NDArray[np.bool_]) -> None:
+    """Remember of each entity by how much it was late, and which inputs that moved."""
+    names = touched.scoring.names
+    for row, by, moved in zip(rows.tolist(), late.tolist(), apart, strict=True):
+        longest, known = touched.late.get(row, (0, ()))
+        found = [names[i] for i in np.flatnonzero(moved)]
+        touched.late[row] = max(longest, by), tuple(dict.fromkeys((*known, *found)))
+
+
+def _waves(entity: Sequence[int], late: Collection[int]) -> Int64:
+    """The wave of each event: even ones take events in order, odd ones late events, at most one an entity."""
+    now: dict[int, int] = {}
+    wave = np.zeros(len(entity), dtype=np.int64)
+    for place, row in enumerate(entity):
+        was = now.get(row, 0)
+        odd = was % 2
+        now[row] = wave[place] = was + (2 if odd else 1) if place in late else was + odd
+    return wave
+
+
+def _rows(batch: Batch, rows: Int64) -> Batch:
+    """Some events of a batch."""
+    if len(rows) == len(batch):
+        return batch
+    places = batch.offset[rows], batch.arrival[rows], batch.time[rows]
+    return Batch(batch.stream, *places, batch.frame[rows])
 
 
 def _newest(model: Model, before: Mapping[str, Int64]) -> Int64:
