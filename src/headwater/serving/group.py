@@ -57,7 +57,8 @@ class Taken:
 
     def count(self, outcome: Outcome) -> int:
         """How many events came out so."""
-        return int((self.outcome == outcome).sum())
+        outcomes: list[int] = self.outcome.tolist()
+        return outcomes.count(outcome)
 
 
 @dataclass(frozen=True)

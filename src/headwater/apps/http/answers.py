@@ -22,7 +22,15 @@ from headwater.serving.service import Serving
 from headwater.serving.vectors import Read
 from headwater.store.decisions import Record
 
-_OUTCOMES = {Outcome.NEW: "accepted", Outcome.DUPLICATE: "duplicate", Outcome.REFUSED: "refused"}
+_OUTCOMES: dict[int, str] = {
+    Outcome.NEW: "accepted",
+    Outcome.DUPLICATE: "duplicate",
+    Outcome.REFUSED: "refused",
+}
+    int(Outcome.NEW): "accepted",
+    int(Outcome.DUPLICATE): "duplicate",
+    int(Outcome.REFUSED): "refused",
+}
 
 
 def answer(value: Any, status: int = 200) -> Response:
@@ -32,13 +40,14 @@ def answer(value: Any, status: int = 200) -> Response:
 
 def of_events(stream: str, taken: Taken, serving: Serving) -> dict[str, Any]:
     """``EventsAnswer``."""
+    outcomes = taken.outcome.tolist()
     found: dict[str, Any] = {
         "stream": stream,
-        "accepted": taken.count(Outcome.NEW),
-        "duplicates": taken.count(Outcome.DUPLICATE),
-        "refused": taken.count(Outcome.REFUSED),
+        "accepted": outcomes.count(Outcome.NEW),
+        "duplicates": outcomes.count(Outcome.DUPLICATE),
+        "refused": outcomes.count(Outcome.REFUSED),
         "arrival": iso(taken.arrival),
-        "results": _results(taken),
+        "results": _results(outcomes, taken),
     }
     if taken.refreshes is not None:
         found["scores"] = [of_refresh(refresh, serving) for refresh in taken.refreshes]
@@ -47,10 +56,10 @@ def of_events(stream: str, taken: Taken, serving: Serving) -> dict[str, Any]:
     return found
 
 
-def _results(taken: Taken) -> list[dict[str, Any]]:
+def _results(outcomes: list[int], taken: Taken) -> list[dict[str, Any]]:
     results: list[dict[str, Any]] = [
-        {"outcome": _OUTCOMES[Outcome(outcome)], "offset": offset}
-        for outcome, offset in zip(taken.outcome.tolist(), taken.offset.tolist(), strict=True)
+        {"outcome": _OUTCOMES[outcome], "offset": offset}
+        for outcome, offset in zip(outcomes, taken.offset.tolist(), strict=True)
     ]
     for one in taken.refused:
         results[one.row] = {"outcome": "refused", "reason": one.reason, "message": one.message}

@@ -31,6 +31,7 @@ def documented(
     *codes: str,
     request: type[BaseModel] | None = None,
     also: Mapping[str, str] | None = None,
+    query: Mapping[str, tuple[str, str]] | None = None,
 ) -> dict[str, Any]:
     """Keyword arguments for a route.
 
@@ -39,6 +40,7 @@ def documented(
         codes: of errors that it can end in, beside those that any route can.
         request: its JSON body.
         also: other media types of the body, with what they hold.
+        query: parameters that the route reads by hand: name to type and meaning.
     """
     responses: dict[int | str, dict[str, Any]] = {200: {"model": answer, "description": _line(answer)}}
     found = error_classes()
@@ -50,9 +52,14 @@ def documented(
         told["description"] = "\n\n".join(part for part in (told["description"], text) if part)
         example = problems.document(kind.of(_line(kind).rstrip(".")), "6aa0ebda7443b296")
         told["content"][problems.MEDIA_TYPE]["examples"][code] = {"summary": _line(kind), "value": example}
-    given: dict[str, Any] = {"responses": responses, "response_class": JSONResponse}
+    given: dict[str, Any] = {"responses": responses, "response_class": JSONResponse, "openapi_extra": {}}
     if request is not None:
         given["openapi_extra"] = {"requestBody": _body(request, also or {})}
+    if query is not None:
+        given["openapi_extra"]["parameters"] = [
+            {"name": name, "in": "query", "required": False, "schema": {"type": kind}, "description": text}
+            for name, (kind, text) in query.items()
+        ]
     return given
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import io
 from concurrent.futures import Future
-from typing import Annotated
 
 import polars as pl
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from headwater.apps.http import body
 from headwater.apps.http.answers import answer, of_events
@@ -16,6 +15,7 @@ from headwater.apps.http.openapi import documented
 from headwater.apps.http.payloads import EventsAnswer, EventsRequest
 from headwater.apps.http.problems import MalformedError, TooLargeError, UnsupportedError
 from headwater.apps.http.site import Bounds, Site, site_of
+from headwater.core.errors import DataError
 from headwater.serving.group import Taken
 
 router = APIRouter(tags=["events"])
@@ -24,21 +24,21 @@ _FORMS = {
     body.ARROW: "An Arrow IPC stream of events; ?stream= names the stream.",
 }
 _CODES = ("malformed", "unknown", "too-large", "unsupported-media-type", "data")
-_DOCUMENTED = documented(EventsAnswer, *_CODES, request=EventsRequest, also=_FORMS)
+_QUERY = {
+    "refresh": ("boolean", "Wait for the fresh scores and answer with them."),
+    "stream": ("string", "The stream, where the body does not name it (NDJSON, Arrow)."),
+}
+_DOCUMENTED = documented(EventsAnswer, *_CODES, request=EventsRequest, also=_FORMS, query=_QUERY)
+_FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 
 @router.post("/v1/events", summary="Take events in", **_DOCUMENTED)
-async def post_events(
-    request: Request,
-    refresh: Annotated[bool, Query(description="Wait for the fresh scores and answer with them.")] = False,
-    stream: Annotated[
-        str | None, Query(description="The stream, where the body does not name it (NDJSON, Arrow).")
-    ] = None,
-) -> Response:
+async def post_events(request: Request) -> Response:
     """Acknowledged means on disk. Each event is answered: accepted, duplicate or refused with its reason;
     refused ones are kept as dead letters. The same id with the same content changes nothing, so a request
     may be sent again after a failure."""  # noqa: D205, D209 - shown as it is
     site = site_of(request)
+    stream, refresh = _query(request)
     came = await body.read(request, site.bounds.body)
     kind = body.media_type(request)
     if kind == body.ARROW:
@@ -55,6 +55,23 @@ async def post_events(
             do="set Content-Type",
         )
     return answer(of_events(name, taken, site.service.serving))
+
+
+def _query(request: Request) -> tuple[str | None, bool]:
+    """The address's ``stream`` and ``refresh``: read by hand, since every event comes by here."""
+    if not request.scope["query_string"]:
+        return None, False
+    query = request.query_params
+    refresh = query.get("refresh", "false").lower()
+    if refresh not in _FLAGS:
+        raise DataError.of(
+            "refresh is not as expected",
+            expected="true or false",
+            got=repr(refresh[:40]),
+            where="refresh",
+            do="correct the address",
+        )
+    return query.get("stream"), _FLAGS[refresh]
 
 
 async def _json(site: Site, came: bytes, stream: str | None, refresh: bool) -> tuple[str, Taken]:
