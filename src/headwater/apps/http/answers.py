@@ -27,10 +27,6 @@ _OUTCOMES: dict[int, str] = {
     Outcome.DUPLICATE: "duplicate",
     Outcome.REFUSED: "refused",
 }
-    int(Outcome.NEW): "accepted",
-    int(Outcome.DUPLICATE): "duplicate",
-    int(Outcome.REFUSED): "refused",
-}
 
 
 def answer(value: Any, status: int = 200) -> Response:
