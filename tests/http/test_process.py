@@ -68,8 +68,6 @@ def test_the_banner_is_true(shop: Path, capfd: pytest.CaptureFixture[str]) -> No
 
         code, out = headwater("decide", "--key", "who=3", "--at", "2026-04-20T00:00:00Z")
         assert (code, out.splitlines()[0][:28]) == (0, "risk_policy: who 3 is 'calm'")
-        assert headwater("replay", "2")[0] == 0
-        assert headwater("replay", "99")[0] == 4
         assert headwater("decide", "--key", "who=x")[0] == 4
         code, out = headwater("status")
         assert (code, out.splitlines()[0]) == (0, f"{server.url} is ready")

@@ -38,7 +38,7 @@ def command(
 ) -> None:
     """Ask a running service for a decision.
 
-    The decision is recorded, as any other. `headwater replay` makes it again from the log.
+    The decision is recorded, as any other.
     """
     screen = Screen(as_json=as_json)
     with service(url) as client:

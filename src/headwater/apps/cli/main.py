@@ -32,7 +32,6 @@ COMMANDS = {
         "Say how a running service is.",
     ),
     "decide": (f"{_HERE}.decide", "Ask a running service for a decision."),
-    "replay": (f"{_HERE}.replay", "Make a past decision again, from the log."),
     "score": (f"{_HERE}.score", "Score entities, now or at a past moment."),
     "explain": (f"{_HERE}.explain", "Say why an entity has its score."),
 }

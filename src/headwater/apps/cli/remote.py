@@ -1,6 +1,6 @@
 """A running service as a command sees it: the option that names it, and its errors as the command line's.
 
-Called by ``decide``, ``replay`` and ``status``.
+Called by ``decide`` and ``status``.
 """
 
 from __future__ import annotations
