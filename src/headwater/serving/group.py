@@ -309,7 +309,9 @@ def _batch(part: _Part, arrival: int) -> Batch:
         _stream(part).name,
         receipt.offset[new],
         np.full(int(new.sum()), arrival, dtype=np.int64),
-        checked.time if whole else checked.time[new],
+        np.require(checked.time, np.int64, ["C", "W"])
+        if whole
+        else checked.time[new],  # kernels take no views
         checked.accepted if whole else checked.accepted.filter(pl.Series(new)),
     )
 
