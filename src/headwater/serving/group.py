@@ -301,7 +301,7 @@ def _committed(parts: Sequence[_Part], arrival: int, last: int) -> Committed:
 
 
 def _batch(part: _Part, arrival: int) -> Batch:
-    checked, receipt = part.checked, part.receipt
+    checked, receipt = part.checked, part.receipt  # kernels take times that are nobody else's
     assert receipt is not None  # noqa: S101 - settled by the append
     new = receipt.offset >= 0
     whole = bool(new.all())
@@ -309,9 +309,7 @@ def _batch(part: _Part, arrival: int) -> Batch:
         _stream(part).name,
         receipt.offset[new],
         np.full(int(new.sum()), arrival, dtype=np.int64),
-        np.require(checked.time, np.int64, ["C", "W"])
-        if whole
-        else checked.time[new],  # kernels take no views
+        np.require(checked.time, np.int64, ["C", "W"]) if whole else checked.time[new],
         checked.accepted if whole else checked.accepted.filter(pl.Series(new)),
     )
 
