@@ -73,8 +73,8 @@ $(VENV)/.compiled: $(VENV)/.installed $(wildcard src/headwater/engine/kernels/*.
 	@touch $@
 
 .PHONY: demo
-demo: $(VENV)/.compiled ## A simulated lender, live: from raw events to explained decisions
-	@$(BIN)/headwater demo $(ARGS)
+demo: $(VENV)/.compiled ## A simulated lender, live: from raw events to explained decisions (SERVE=1: then serve it)
+	@$(BIN)/headwater demo $(if $(SERVE),--serve) $(ARGS)
 
 .PHONY: examples
 examples: $(VENV)/.installed ## Run the examples on real data: make examples DATA=path

@@ -19,7 +19,7 @@ from types import MappingProxyType
 
 import yaml
 
-from tools import reference
+from tools import http_reference, reference
 
 ROOT = Path(__file__).parent.parent
 PAGES = ROOT / "docs"
@@ -31,6 +31,8 @@ GENERATED: Mapping[str, Callable[[], str]] = MappingProxyType(
         "commands": reference.commands,
         "errors": reference.errors,
         "exits": reference.exits,
+        "http": http_reference.operations,
+        "metrics": http_reference.metrics,
         "settings": reference.settings,
     }
 )

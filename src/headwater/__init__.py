@@ -10,6 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from headwater.client.asynchronous import AsyncClient
+    from headwater.client.sync import Client
     from headwater.definitions.aggregate import (
         Aggregate,
         count,
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
     __version__: str
 
 _HOMES = {
+    "headwater.client.asynchronous": "AsyncClient",
+    "headwater.client.sync": "Client",
     "headwater.definitions.aggregate": (
         "Aggregate count decayed_count decayed_sum distinct first last max mean min quantile since_first"
         " since_last std sum trend var"
@@ -58,6 +62,8 @@ _MODULES = {name: module for module, names in _HOMES.items() for name in names.s
 
 __all__ = [
     "Aggregate",
+    "AsyncClient",
+    "Client",
     "FeatureView",
     "Model",
     "Policy",

@@ -26,6 +26,12 @@ COMMANDS = {
     "features": (f"{_HERE}.features", "Compute features as of the rows of a file."),
     "train": (f"{_HERE}.train", "Train, judge and register a model."),
     "evaluate": (f"{_HERE}.evaluate", "Judge a registered model on a stretch of the log."),
+    "serve": (f"{_HERE}.serve", "Serve the project: events in, decisions out, over HTTP."),
+    "status": (
+        f"{_HERE}.status",
+        "Say how a running service is.",
+    ),
+    "decide": (f"{_HERE}.decide", "Ask a running service for a decision."),
     "score": (f"{_HERE}.score", "Score entities, now or at a past moment."),
     "explain": (f"{_HERE}.explain", "Say why an entity has its score."),
     "keys": (f"{_HERE}.keys", "Make, list, rotate and revoke API keys."),

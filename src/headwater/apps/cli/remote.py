@@ -1,0 +1,43 @@
+"""A running service as a command sees it: the option that names it, and its errors as the command line's.
+
+Called by ``decide`` and ``status``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from headwater.client.failures import ApiError, UnreachableError
+from headwater.client.sync import URL, Client
+from headwater.core.errors import DataError, StoreError
+
+_SERVER = 500
+_BUSY = 429
+
+WHERE = click.option("--url", default=URL, show_default=True, help="Where `headwater serve` listens.")
+
+
+@contextmanager
+def service(url: str) -> Iterator[Client]:
+    """A client of the service.
+
+    Raises:
+        DataError: the service refuses the request.
+        StoreError: it cannot be reached, or cannot answer now.
+    """
+    try:
+        with Client(url) as client:
+            yield client
+    except ApiError as error:
+        ours = error.status >= _SERVER or error.status == _BUSY
+        raise (StoreError if ours else DataError)(*error.problems) from error
+    except UnreachableError as error:
+        raise StoreError.of(
+            "the service cannot be reached",
+            got=error.problems[0].got,
+            where=url,
+            do="start it with `headwater serve`, or name it with --url",
+        ) from error

@@ -1,0 +1,140 @@
+"""What came of a request, as plain values for JSON. The shapes are those of ``payloads``.
+
+Called by ``routes``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import date, datetime
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+from headwater.core.instant import SECOND, instant, iso
+from headwater.core.schema import PERSONAL
+from headwater.log.protocol import Outcome
+from headwater.serving.group import Taken
+from headwater.serving.live import Refresh
+from headwater.serving.replay import Replayed
+from headwater.serving.service import Serving
+from headwater.serving.vectors import Read
+from headwater.store.decisions import Record
+
+_OUTCOMES: dict[int, str] = {
+    Outcome.NEW: "accepted",
+    Outcome.DUPLICATE: "duplicate",
+    Outcome.REFUSED: "refused",
+}
+
+
+def answer(value: Any, status: int = 200) -> Response:
+    """Plain values as a JSON answer; NaN is null."""
+    return Response(msgspec.json.encode(value), status_code=status, media_type="application/json")
+
+
+def of_events(stream: str, taken: Taken, serving: Serving) -> dict[str, Any]:
+    """``EventsAnswer``."""
+    outcomes = taken.outcome.tolist()
+    found: dict[str, Any] = {
+        "stream": stream,
+        "accepted": outcomes.count(Outcome.NEW),
+        "duplicates": outcomes.count(Outcome.DUPLICATE),
+        "refused": outcomes.count(Outcome.REFUSED),
+        "arrival": iso(taken.arrival),
+        "results": _results(outcomes, taken),
+    }
+    if taken.refreshes is not None:
+        found["scores"] = [of_refresh(refresh, serving) for refresh in taken.refreshes]
+    if taken.failure is not None:
+        found["failure"] = str(taken.failure)
+    return found
+
+
+def _results(outcomes: list[int], taken: Taken) -> list[dict[str, Any]]:
+    results: list[dict[str, Any]] = [
+        {"outcome": _OUTCOMES[outcome], "offset": offset}
+        for outcome, offset in zip(outcomes, taken.offset.tolist(), strict=True)
+    ]
+    for one in taken.refused:
+        results[one.row] = {"outcome": "refused", "reason": one.reason, "message": one.message}
+    return results
+
+
+def of_refresh(refresh: Refresh, serving: Serving) -> dict[str, Any]:
+    """``Score``."""
+    scored = refresh.scored
+    return {
+        "model": scored.model,
+        "keys": plain(scored.keys),
+        "score": scored.score,
+        "band": serving.band(scored.model, scored.score),
+        "time": iso(scored.time),
+        "offset": scored.offset,
+        "late_seconds": refresh.late / SECOND,
+        "moved": list(refresh.moved),
+    }
+
+
+def of_decision(record: Record) -> dict[str, Any]:
+    """``DecisionAnswer``."""
+    made = record.decision
+    return {
+        "decision_id": str(record.number),
+        "policy": made.policy,
+        "model": made.model,
+        "keys": plain(made.keys),
+        "request": plain(made.request),
+        "score": made.score,
+        "band": made.band,
+        "reasons": made.reasons,
+        "features": made.features,
+        "time": iso(made.time),
+        "decided_at": iso(made.decided_at),
+        "offset": made.offset,
+        "versions": {
+            "model": made.model_digest,
+            "definition": made.definition_hash,
+            "policy": made.policy_hash,
+        },
+        "chain": record.chain.hex(),
+    }
+
+
+def of_replay(record: Record, replayed: Replayed) -> dict[str, Any]:
+    """``ReplayAnswer``."""
+    return {
+        "decision_id": str(record.number),
+        "same": replayed.same,
+        "events": replayed.events,
+        "differences": replayed.differences,
+        "score": replayed.now.score,
+        "band": replayed.now.band,
+    }
+
+
+def of_features(view: str, key: Any, read: Read, personal: Collection[str]) -> dict[str, Any]:
+    """``FeaturesAnswer``; values made of personal columns are masked."""
+    return {
+        "view": view,
+        "key": key,
+        "time": iso(read.time),
+        "offset": read.offset,
+        "features": {
+            name: PERSONAL if name in personal and value is not None else one_plain(value)
+            for name, value in read.values.items()
+        },
+    }
+
+
+def plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values as JSON holds them."""
+    return {name: one_plain(value) for name, value in values.items()}
+
+
+def one_plain(value: Any) -> Any:
+    """A value as JSON holds it: times as ISO 8601."""
+    if isinstance(value, datetime):
+        return iso(instant(value))
+    return value.isoformat() if isinstance(value, date) else value

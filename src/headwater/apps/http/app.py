@@ -1,0 +1,126 @@
+"""The FastAPI app over a live service: routes, errors, documentation.
+
+Made by ``server`` and by tests. Read ``routes`` for what it can do, ``middleware`` for what is around every
+request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from headwater.apps.http import problems
+from headwater.apps.http.metrics import Metrics
+from headwater.apps.http.middleware import Around
+from headwater.apps.http.openapi import complete
+from headwater.apps.http.routes import catalog, dead_letters, decisions, events, features, health, scores
+from headwater.apps.http.site import Bounds, Site
+from headwater.core.errors import DataError, HeadwaterError, Problem
+from headwater.serving.live import Stopwatch
+from headwater.serving.service import Service
+
+# Who may do what: a role for each router, None for anybody.
+ROLES: tuple[tuple[APIRouter, str | None], ...] = (
+    (events.router, "ingest"),
+    (decisions.deciding, "decide"),
+    (decisions.reading, "analyst"),
+    (features.router, "analyst"),
+    (scores.router, "analyst"),
+    (dead_letters.reading, "analyst"),
+    (dead_letters.mending, "admin"),
+    (catalog.reading, "analyst"),
+    (catalog.reloading, "admin"),
+    (health.measuring, "analyst"),
+    (health.router, None),
+)
+
+
+def create_app(
+    service: Service,
+    stopwatch: Stopwatch,
+    *,
+    metrics: Metrics | None = None,
+    bounds: Bounds | None = None,
+    reload: Callable[[], None] = lambda: None,
+    guard: Callable[[str], Any] | None = None,
+    lifespan: Callable[[FastAPI], Any] | None = None,
+) -> FastAPI:
+    """The API of a service.
+
+    Args:
+        service: open.
+        stopwatch: nanoseconds.
+        metrics: those that the service's hooks fill.
+        bounds: what a request may bring.
+        reload: reads project and registry again, and swaps in what is newer.
+        guard: role to the FastAPI dependency that demands it; without one, nobody is asked.
+        lifespan: what runs beside it.
+    """
+    app = bare(service.serving.project.name, guard, lifespan)
+    metrics = metrics or Metrics()
+    metrics.watch(service)
+    app.state.site = Site(service, bounds or Bounds(), metrics, reload)
+    app.add_exception_handler(HeadwaterError, _problem)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_middleware(Around, stopwatch=stopwatch, observe=metrics.request)
+    return app
+
+
+def bare(
+    name: str, guard: Callable[[str], Any] | None = None, lifespan: Callable[[FastAPI], Any] | None = None
+) -> FastAPI:
+    """The routes and their documentation, without a service behind them."""
+    app = FastAPI(
+        title=f"Headwater: {name}",
+        description="Events in, decisions out: always fresh, always explained, replayable bit for bit.",
+        version="1",
+        redoc_url=None,
+        lifespan=lifespan,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    for router, role in ROLES:
+        needed = [] if guard is None or role is None else [guard(role)]
+        app.include_router(router, dependencies=needed)
+    complete(app)
+    return app
+
+
+def _name(request: Request) -> str:
+    return str(request.scope.get("headwater.request_id", ""))
+
+
+def _problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HeadwaterError)  # noqa: S101 - what it is registered for
+    return problems.response(error, _name(request))
+
+
+def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - what it is registered for
+    found = [
+        Problem(
+            f"{'.'.join(map(str, one['loc']))} is not as expected",
+            expected=one["msg"],
+            where=".".join(map(str, one["loc"])),
+            do="see the API's reference at /docs",
+        )
+        for one in error.errors()
+    ]
+    return problems.response(DataError(*found), _name(request))
+
+
+def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - what it is registered for
+    if error.status_code == 405:
+        found: HeadwaterError = problems.MethodError.of(
+            "the address takes another method", got=request.method[:20], do="see the API's reference at /docs"
+        )
+    else:
+        found = problems.NotFoundError.of(
+            "nothing is under this address", do="see the API's reference at /docs"
+        )
+    return problems.response(found, _name(request))

@@ -1,0 +1,36 @@
+"""What the service tells, as metrics and log lines. Made by ``cli.serve``; see ``serving.service.Hooks``."""
+
+from __future__ import annotations
+
+import logging
+
+from headwater.apps.http.metrics import Metrics
+from headwater.serving.commit import Turn
+from headwater.serving.record import Recorded
+from headwater.serving.service import Hooks
+
+LOG = logging.getLogger("headwater.service")
+
+
+class Watching(Hooks):
+    """Counts and writes down.
+
+    Args:
+        metrics: what is counted.
+    """
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.metrics = metrics
+
+    def on_turn(self, turn: Turn) -> None:
+        """Events were committed."""
+        self.metrics.turn(turn)
+
+    def on_recorded(self, turn: Recorded) -> None:
+        """Decisions were recorded."""
+        self.metrics.recorded(turn)
+
+    def on_fault(self, where: str, error: BaseException) -> None:
+        """Something failed: told by its type and place, never by its text."""
+        self.metrics.faults.labels(where).inc()
+        LOG.error("fault", extra={"where": where}, exc_info=error)

@@ -1,0 +1,49 @@
+"""The service's own log: one JSON object a line on stderr. No personal data: no bodies, keys or values.
+
+Set up by ``server``; written to by ``middleware`` and ``hooks`` through ``logging``.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import traceback
+from typing import TextIO
+
+from headwater.core.instant import iso
+
+_PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+class JsonLines(logging.Formatter):
+    """A log record as one line of JSON: time, level, logger, message, and what came as ``extra``.
+
+    Of an exception the type and the places are told, not the text, which may quote a value.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        line: dict[str, object] = {
+            "time": iso(int(record.created * 1e6)),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line |= {name: value for name, value in vars(record).items() if name not in _PLAIN}
+        if record.exc_info and record.exc_info[1] is not None:
+            frames = traceback.extract_tb(record.exc_info[2])
+            line["error"] = type(record.exc_info[1]).__name__
+            line["where"] = [f"{frame.filename}:{frame.lineno}" for frame in frames]
+        return json.dumps(line, default=str)
+
+
+def set_up(level: str = "info", stream: TextIO | None = None) -> None:
+    """Send the service's log, and uvicorn's, to a stream as JSON lines."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(JsonLines())
+    for name in ("headwater", "uvicorn"):
+        logger = logging.getLogger(name)
+        logger.handlers[:] = [handler]
+        logger.propagate = False
+        logger.setLevel(level.upper())

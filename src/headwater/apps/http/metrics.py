@@ -1,0 +1,146 @@
+"""The service's metrics, as Prometheus reads them. All names begin with ``headwater_``.
+
+Filled by the service's hooks (``hooks``) and by ``middleware``; what is only true at a moment (queues,
+offsets) is looked up when the page is read. ``docs/reference/http.md`` lists them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from headwater.serving.commit import Turn
+from headwater.serving.record import Recorded
+from headwater.serving.service import Service
+
+_NANO = 1e-9
+SECONDS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0)
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Metrics:
+    """One service's metrics, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.requests = Counter(
+            "headwater_requests", "HTTP requests.", ["method", "route", "status"], registry=registry
+        )
+        self.request_seconds = Histogram(
+            "headwater_request_seconds",
+            "From a request's head to the end of its answer.",
+            ["route"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.events = Counter(
+            "headwater_events",
+            "Events by outcome: accepted, duplicate, refused.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.late = Counter(
+            "headwater_late_entities",
+            "Entities whose scores late events changed behind time.",
+            registry=registry,
+        )
+        self.commit_seconds = Histogram(
+            "headwater_commit_seconds", "A group of events onto the disk.", buckets=SECONDS, registry=registry
+        )
+        self.freshness_seconds = Histogram(
+            "headwater_freshness_seconds",
+            "From an event's coming in to the fresh score of its entity: the longest of each group.",
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.group_events = Histogram(
+            "headwater_group_events",
+            "New events that shared one wait for the disk.",
+            buckets=(1, 2, 4, 8, 16, 64, 256, 1_000, 5_000, 20_000),
+            registry=registry,
+        )
+        self.scores = Counter("headwater_scores", "Scores that events made fresh.", registry=registry)
+        self.decisions = Counter(
+            "headwater_decisions", "Decisions by policy and band.", ["policy", "band"], registry=registry
+        )
+        self.decision_seconds = Histogram(
+            "headwater_decision_seconds",
+            "From being asked for a decision to its record on the disk: the longest of each group.",
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.faults = Counter(
+            "headwater_faults", "Failures by the part that failed.", ["where"], registry=registry
+        )
+        self.snapshots = Counter("headwater_snapshots", "Snapshots of the state.", registry=registry)
+        self.snapshot_seconds = Gauge(
+            "headwater_snapshot_seconds", "How long the last snapshot took.", registry=registry
+        )
+
+    def watch(self, service: Service) -> None:
+        """Look up a service's queues, offsets and models whenever the page is read."""
+        self.registry.register(_Now(service))
+
+    def page(self) -> bytes:
+        """The page, in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+    def request(self, method: str, route: str, status: int, took: int) -> None:
+        """Count a request."""
+        self.requests.labels(method, route, str(status)).inc()
+        self.request_seconds.labels(route).observe(took * _NANO)
+
+    def turn(self, turn: Turn) -> None:
+        """Count a turn of the writer."""
+        for outcome, count in (
+            ("accepted", turn.events),
+            ("duplicate", turn.duplicates),
+            ("refused", turn.refused),
+        ):
+            if count:
+                self.events.labels(outcome).inc(count)
+        self.commit_seconds.observe(turn.commit * _NANO)
+        self.group_events.observe(turn.events)
+        if turn.scores:
+            self.freshness_seconds.observe((turn.waited + turn.commit + turn.refresh) * _NANO)
+            self.scores.inc(turn.scores)
+        if turn.late:
+            self.late.inc(turn.late)
+
+    def recorded(self, turn: Recorded) -> None:
+        """Count a turn of the recorder."""
+        for record in turn.records:
+            self.decisions.labels(record.decision.policy, record.decision.band).inc()
+        self.decision_seconds.observe((turn.waited + turn.took) * _NANO)
+
+
+class _Now(Collector):
+    """What is true at the moment of reading."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def collect(self) -> Iterator[Metric]:
+        """One gauge each."""
+        service = self._service
+        events, size, decisions = service.waiting
+        end, offset = service.log.end(), service.offset
+        for name, text, value in (
+            ("headwater_waiting_events", "Events that wait to be committed.", events),
+            ("headwater_waiting_bytes", "Bytes of them.", size),
+            ("headwater_waiting_decisions", "Decisions that wait to be made.", decisions),
+            ("headwater_log_events", "Events in the log.", end),
+            ("headwater_lag_events", "Events in the log that no score rests on yet.", end - 1 - offset),
+            ("headwater_listeners", "Listeners of the score stream.", len(service.feed)),
+            ("headwater_ready", "Whether the service takes events.", int(service.broken is None)),
+        ):
+            yield GaugeMetricFamily(name, text, value)
+        models = GaugeMetricFamily(
+            "headwater_model_info", "The version that is served.", labels=["model", "digest", "definition"]
+        )
+        for model, scoring in service.serving.scorings.items():
+            models.add_metric([model, scoring.digest, scoring.definition_hash], 1)
+        yield models

@@ -1,0 +1,89 @@
+"""``/v1/models``, ``/v1/policies``, ``/v1/plan``: what is served; and ``/v1/reload``: something newer."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from headwater.apps.http.answers import answer
+from headwater.apps.http.openapi import documented
+from headwater.apps.http.payloads import Models, Plan, Policies, Reloaded
+from headwater.apps.http.site import site_of
+from headwater.definitions.compile import compiled, content_hash, hash_of
+from headwater.definitions.model import Model
+from headwater.definitions.policy import Policy
+from headwater.serving.service import Serving
+
+reading = APIRouter(tags=["project"])
+reloading = APIRouter(tags=["project"])
+
+
+@reading.get("/v1/models", summary="The models", **documented(Models))
+async def get_models(request: Request) -> Response:
+    """Each model of the project, and the version of it that is served."""
+    serving = site_of(request).service.serving
+    return answer({"models": [_model(model, serving) for model in serving.project.models]})
+
+
+@reading.get("/v1/policies", summary="The policies", **documented(Policies))
+async def get_policies(request: Request) -> Response:
+    """Bands and reasons."""
+    serving = site_of(request).service.serving
+    return answer({"policies": [_policy(policy) for policy in serving.project.policies]})
+
+
+@reading.get("/v1/plan", summary="The definitions", **documented(Plan))
+async def get_plan(request: Request) -> Response:
+    """The project's definitions in the form whose hash is stamped on decisions."""
+    definition = compiled(site_of(request).service.serving.project)
+    return answer({"hash": hash_of(definition), "definition": definition})
+
+
+@reloading.post(
+    "/v1/reload", summary="Serve what is newest", **documented(Reloaded, "data", "definition", "model")
+)
+async def post_reload(request: Request) -> Response:
+    """Reads the project file and the registry again: other champions, policies and definitions are served
+    from then on, without a request dropped."""  # noqa: D205, D209
+    site = site_of(request)
+    before = _served(site.service.serving)
+    await asyncio.to_thread(site.reload)
+    after = _served(site.service.serving)
+    changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+    models = {name: one.digest for name, one in site.service.serving.scorings.items()}
+    return answer({"models": models, "changed": changed})
+
+
+def _served(serving: Serving) -> dict[str, str]:
+    """Each part with what tells one version of it from another."""
+    project = serving.project
+    found = {f"model {name}": one.digest for name, one in serving.scorings.items()}
+    found |= {f"policy {policy.name}": content_hash(policy) for policy in project.policies}
+    return found | {f"view {view.name}": content_hash(view) for view in project.views}
+
+
+def _model(model: Model, serving: Serving) -> dict[str, Any]:
+    scoring = serving.scorings.get(model.name)
+    types = {view.key: str(view.stream.schema[view.key]) for view in model.features}
+    return {
+        "name": model.name,
+        "served": scoring is not None,
+        "digest": None if scoring is None else scoring.digest,
+        "definition": content_hash(model),
+        "keys": types,
+        "request": {name: str(model.columns[name]) for name in model.request},
+        "inputs": list(model.inputs),
+    }
+
+
+def _policy(policy: Policy) -> dict[str, Any]:
+    return {
+        "name": policy.name,
+        "model": policy.model.name,
+        "digest": content_hash(policy),
+        "bands": dict(policy.bands),
+        "reasons": dict(policy.reasons),
+        "max_reasons": policy.max_reasons,
+    }

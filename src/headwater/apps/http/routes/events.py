@@ -1,0 +1,134 @@
+"""``POST /v1/events``: events in, one or thousands, each answered by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from concurrent.futures import Future
+
+import polars as pl
+from fastapi import APIRouter, Request, Response
+
+from headwater.apps.http import body
+from headwater.apps.http.answers import answer, of_events
+from headwater.apps.http.openapi import documented
+from headwater.apps.http.payloads import EventsAnswer, EventsRequest
+from headwater.apps.http.problems import MalformedError, TooLargeError, UnsupportedError
+from headwater.apps.http.site import Bounds, Site, site_of
+from headwater.core.errors import DataError
+from headwater.serving.group import Taken
+
+router = APIRouter(tags=["events"])
+_FORMS = {
+    body.NDJSON: "One event a line; ?stream= names the stream.",
+    body.ARROW: "An Arrow IPC stream of events; ?stream= names the stream.",
+}
+_CODES = ("malformed", "unknown", "too-large", "unsupported-media-type", "data")
+_QUERY = {
+    "refresh": ("boolean", "Wait for the fresh scores and answer with them."),
+    "stream": ("string", "The stream, where the body does not name it (NDJSON, Arrow)."),
+}
+_DOCUMENTED = documented(EventsAnswer, *_CODES, request=EventsRequest, also=_FORMS, query=_QUERY)
+_FLAGS = {"true": True, "1": True, "false": False, "0": False}
+
+
+@router.post("/v1/events", summary="Take events in", **_DOCUMENTED)
+async def post_events(request: Request) -> Response:
+    """Acknowledged means on disk. Each event is answered: accepted, duplicate or refused with its reason;
+    refused ones are kept as dead letters. The same id with the same content changes nothing, so a request
+    may be sent again after a failure."""  # noqa: D205, D209 - shown as it is
+    site = site_of(request)
+    stream, refresh = _query(request)
+    came = await body.read(request, site.bounds.body)
+    kind = body.media_type(request)
+    if kind == body.ARROW:
+        name, taken = await _arrow(site, came, _named(stream), refresh)
+    elif kind == body.NDJSON:
+        name, taken = await _ndjson(site, came, _named(stream), refresh)
+    elif kind == body.JSON:
+        name, taken = await _json(site, came, stream, refresh)
+    else:
+        raise UnsupportedError.of(
+            "events do not come in this form",
+            expected=f"{body.JSON}, {body.NDJSON} or {body.ARROW}",
+            got=kind[:80],
+            do="set Content-Type",
+        )
+    return answer(of_events(name, taken, site.service.serving))
+
+
+def _query(request: Request) -> tuple[str | None, bool]:
+    """The address's ``stream`` and ``refresh``: read by hand, since every event comes by here."""
+    if not request.scope["query_string"]:
+        return None, False
+    query = request.query_params
+    refresh = query.get("refresh", "false").lower()
+    if refresh not in _FLAGS:
+        raise DataError.of(
+            "refresh is not as expected",
+            expected="true or false",
+            got=repr(refresh[:40]),
+            where="refresh",
+            do="correct the address",
+        )
+    return query.get("stream"), _FLAGS[refresh]
+
+
+async def _json(site: Site, came: bytes, stream: str | None, refresh: bool) -> tuple[str, Taken]:
+    asked = body.valid(EventsRequest, body.parsed(came))
+    if stream is not None and stream != asked.stream:
+        raise MalformedError.of(
+            "the address and the body name two streams",
+            expected=asked.stream,
+            got=repr(stream[:60]),
+            do="name one",
+        )
+    return asked.stream, await _rows(site, asked.stream, asked.events, len(came), refresh)
+
+
+async def _ndjson(site: Site, came: bytes, stream: str, refresh: bool) -> tuple[str, Taken]:
+    lines = [line for line in came.split(b"\n") if line.strip()]
+    _few_enough(len(lines), site.bounds)
+    events = [body.parsed(line, f"line {number}") for number, line in enumerate(lines, 1)]
+    return stream, await _rows(site, stream, events, len(came), refresh)
+
+
+async def _rows(site: Site, stream: str, events: list[object], size: int, refresh: bool) -> Taken:
+    _few_enough(len(events), site.bounds)
+    future = site.service.submit_rows(stream, events, size=size, refresh=refresh, source="http")
+    return await asyncio.wrap_future(future)
+
+
+async def _arrow(site: Site, came: bytes, stream: str, refresh: bool) -> tuple[str, Taken]:
+    def submit() -> Future[Taken]:
+        try:
+            frame = pl.read_ipc_stream(io.BytesIO(came), use_pyarrow=False)
+        except (pl.exceptions.PolarsError, OSError, ValueError):
+            raise MalformedError.of(
+                "the body is no Arrow IPC stream",
+                expected=body.ARROW,
+                do="write it with an IPC stream writer",
+            ) from None
+        _few_enough(len(frame), site.bounds)
+        return site.service.submit_frame(stream, frame, size=len(came), refresh=refresh, source="http")
+
+    future = await asyncio.get_running_loop().run_in_executor(None, submit)
+    return stream, await asyncio.wrap_future(future)
+
+
+def _named(stream: str | None) -> str:
+    if stream is None:
+        raise MalformedError.of(
+            "the stream is not named", expected="?stream=name", do="name it in the address"
+        )
+    return stream
+
+
+def _few_enough(count: int, bounds: Bounds) -> None:
+    if count > bounds.events:
+        raise TooLargeError.of(
+            "too many events in one request",
+            expected=f"at most {bounds.events:,}",
+            got=f"{count:,}",
+            do="send them in smaller parts",
+        )

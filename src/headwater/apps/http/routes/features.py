@@ -1,0 +1,67 @@
+"""``GET /v1/features/{view}/{key}``: what is known of an entity, now or at a moment."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import polars as pl
+from fastapi import APIRouter, Path, Query, Request, Response
+
+from headwater.apps.http.answers import answer, of_features
+from headwater.apps.http.openapi import documented
+from headwater.apps.http.payloads import FeaturesAnswer
+from headwater.apps.http.site import Site, site_of
+from headwater.core.errors import DataError
+from headwater.core.instant import instant
+from headwater.definitions.expression import columns
+
+router = APIRouter(tags=["features"])
+
+
+@router.get(
+    "/v1/features/{view}/{key}",
+    summary="Features of an entity",
+    **documented(FeaturesAnswer, "unknown", "data"),
+)
+async def get_features(
+    request: Request,
+    view: Annotated[str, Path(description="The feature view's name.")],
+    key: Annotated[str, Path(description="The entity's key.")],
+    at: Annotated[str | None, Query(description="As of when, ISO 8601 with a zone; now if left out.")] = None,
+) -> Response:
+    """Straight from the state, as a decision would read them. Personal values are masked."""
+    site = site_of(request)
+    read = site.service.features(view, _key(site, view, key), None if at is None else instant(at))
+    return answer(of_features(view, key, read, _personal(site, view)))
+
+
+def _key(site: Site, view: str, text: str) -> Any:
+    """The key of an address in the type of its column."""
+    found = next((one for one in site.service.serving.project.views if one.name == view), None)
+    if found is None:
+        return text  # the service says which views there are
+    dtype = found.stream.schema[found.key]
+    if isinstance(dtype, pl.Boolean) and text in ("true", "false"):
+        return text == "true"
+    if dtype.is_integer():
+        if not text.removeprefix("-").isdecimal() or len(text) > 20:
+            raise DataError.of(
+                "the key is of another type",
+                expected=str(dtype),
+                got="a text",
+                where=found.key,
+                do="give a whole number",
+            )
+        return int(text)
+    return text
+
+
+def _personal(site: Site, view: str) -> set[str]:
+    """The view's outputs that are made of personal columns."""
+    found = next(one for one in site.service.serving.project.views if one.name == view)
+    personal = set(found.stream.personal)
+    return {
+        output.name
+        for output in found.outputs
+        if personal & set(columns(output.aggregate.column, output.aggregate.where))
+    }

@@ -1,0 +1,39 @@
+"""``/healthz``, ``/readyz``, ``/metrics``: for whoever restarts processes, sends requests and watches."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse
+
+from headwater.apps.http.answers import answer
+from headwater.apps.http.metrics import CONTENT_TYPE
+from headwater.apps.http.openapi import documented
+from headwater.apps.http.payloads import Health, Readiness
+from headwater.apps.http.site import ready, site_of
+
+router = APIRouter(tags=["health"])
+measuring = APIRouter(tags=["health"])
+
+
+@router.get("/healthz", summary="Does it live?", **documented(Health))
+async def healthz() -> Response:
+    """The process answers."""
+    return answer({"status": "ok"})
+
+
+@router.get("/readyz", summary="Does it serve?", **documented(Readiness, "not-ready"))
+async def readyz(request: Request) -> Response:
+    """State, models and records are there, and the writer runs."""
+    service = ready(site_of(request))
+    return answer({"status": "ready", "offset": service.offset, "waiting": service.waiting[0]})
+
+
+@measuring.get(
+    "/metrics",
+    summary="Metrics",
+    response_class=PlainTextResponse,
+    responses={200: {"description": "Prometheus' text format."}},
+)
+async def get_metrics(request: Request) -> Response:
+    """For Prometheus."""
+    return Response(site_of(request).metrics.page(), media_type=CONTENT_TYPE)

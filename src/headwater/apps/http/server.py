@@ -1,0 +1,129 @@
+"""The server: uvicorn over the app, snapshots now and then, and an end that finishes what was taken.
+
+Called by ``headwater serve`` and by tests, which start it on a free port.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+
+from headwater.apps.http.metrics import Metrics
+from headwater.apps.http.site import Site
+from headwater.serving.service import Hooks, Service
+
+SWITCH = 0.0005  # seconds: how long a thread may keep the others from running
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the server listens.
+
+    Attributes:
+        host, port: port 0 takes a free one.
+        certificate, key: files for TLS; None for plain HTTP.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    certificate: str | None = None
+    key: str | None = None
+
+
+class Server(uvicorn.Server):
+    """uvicorn with a word to say once it listens, and with a hint to streams that it goes down.
+
+    Args:
+        app: as from ``create_app``.
+        address: where to listen.
+        on_ready: told the URL once requests are answered.
+        patience: seconds that open requests get to end.
+    """
+
+    def __init__(
+        self,
+        app: FastAPI,
+        address: Address,
+        on_ready: Callable[[str], None],
+        patience: int = 10,
+    ) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                host=address.host,
+                port=address.port,
+                ssl_certfile=address.certificate,
+                ssl_keyfile=address.key,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=patience,
+            )
+        )
+        self._address = address
+        self._on_ready = on_ready
+        self._site: Site = app.state.site
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's shape
+        """Ctrl-C or SIGTERM: go down, but not at once: uvicorn's own way would end the process too soon.
+
+        A second Ctrl-C does not wait for open requests.
+        """
+        if self.should_exit and sig == signal.SIGINT:
+            self.force_exit = True
+        self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then say so."""
+        await super().startup(sockets)
+        if self.started and self.servers:
+            port = self.servers[0].sockets[0].getsockname()[1]
+            scheme = "https" if self._address.certificate else "http"
+            self._on_ready(f"{scheme}://{self._address.host}:{port}")
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End streams, then what is left."""
+        self._site.end()
+        await super().shutdown(sockets)
+
+
+def snapshots(service: Service, every: float, metrics: Metrics, hooks: Hooks) -> Callable[[FastAPI], Any]:
+    """The app's lifespan: keeps the state every so many seconds."""
+
+    async def keep() -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(every)
+            started = loop.time()
+            try:
+                if await asyncio.to_thread(service.snapshot):
+                    metrics.snapshots.inc()
+                    metrics.snapshot_seconds.set(loop.time() - started)
+            except Exception as error:  # noqa: BLE001 - the log alone is enough to go on; the next one may do
+                hooks.on_fault("snapshot", error)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        task = asyncio.create_task(keep())
+        yield
+        task.cancel()
+
+    return lifespan
+
+
+def settle() -> None:
+    """Short turns between threads, and no long looks of the garbage collector at what is there to stay."""
+    sys.setswitchinterval(SWITCH)
+    gc.collect()
+    gc.freeze()

@@ -1,0 +1,85 @@
+"""The models that can be served: from the registry, ready to score, kept by their seals.
+
+Opened by ``headwater serve``; asked again when a version is promoted, and when a decision of an older version
+is made again. Imports MLflow, so it is imported late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from headwater.core.errors import ModelError
+from headwater.definitions.compile import content_hash
+from headwater.definitions.model import Model
+from headwater.definitions.project import Project
+from headwater.models.registry import CHAMPION, Registry, Version
+from headwater.serving.scoring import Scoring
+
+
+@dataclass(frozen=True)
+class Shelved:
+    """A version of a model, ready to score."""
+
+    version: Version
+    scoring: Scoring
+
+
+def scorings(shelved: Mapping[str, Shelved]) -> dict[str, Scoring]:
+    """Model to what scores it."""
+    return {name: one.scoring for name, one in shelved.items()}
+
+
+class Shelf:
+    """Versions of a project's models.
+
+    Args:
+        registry: of the project.
+        project: the definitions.
+    """
+
+    def __init__(self, registry: Registry, project: Project) -> None:
+        self._registry = registry
+        self.project = project
+        self._known: dict[str, Shelved] = {}
+
+    def champions(self) -> dict[str, Shelved]:
+        """The champion of each model that has one.
+
+        Raises:
+            ModelError: a champion was trained from another definition, or is damaged.
+        """
+        found = {}
+        for model in self.project.models:
+            if any(CHAMPION in version.aliases for version in self._registry.versions(model.name)):
+                found[model.name] = self.get(model, CHAMPION)
+        return found
+
+    def get(self, model: Model, which: str | int) -> Shelved:
+        """A version by its number or alias.
+
+        Raises:
+            ModelError: there is none, it was trained from another definition, or it is damaged.
+        """
+        version = self._registry.version(model.name, which)
+        known = self._known.get(version.digest)
+        if known is None or known.version != version:
+            artifact = self._registry.load(model.name, version.number, definition_hash=content_hash(model))
+            known = Shelved(version, Scoring(model, artifact, version.digest))
+            self._known[version.digest] = known
+        return known
+
+    def sealed(self, model: Model, digest: str) -> Shelved:
+        """The version of a seal, as a decision names it.
+
+        Raises:
+            ModelError: the registry has none.
+        """
+        for version in self._registry.versions(model.name):
+            if version.digest == digest:
+                return self.get(model, version.number)
+        raise ModelError.of(
+            f"the registry has no version of {model.name} with this seal",
+            got=digest,
+            do="look whether the decision is of another project",
+        )

@@ -1,0 +1,189 @@
+"""What the API answers with, typed. Unknown fields are ignored: an older client reads a newer server."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+Value = bool | int | float | str | None
+
+
+class EventResult(msgspec.Struct, frozen=True):
+    """What became of one event: ``offset`` is its place in the log, ``reason`` why it was refused."""
+
+    outcome: Literal["accepted", "duplicate", "refused"]
+    offset: int | None = None
+    reason: str | None = None
+    message: str | None = None
+
+
+class Score(msgspec.Struct, frozen=True):
+    """A score that events made fresh, as of ``time``, on the log up to ``offset``."""
+
+    model: str
+    keys: dict[str, Value]
+    score: float
+    band: str | None
+    time: str
+    offset: int
+    late_seconds: float
+    moved: list[str]
+
+
+class Events(msgspec.Struct, frozen=True):
+    """What became of some events, one result each in the order in which they were sent."""
+
+    stream: str
+    accepted: int
+    duplicates: int
+    refused: int
+    arrival: str
+    results: list[EventResult]
+    scores: list[Score] | None = None
+    failure: str | None = None
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """Why a score is not lower."""
+
+    text: str
+    feature: str
+    value: Value
+    reference: Value
+    contribution: float
+
+
+class Versions(msgspec.Struct, frozen=True):
+    """What a decision rested on, by content hash."""
+
+    model: str
+    definition: str
+    policy: str
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """A decision, recorded."""
+
+    decision_id: str
+    policy: str
+    model: str
+    keys: dict[str, Value]
+    request: dict[str, Value]
+    score: float
+    band: str
+    reasons: list[Reason]
+    features: dict[str, float | None]
+    time: str
+    decided_at: str
+    offset: int
+    versions: Versions
+    chain: str
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """Something that came out otherwise in a replay."""
+
+    what: str
+    then: str
+    now: str
+    cause: Literal["data", "definition", "model", "policy"]
+
+
+class Replay(msgspec.Struct, frozen=True):
+    """A decision made again from the log."""
+
+    decision_id: str
+    same: bool
+    events: int
+    differences: list[Difference]
+    score: float
+    band: str
+
+
+class Features(msgspec.Struct, frozen=True):
+    """One view's features of one key."""
+
+    view: str
+    key: Value
+    time: str
+    offset: int
+    features: dict[str, Any]
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """The service serves."""
+
+    status: str
+    offset: int
+    waiting: int
+
+
+class Model(msgspec.Struct, frozen=True):
+    """A model of the project; ``keys`` and ``request`` are column to type."""
+
+    name: str
+    served: bool
+    digest: str | None
+    definition: str
+    keys: dict[str, str]
+    request: dict[str, str]
+    inputs: list[str]
+
+
+class Models(msgspec.Struct, frozen=True):
+    """The models of the project."""
+
+    models: list[Model]
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """A policy of the project; ``bands`` is band to lowest score."""
+
+    name: str
+    model: str
+    digest: str
+    bands: dict[str, float]
+    reasons: dict[str, str]
+    max_reasons: int
+
+
+class Policies(msgspec.Struct, frozen=True):
+    """The policies of the project."""
+
+    policies: list[Policy]
+
+
+class DeadLetter(msgspec.Struct, frozen=True):
+    """An event that was refused."""
+
+    id: int
+    stream: str
+    arrival: str
+    reason: str
+    message: str
+    event: str
+    source: str | None = None
+
+
+class DeadLetters(msgspec.Struct, frozen=True):
+    """A page of refused events; ``counts`` is of all, by reason; ``next`` leads to the next page."""
+
+    letters: list[DeadLetter]
+    counts: dict[str, int]
+    next: int | None = None
+
+
+class Redriven(msgspec.Struct, frozen=True):
+    """What came of a second chance."""
+
+    tried: int
+    taken: int
+    left: int
+
+
+class Reloaded(msgspec.Struct, frozen=True):
+    """What is served now, and what is another one than before."""
+
+    models: dict[str, str]
+    changed: list[str]

@@ -1,0 +1,246 @@
+"""The writer: everything that waits is committed together, taken into the engine, and scored.
+
+::
+
+    offers ──► bounded queue ──► one append (on disk) ──► engine ──► answers ──► scores ──► feed
+                 full: Overloaded      one thread does all of this
+
+While one group is on its way to the disk the next one gathers, so that the wait for the disk is shared by
+as many events as arrive in it. An offer is answered once its events are on disk and in the engine, so that
+whoever has the answer reads their effect; with ``refresh``, once the scores are there too. Called by
+``service``; read ``group`` next for how offers become one append.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from threading import Thread
+from typing import Any
+
+from headwater.core.errors import HeadwaterError, Problem
+from headwater.log.protocol import EventLog
+from headwater.serving.fresh import Applied, Fresh, Rescored, Timings
+from headwater.serving.group import Committed, Offer, commit
+from headwater.serving.live import Refresh, Stopwatch
+from headwater.serving.waiting import Waiting
+
+Task = Callable[[], Any]
+
+
+class StoppedError(HeadwaterError):
+    """The writer has stopped: what the engine holds is not known to be what the log says."""
+
+    code = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one turn of the writer did, for whoever measures.
+
+    Attributes:
+        events: new events.
+        duplicates, refused: events that were no news, or were not taken.
+        offers: how many shared the turn.
+        waited: nanoseconds that the first of them waited for the turn.
+        commit: nanoseconds from the first look to the disk.
+        refresh: nanoseconds from the disk to the last fresh score; 0 if none was refreshed.
+        scores: how many were refreshed.
+        late: how many of the entities had late events.
+        offset: the last offset.
+    """
+
+    events: int
+    duplicates: int
+    refused: int
+    offers: int
+    waited: int
+    commit: int
+    refresh: int
+    scores: int
+    late: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ears:
+    """Who is told of what the writer does; called in its thread, outside of locks, and must not raise."""
+
+    on_turn: Callable[[Turn], None]
+    on_fresh: Callable[[Sequence[Rescored]], None]
+    on_fault: Callable[[str, BaseException], None]
+
+
+class Writer:
+    """The one thread that appends and applies.
+
+    Args:
+        log: open for writing.
+        waiting: what is to be committed: offers, and tasks that run between two groups.
+        fresh: the engine and the models.
+        clock: now, microseconds UTC.
+        stopwatch: nanoseconds.
+        bounds: how old and how far in the future events may be, microseconds; None for no bound.
+        ears: who is told.
+
+    Attributes:
+        log, fresh, bounds: may be exchanged in a task (:meth:`between`).
+        broken: what made it stop, if it has.
+    """
+
+    def __init__(
+        self,
+        log: EventLog,
+        waiting: Waiting[Offer | Task],
+        fresh: Fresh,
+        clock: Callable[[], int],
+        stopwatch: Stopwatch,
+        bounds: tuple[int | None, int | None],
+        ears: Ears,
+    ) -> None:
+        self.log = log
+        self._waiting = waiting
+        self.fresh = fresh
+        self._clock = clock
+        self._watch = stopwatch
+        self.bounds = bounds
+        self._ears = ears
+        self.broken: BaseException | None = None
+        self._thread = Thread(target=self._run, name="headwater-writer", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def join(self) -> None:
+        """Wait until everything that was taken is done; close the queue first."""
+        self._thread.join()
+
+    def between(self, task: Callable[[], Any]) -> Future[Any]:
+        """Run something in the writer's thread, between two groups."""
+        done: Future[Any] = Future()
+
+        def run() -> None:
+            try:
+                done.set_result(task())
+            except BaseException as error:  # noqa: BLE001 - whoever waits for the future is told
+                done.set_exception(error)
+
+        self._waiting.put(run, 0, 0)
+        return done
+
+    def _run(self) -> None:
+        while group := self._waiting.take():
+            offers: list[Offer] = []
+            for item in group:
+                if isinstance(item, Offer):
+                    offers.append(item)
+                    continue
+                self._turn(offers)
+                offers = []
+                item()
+            self._turn(offers)
+
+    def _turn(self, offers: list[Offer]) -> None:
+        if not offers:
+            return
+        if self.broken is not None:
+            _fail(offers, stopped(self.broken))
+            return
+        started = self._watch()
+        try:
+            committed = commit(self.log, offers, self._clock(), self.bounds)
+        except HeadwaterError as error:
+            self._ears.on_fault("commit", error)
+            _fail(offers, error)
+            return
+        except Exception as error:  # noqa: BLE001 - nothing was appended; whoever waits is told of the bug
+            self._ears.on_fault("commit", error)
+            _fail(offers, error)
+            return
+        timings = Timings(started, self._watch())
+        try:
+            applied = [self.fresh.apply(batch) for batch in committed.batches]
+        except Exception as error:  # noqa: BLE001 - the log has the events, the engine maybe not: stop
+            self.broken = error
+            self._ears.on_fault("apply", error)
+            _fail(offers, stopped(error))
+            return
+        self._answer(committed, applied, timings)
+
+    def _answer(self, committed: Committed, applied: Sequence[Applied], timings: Timings) -> None:
+        for offer, taken in zip(committed.offers, committed.taken, strict=True):
+            if not offer.refresh:
+                offer.answer(taken)
+        rescored, failure = self._score(committed, applied, timings)
+        flat = [one for batch in rescored for one in batch]
+        self._ears.on_turn(_turned(committed, flat, timings, self._watch()))
+        for offer, taken, events in zip(committed.offers, committed.taken, committed.events, strict=True):
+            if offer.refresh:
+                offer.answer(replace(taken, refreshes=_about(rescored, events), failure=failure))
+        if flat:
+            self._ears.on_fresh(flat)
+
+    def _score(
+        self, committed: Committed, applied: Sequence[Applied], timings: Timings
+    ) -> tuple[list[list[Rescored]], HeadwaterError | None]:
+        """The fresh scores of each batch; a model that raises leaves its own out and no event undone."""
+        failure: HeadwaterError | None = None
+        rescored: list[list[Rescored]] = []
+        for one in applied:
+            found = []
+            for touched in one.touched:
+                try:
+                    found.append(self.fresh.score(touched, committed.arrival, timings))
+                except Exception as error:  # noqa: BLE001 - an estimator is the user's code
+                    self._ears.on_fault("score", error)
+                    failure = error if isinstance(error, HeadwaterError) else failed(error)
+            rescored.append(found)
+        now = self._watch()
+        return [[replace(one, fresh=now) for one in found] for found in rescored], failure
+
+
+def stopped(error: BaseException) -> StoppedError:
+    """Why nothing more is taken."""
+    return StoppedError.of(
+        "the service has stopped taking events: the engine failed on one that is in the log",
+        got=type(error).__name__,
+        do="start it again: the state is built anew from the log; then report the failure",
+    )
+
+
+def failed(error: Exception) -> HeadwaterError:
+    """A model's own exception, without its text, which may quote values."""
+    return HeadwaterError(
+        Problem(
+            "the model failed to score",
+            got=type(error).__name__,
+            do="look at the service's log; the events are taken in and lose nothing",
+        )
+    )
+
+
+def _fail(offers: Sequence[Offer], error: BaseException) -> None:
+    for offer in offers:
+        offer.fail(error)
+
+
+def _about(rescored: Sequence[Sequence[Rescored]], events: tuple[int, slice]) -> tuple[Refresh, ...]:
+    batch, rows = events
+    return () if batch < 0 else tuple(refresh for one in rescored[batch] for refresh in one.about(rows))
+
+
+def _turned(committed: Committed, flat: Sequence[Rescored], timings: Timings, now: int) -> Turn:
+    return Turn(
+        events=sum(len(batch) for batch in committed.batches),
+        duplicates=committed.duplicates,
+        refused=committed.refused,
+        offers=len(committed.offers),
+        waited=timings.sent - min(offer.came for offer in committed.offers),
+        commit=timings.accepted - timings.sent,
+        refresh=now - timings.accepted if flat else 0,
+        scores=sum(len(one) for one in flat),
+        late=sum(len(one.late) for one in flat),
+        offset=committed.last,
+    )

@@ -1,0 +1,364 @@
+"""Events into the engine, and the scores of the entities that they touched made fresh.
+
+::
+
+    batch of one stream ──► late ones found ──► engine ──► touched entities, once each ──► scores
+
+A refresh rests on the last event that touched its entity, and on the newest event time that the entity has
+seen (design note 0001). A batch that holds late events is cut at them, so that it is known which inputs each
+of them moved. A few events go the short way, event by event; many go as columns: the bits are the same.
+Called by ``commit``, in its thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from headwater.core.batch import Batch
+from headwater.definitions.model import Model
+from headwater.definitions.observe import Each
+from headwater.serving.live import Refresh, Scored
+from headwater.serving.scoring import Scoring
+from headwater.serving.vectors import Vectors
+
+Int64 = npt.NDArray[np.int64]
+Float64 = npt.NDArray[np.float64]
+
+SOME = 4  # late events up to which a batch is simply cut at each
+FEW = 32  # events up to which the short way is quicker
+_NEVER = -(2**63)
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """When events were handed to the log and when they were on disk: stopwatch, nanoseconds."""
+
+    sent: int
+    accepted: int
+
+
+@dataclass(frozen=True)
+class Rescored:
+    """The scores of one model that one batch made fresh, as columns over n entities.
+
+    Attributes:
+        scoring: whose scores.
+        entities: n rows: keys and request columns.
+        entity: which row each event of the batch is about, int64, shape (events,).
+        time: as of when, int64 microseconds, shape (n,).
+        offset: the last event that touched the entity, int64, shape (n,).
+        X: feature vectors, float64, shape (n, f).
+        score: float64, shape (n,).
+        late: row to by how much its latest late event was late, and the inputs that its late events moved.
+        arrival: when the batch arrived, microseconds UTC.
+        timings: of the batch.
+        fresh: when the scores were there: stopwatch, nanoseconds.
+    """
+
+    scoring: Scoring
+    entities: pl.DataFrame
+    entity: Int64
+    time: Int64
+    offset: Int64
+    X: Float64
+    score: Float64
+    late: Mapping[int, tuple[int, tuple[str, ...]]]
+    arrival: int
+    timings: Timings
+    fresh: int = 0
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+    def __getitem__(self, row: int) -> Refresh:
+        keys, request = self._columns
+        scored = Scored(
+            model=self.scoring.model.name,
+            keys={name: values[row] for name, values in keys.items()},
+            time=int(self.time[row]),
+            offset=int(self.offset[row]),
+            request={name: values[row] for name, values in request.items()},
+            x=self.X[row],
+            score=float(self.score[row]),
+        )
+        late, moved = self.late.get(row, (0, ()))
+        timings = self.timings
+        return Refresh(scored, self.arrival, late, moved, timings.sent, timings.accepted, self.fresh)
+
+    @cached_property
+    def _columns(self) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
+        """Keys and request columns as Python values."""
+        model, column = self.scoring.model, self.entities.get_column
+        return (
+            {name: column(name).to_list() for name in model.keys},
+            {name: column(name).to_list() for name in model.request},
+        )
+
+    def __iter__(self) -> Iterator[Refresh]:
+        return (self[row] for row in range(len(self)))
+
+    def about(self, events: slice) -> Iterator[Refresh]:
+        """The refreshes of the entities that some events of the batch are about, once each."""
+        return (self[row] for row in dict.fromkeys(self.entity[events].tolist()))
+
+
+@dataclass(frozen=True)
+class Touched:
+    """The entities of one model that a batch touched; see :class:`Rescored` for its columns."""
+
+    scoring: Scoring
+    entities: pl.DataFrame
+    entity: Int64
+    offset: Int64
+    time: Int64
+    late: dict[int, tuple[int, tuple[str, ...]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Applied:
+    """A batch that the engine has taken in, with what it takes to score its entities."""
+
+    batch: Batch
+    touched: tuple[Touched, ...]
+
+
+class Fresh:
+    """Keeps the scores of some models fresh. One thread at a time.
+
+    Args:
+        vectors: the engine.
+        served: the models; their views are kept by the engine.
+    """
+
+    def __init__(self, vectors: Vectors, served: Sequence[Scoring]) -> None:
+        self._vectors = vectors
+        self._served = [(scoring, refreshing(scoring.model)) for scoring in served]
+        self._streams = {state.view.stream.name for state in vectors.engine.states.values()}
+
+    def apply(self, batch: Batch) -> Applied:
+        """Take a batch into the engine.
+
+        Args:
+            batch: events of one stream, behind all those taken in before.
+        """
+        if batch.stream not in self._streams:
+            self._vectors.pass_over(int(batch.offset[-1]))
+            return Applied(batch, ())
+        concerned = [scoring for scoring, streams in self._served if batch.stream in streams]
+        before = self._before(batch, concerned)
+        touched = tuple(_touched(scoring, batch, before) for scoring in concerned)
+        late = _late(batch, touched, before)
+        if len(late) > SOME and self._of_one_key(batch.stream, concerned):
+            self._take_in_waves(batch, touched, late)
+        else:
+            self._take_in_order(batch, late)
+        return Applied(batch, touched)
+
+    def score(self, touched: Touched, arrival: int, timings: Timings) -> Rescored:
+        """The scores of the entities that a batch touched.
+
+        Raises:
+            ModelError: the estimator cannot score one of them.
+        """
+        entities, scoring, time = touched.entities, touched.scoring, touched.time
+        X = self._matrix(scoring, entities, time)
+        few = len(X) <= FEW
+        score = np.array([scoring.score(x) for x in X]) if few else scoring.scorer.score(X)
+        return Rescored(
+            scoring,
+            entities,
+            touched.entity,
+            time,
+            touched.offset,
+            X,
+            score,
+            touched.late,
+            arrival,
+            timings,
+        )
+
+    def _take_in_order(self, batch: Batch, late: Mapping[int, list[tuple[Touched, int]]]) -> None:
+        """Take in a batch, cut at its late events."""
+        start = 0
+        for place in sorted(late):
+            self._take(batch[start:place])
+            self._take_late(batch[place : place + 1], np.array([place]), late)
+            start = place + 1
+        self._take(batch[start:] if start else batch)
+
+    def _take_in_waves(
+        self, batch: Batch, touched: Sequence[Touched], late: Mapping[int, list[tuple[Touched, int]]]
+    ) -> None:
+        """Take in a batch with many late events: those of different entities at once.
+
+        ::
+
+            entity a   o o L o      wave 0: o o   o o o      wave 1: L      wave 2: o     o is in order,
+            entity b   o o o L L            o                        L              (b)   L is late
+                                                             wave 3: L (b) ...
+
+        Keys do not know of each other, so only the order within an entity counts.
+        """
+        wave = _waves(touched[0].entity.tolist(), late)
+        for number in range(int(wave.max()) + 1):
+            places = np.flatnonzero(wave == number)
+            if not len(places):
+                continue
+            part = _rows(batch, places)
+            if number % 2:
+                self._take_late(part, places, late)
+            else:
+                self._take(part)
+
+    def _of_one_key(self, stream: str, concerned: Sequence[Scoring]) -> bool:
+        """Whether all that an event of a stream changes and refreshes hangs on a single key column."""
+        states = self._vectors.engine.states.values()
+        keys = {state.view.key for state in states if state.view.stream.name == stream}
+        return len(keys | {key for scoring in concerned for key in scoring.model.keys}) == 1
+
+    def _take(self, batch: Batch) -> None:
+        if len(batch) > FEW:
+            self._vectors.apply(batch)
+            return
+        for place in range(len(batch)):
+            self._vectors.apply(batch[place : place + 1] if len(batch) > 1 else batch)
+
+    def _take_late(self, part: Batch, places: Int64, late: Mapping[int, list[tuple[Touched, int]]]) -> None:
+        """Take in late events of different entities, and see which inputs each of them moved.
+
+        Args:
+            part: the events.
+            places: where each stands in the whole batch.
+            late: place to whom it concerns, and the newest time of that entity.
+        """
+        about = [
+            (one, one.entity[places], np.array([late[place][i][1] for place in places.tolist()]))
+            for i, (one, _) in enumerate(late[int(places[0])])
+        ]
+        before = [self._matrix(one.scoring, one.entities[rows], newest) for one, rows, newest in about]
+        self._take(part)
+        for (one, rows, newest), was in zip(about, before, strict=True):
+            now = self._matrix(one.scoring, one.entities[rows], newest)
+            apart = was.view(np.int64) != now.view(np.int64)
+            _note(one, rows, newest - part.time, apart)
+
+    def _before(self, batch: Batch, concerned: Sequence[Scoring]) -> dict[str, Int64]:
+        """Key column to, for each event, the newest time that its key has seen before it."""
+        columns = dict.fromkeys(key for scoring in concerned for key in scoring.model.keys)
+        return {column: self._before_of(batch, column) for column in columns}
+
+    def _before_of(self, batch: Batch, column: str) -> Int64:
+        keys = batch.frame.get_column(column).to_list()
+        distinct = list(dict.fromkeys(keys))
+        found = self._vectors.newest_of(column, distinct)
+        seen = {key: _NEVER if time is None else time for key, time in zip(distinct, found, strict=True)}
+        before = []
+        for key, time in zip(keys, batch.time.tolist(), strict=True):
+            known = seen[key]
+            before.append(known)
+            if time > known:
+                seen[key] = time
+        return np.array(before, dtype=np.int64)
+
+    def _matrix(self, scoring: Scoring, entities: pl.DataFrame, time: Int64) -> Float64:
+        if len(entities) > FEW:
+            return self._vectors.many(scoring, entities, time)
+        return self._vectors.few(scoring, list(entities.iter_rows(named=True)), time.tolist())
+
+
+def refreshing(model: Model) -> frozenset[str]:
+    """Streams of the model's views whose events name all its keys and bring all its request columns."""
+    observed = model.observe.stream.name if isinstance(model.observe, Each) else None
+    streams = {view.stream.name: view.stream for view in model.features}
+    return frozenset(
+        name
+        for name, stream in streams.items()
+        if all(key in stream.schema for key in model.keys) and (not model.request or name == observed)
+    )
+
+
+def _late(
+    batch: Batch, touched: Sequence[Touched], before: Mapping[str, Int64]
+) -> dict[int, list[tuple[Touched, int]]]:
+    """The places of events that come behind newer ones of an entity, with that entity's newest time."""
+    late: dict[int, list[tuple[Touched, int]]] = {}
+    for one in touched:
+        newest = _newest(one.scoring.model, before)
+        for place in np.flatnonzero(newest > batch.time).tolist():
+            late.setdefault(place, []).append((one, int(newest[place])))
+    return late
+
+
+def _note(touched: Touched, rows: Int64, late: Int64, apart: npt.NDArray[np.bool_]) -> None:
+    """Remember of each entity by how much it was late, and which inputs that moved."""
+    names = touched.scoring.names
+    for row, by, moved in zip(rows.tolist(), late.tolist(), apart, strict=True):
+        longest, known = touched.late.get(row, (0, ()))
+        found = [names[i] for i in np.flatnonzero(moved)]
+        touched.late[row] = max(longest, by), tuple(dict.fromkeys((*known, *found)))
+
+
+def _waves(entity: Sequence[int], late: Collection[int]) -> Int64:
+    """The wave of each event: even ones take events in order, odd ones late events, at most one an entity."""
+    now: dict[int, int] = {}
+    wave = np.zeros(len(entity), dtype=np.int64)
+    for place, row in enumerate(entity):
+        was = now.get(row, 0)
+        odd = was % 2
+        now[row] = wave[place] = was + (2 if odd else 1) if place in late else was + odd
+    return wave
+
+
+def _rows(batch: Batch, rows: Int64) -> Batch:
+    """Some events of a batch."""
+    if len(rows) == len(batch):
+        return batch
+    places = batch.offset[rows], batch.arrival[rows], batch.time[rows]
+    return Batch(batch.stream, *places, batch.frame[rows])
+
+
+def _newest(model: Model, before: Mapping[str, Int64]) -> Int64:
+    """The newest time that the entity of each event had seen before it, shape (events,)."""
+    columns = [before[key] for key in model.keys]
+    newest: Int64 = columns[0] if len(columns) == 1 else np.max(columns, axis=0)
+    return newest
+
+
+def _touched(scoring: Scoring, batch: Batch, before: Mapping[str, Int64]) -> Touched:
+    """The distinct entities of a batch, each as of its last event, in the order of their first."""
+    model = scoring.model
+    keys = model.keys
+    columns = [batch.frame.get_column(key).to_list() for key in keys]
+    rows: dict[Any, int] = {}
+    named = columns[0] if len(columns) == 1 else zip(*columns, strict=True)
+    entity = [rows.setdefault(key, len(rows)) for key in named]
+    places = np.array(entity, dtype=np.int64)
+    last = np.zeros(len(rows), dtype=np.int64)
+    last[places] = np.arange(len(places))  # the last assignment stays
+    wanted = list(dict.fromkeys((*keys, *model.request)))
+    entities = batch.frame.select(wanted)
+    if len(rows) < len(batch):
+        entities = entities[last]
+    newest = [np.maximum(before[key], batch.time) for key in keys]
+    if len(keys) == 1:
+        return Touched(scoring, entities, places, batch.offset[last], newest[0][last])
+    # another event of the batch may have touched one of the keys later
+    offset = _of_last(columns, entity, [batch.offset] * len(keys))
+    return Touched(scoring, entities, places, offset, _of_last(columns, entity, newest))
+
+
+def _of_last(columns: Sequence[Sequence[Any]], entity: Sequence[int], values: Sequence[Int64]) -> Int64:
+    """The largest, over an entity's keys, of the value of the last event of the batch that has the key."""
+    found = np.full(max(entity) + 1, _NEVER, dtype=np.int64)
+    for column, value in zip(columns, values, strict=True):
+        last = dict(zip(column, value.tolist(), strict=True))
+        for row, key in zip(entity, column, strict=True):
+            found[row] = max(found[row], last[key])
+    return found

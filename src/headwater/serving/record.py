@@ -1,0 +1,143 @@
+"""The recorder: decisions that are asked for together are put on disk together.
+
+::
+
+    requests ──► bounded queue ──► features as of now ──► score, band, reasons ──► one append ──► answers
+
+A decision is answered once its record is on disk. One thread does all of this; it shares nothing with the
+writer but the lock on the engine, which it holds while it reads a vector. Called by ``service``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event, Thread
+
+from headwater.core.errors import HeadwaterError
+from headwater.serving.commit import failed
+from headwater.serving.live import Scored, Stopwatch
+from headwater.serving.waiting import Waiting
+from headwater.store.decision import Decision
+from headwater.store.decisions import DecisionStore, Record
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A decision that was asked for.
+
+    Attributes:
+        make: scores and decides; called in the recorder's thread.
+        came: when it was asked: stopwatch, nanoseconds.
+        future: gets the record.
+    """
+
+    make: Callable[[], tuple[Scored, Decision]]
+    came: int = 0
+    future: Future[Record] = field(default_factory=Future)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What one turn of the recorder did, for whoever measures.
+
+    Attributes:
+        records: the decisions.
+        waited: nanoseconds that the first of them waited for the turn.
+        took: nanoseconds of the whole turn.
+        commit: nanoseconds of the wait for the disk alone.
+    """
+
+    records: tuple[Record, ...]
+    waited: int
+    took: int
+    commit: int
+
+
+class Recorder:
+    """The one thread that decides and appends records.
+
+    Args:
+        path: of the decision records.
+        waiting: what was asked for.
+        stopwatch: nanoseconds.
+        on_turn: told of each turn; must not raise.
+        on_decided: told of what was served.
+        on_fault: told of what went wrong.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        waiting: Waiting[Asked],
+        stopwatch: Stopwatch,
+        on_turn: Callable[[Recorded], None],
+        on_decided: Callable[[Sequence[Scored]], None],
+        on_fault: Callable[[str, BaseException], None],
+    ) -> None:
+        self._path = path
+        self._waiting = waiting
+        self._watch = stopwatch
+        self._on_turn, self._on_decided, self._on_fault = on_turn, on_decided, on_fault
+        self._open = Event()
+        self._failure: BaseException | None = None
+        self._thread = Thread(target=self._run, name="headwater-recorder", daemon=True)
+
+    def start(self) -> None:
+        """Begin.
+
+        Raises:
+            StoreError: the records cannot be opened.
+        """
+        self._thread.start()
+        self._open.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    def join(self) -> None:
+        """Wait until everything that was taken is done; close the queue first."""
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            store = DecisionStore.open(self._path)
+        except BaseException as error:  # noqa: BLE001 - raised in the thread that started this one
+            self._failure = error
+            return
+        finally:
+            self._open.set()
+        with store:
+            while group := self._waiting.take():
+                self._turn(store, group)
+
+    def _turn(self, store: DecisionStore, group: Sequence[Asked]) -> None:
+        started = self._watch()
+        made = [(asked, *found) for asked in group if (found := self._made(asked)) is not None]
+        before = self._watch()
+        try:
+            records = store.append([decision for _, _, decision in made]) if made else []
+        except Exception as error:  # noqa: BLE001 - nothing was recorded; whoever waits is told
+            self._on_fault("record", error)
+            for asked, _, _ in made:
+                asked.future.set_exception(error)
+            return
+        done = self._watch()
+        waited = started - min(asked.came for asked in group)
+        self._on_turn(Recorded(tuple(records), waited, done - started, done - before))
+        for (asked, _, _), record in zip(made, records, strict=True):
+            asked.future.set_result(record)
+        self._on_decided([scored for _, scored, _ in made])
+
+    def _made(self, asked: Asked) -> tuple[Scored, Decision] | None:
+        if not asked.future.set_running_or_notify_cancel():
+            return None
+        try:
+            return asked.make()
+        except HeadwaterError as error:
+            asked.future.set_exception(error)
+        except Exception as error:  # noqa: BLE001 - an estimator is the user's code
+            self._on_fault("decide", error)
+            asked.future.set_exception(failed(error))
+        return None

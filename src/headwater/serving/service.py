@@ -1,0 +1,574 @@
+"""The live service: log, engine, models and records under one roof, for many callers at once.
+
+::
+
+    submit ──► commit (writer) ──► log, engine, fresh scores ──► feed
+    decide ──► record (recorder) ◄── features as of now ◄── engine
+    features ◄── engine
+
+Opened by the edges, which bring the clock; knows nothing of HTTP. Read ``commit`` and ``record`` for the two
+threads, ``fresh`` for what an event does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Self
+
+import polars as pl
+
+from headwater.core.errors import DataError, HeadwaterError, Problem, StoreError
+from headwater.core.instant import MINUTE
+from headwater.core.schema import check_frame
+from headwater.definitions.policy import Policy
+from headwater.definitions.project import Project
+from headwater.engine.run import Engine
+from headwater.log.embedded import EmbeddedLog
+from headwater.serving.commit import Ears, Turn, Writer
+from headwater.serving.decide import Decider
+from headwater.serving.feed import Feed
+from headwater.serving.fresh import Fresh, Rescored
+from headwater.serving.group import Offer, Taken
+from headwater.serving.live import Scored, Stopwatch
+from headwater.serving.record import Asked, Recorded, Recorder
+from headwater.serving.rising import catch_up, rise
+from headwater.serving.rows import Refused, RowReader, exact
+from headwater.serving.scoring import Scoring
+from headwater.serving.vectors import Moment, Read, Vectors, need
+from headwater.serving.waiting import Waiting
+from headwater.store.decision import Decision
+from headwater.store.decisions import Record
+from headwater.store.folder import DataFolder
+from headwater.store.snapshots import Snapshots
+
+Clock = Callable[[], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the service takes at most.
+
+    Attributes:
+        queue_events, queue_bytes: what may wait to be committed.
+        group_events: what is committed at once.
+        queue_decisions: decisions that may wait.
+        group_decisions: decisions that are recorded at once.
+        ahead: how far in the future an event, or the moment of a decision, may lie, in microseconds.
+    """
+
+    queue_events: int = 100_000
+    queue_bytes: int = 64 << 20
+    group_events: int = 20_000
+    queue_decisions: int = 2_000
+    group_decisions: int = 16
+    ahead: int | None = 5 * MINUTE
+
+
+class Hooks:
+    """Who is told of what happens, in the service's threads. Override what you need; nothing may raise."""
+
+    def on_turn(self, turn: Turn) -> None:
+        """Events were committed and scored."""
+
+    def on_recorded(self, turn: Recorded) -> None:
+        """Decisions were recorded."""
+
+    def on_fresh(self, rescored: Sequence[Rescored]) -> None:
+        """Scores were made fresh; late events and what they moved are in ``late``."""
+
+    def on_served(self, scored: Sequence[Scored]) -> None:
+        """Decisions were made on these."""
+
+    def on_fault(self, where: str, error: BaseException) -> None:
+        """Something failed: ``commit``, ``apply``, ``score``, ``decide``, ``record`` or ``snapshot``."""
+
+
+@dataclass(frozen=True)
+class Serving:
+    """What is served at a moment: never changed, exchanged as a whole.
+
+    Attributes:
+        project: the definitions.
+        scorings: model to its version.
+        deciders: policy to policy and model.
+        readers: stream to its reader.
+        keys: stream to the columns that are keys of a view, or its id.
+        vectors: the engine.
+    """
+
+    project: Project
+    scorings: Mapping[str, Scoring]
+    deciders: Mapping[str, Decider]
+    readers: Mapping[str, RowReader]
+    keys: Mapping[str, Collection[str]]
+    vectors: Vectors
+
+    @classmethod
+    def of(cls, project: Project, scorings: Mapping[str, Scoring], vectors: Vectors) -> Self:
+        """Put together what belongs together."""
+        deciders = {
+            policy.name: Decider(policy, scorings[policy.model.name])
+            for policy in project.policies
+            if policy.model.name in scorings
+        }
+        keys: dict[str, list[str]] = {stream.name: [] for stream in project.streams}
+        for view in project.views:
+            keys[view.stream.name].append(view.key)
+        readers = {stream.name: RowReader(stream) for stream in project.streams}
+        return cls(project, dict(scorings), deciders, readers, keys, vectors)
+
+    def band(self, model: str, score: float) -> str | None:
+        """The band of a score in the model's only policy; None if it has none or several."""
+        found = [one.policy for one in self.deciders.values() if one.scoring.model.name == model]
+        return found[0].band(score) if len(found) == 1 else None
+
+    def policy(self, name: str | None) -> Decider:
+        """The policy of a name, or the only one.
+
+        Raises:
+            UnknownError: there is none of this name, or its model is not trained.
+        """
+        if name is None and len(self.deciders) == 1:
+            return next(iter(self.deciders.values()))
+        if name is None or name not in self.deciders:
+            raise unknown("policy", name, self.deciders)
+        return self.deciders[name]
+
+
+class UnknownError(HeadwaterError):
+    """A name that nothing bears."""
+
+    code = "unknown"
+
+
+def unknown(noun: str, name: object, known: Collection[str]) -> UnknownError:
+    """The error of a name that nothing bears."""
+    return UnknownError.of(
+        f"there is no such {noun}",
+        expected=" or ".join(sorted(known)) or f"a {noun}; there is none",
+        got=repr(name),
+        do=f"name a {noun} of the project",
+    )
+
+
+class Service:
+    """A project, live. Open it with :meth:`open`; safe to share between threads.
+
+    Attributes:
+        log: the events.
+        folder: where everything lies.
+        serving: what is served now.
+        feed: the score stream.
+        passed_over: snapshots that could not be used at the start, with the reason.
+    """
+
+    def __init__(
+        self,
+        serving: Serving,
+        log: EmbeddedLog,
+        folder: DataFolder,
+        clock: Clock,
+        stopwatch: Stopwatch,
+        limits: Limits,
+        hooks: Hooks,
+        passed_over: tuple[str, ...],
+        max_log_bytes: int | None,
+    ) -> None:
+        """Use :meth:`open`."""
+        self.serving = serving
+        self.log = log
+        self.folder = folder
+        self.limits = limits
+        self.feed = Feed()
+        self.passed_over = passed_over
+        self._clock = clock
+        self._watch = stopwatch
+        self._hooks = hooks
+        self._snapshots = Snapshots(folder.snapshots)
+        self._kept = -1
+        self._max_log_bytes = max_log_bytes
+        self._offers: Waiting[Any] = Waiting(
+            "events", limits.queue_events, limits.queue_bytes, limits.group_events
+        )
+        self._asked: Waiting[Asked] = Waiting(
+            "decisions", limits.queue_decisions, limits.queue_bytes, limits.group_decisions
+        )
+        fresh = Fresh(serving.vectors, list(serving.scorings.values()))
+        ears = Ears(hooks.on_turn, self._tell, hooks.on_fault)
+        bounds = serving.project.lateness, limits.ahead
+        self._writer = Writer(log, self._offers, fresh, clock, stopwatch, bounds, ears)
+        self._recorder = Recorder(
+            folder.decisions, self._asked, stopwatch, hooks.on_recorded, hooks.on_served, hooks.on_fault
+        )
+
+    @classmethod
+    def open(
+        cls,
+        project: Project,
+        folder: DataFolder,
+        scorings: Mapping[str, Scoring],
+        *,
+        clock: Clock,
+        stopwatch: Stopwatch,
+        limits: Limits | None = None,
+        hooks: Hooks | None = None,
+        max_log_bytes: int | None = None,
+    ) -> Service:
+        """Rise from the newest whole snapshot and the tail of the log, and begin to serve.
+
+        Args:
+            project: the definitions.
+            folder: the data folder; log and records are made if they are missing.
+            scorings: model to its version; models without one are not served.
+            clock: now, microseconds UTC.
+            stopwatch: nanoseconds from some start, never back.
+            limits: what is taken at most.
+            hooks: who is told.
+            max_log_bytes: the size that the log may reach.
+
+        Raises:
+            LogError: the log is in use, damaged, or of other definitions.
+            StoreError: the decision records cannot be opened.
+        """
+        folder.make()
+        log = EmbeddedLog.open(folder.log, project.streams, max_bytes=max_log_bytes)
+        try:
+            risen = rise(project.views, log, Snapshots(folder.snapshots))
+            serving = Serving.of(project, scorings, Vectors(risen.engine))
+            service = cls(
+                serving,
+                log,
+                folder,
+                clock,
+                stopwatch,
+                limits or Limits(),
+                hooks or Hooks(),
+                risen.passed_over,
+                max_log_bytes,
+            )
+            service._kept = risen.from_offset
+            service._start()
+        except BaseException:
+            log.close()
+            raise
+        return service
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    # --- Events ------------------------------------------------------------------------------------
+
+    def reader(self, stream: str) -> RowReader:
+        """What reads a stream's events.
+
+        Raises:
+            UnknownError: the project has no such stream.
+        """
+        if stream not in self.serving.readers:
+            raise unknown("stream", stream, self.serving.readers)
+        return self.serving.readers[stream]
+
+    def submit_rows(
+        self,
+        stream: str,
+        events: Sequence[Any],
+        *,
+        size: int,
+        refresh: bool = False,
+        refused: tuple[Refused, ...] = (),
+        source: str | None = None,
+    ) -> Future[Taken]:
+        """Offer events as a JSON parser gives them.
+
+        Args:
+            stream: whose.
+            events: JSON objects.
+            size: how many bytes they took.
+            refresh: answer with fresh scores.
+            refused: what was refused before, with its place in the request; the others fill the other places.
+            source: where they come from, for dead letters.
+
+        Raises:
+            UnknownError: no such stream.
+            OverloadedError: too much is waiting; nothing was taken.
+            ClosingError: the service is going down.
+        """
+        reader = self.reader(stream)
+        offer = Offer(
+            reader,
+            self.serving.keys[stream],
+            len(events),
+            rows=reader.read(events),
+            refused=refused,
+            refresh=refresh,
+            source=source,
+            came=self._watch(),
+        )
+        self._offers.put(offer, max(1, len(events)), size)
+        return offer.future
+
+    def submit_frame(
+        self, stream: str, frame: Any, *, size: int, refresh: bool = False, source: str | None = None
+    ) -> Future[Taken]:
+        """Offer events as a frame (Polars, pandas or Arrow); see :meth:`submit_rows`.
+
+        Raises:
+            DataError: the frame's columns are not the stream's.
+        """
+        reader = self.reader(stream)
+        declared = reader.stream
+        keys = self.serving.keys[stream]
+        checked = check_frame(
+            frame,
+            declared.schema,
+            time=declared.time,
+            id=declared.id,
+            keys=keys,
+            personal=declared.personal,
+            name=stream,
+        )
+        offer = Offer(
+            reader,
+            keys,
+            len(checked.row) + checked.rejected.height,
+            frame=checked.accepted,
+            row=checked.row.tolist(),
+            refused=tuple(Refused(*one) for one in checked.rejected.iter_rows()),
+            refresh=refresh,
+            source=source,
+            came=self._watch(),
+        )
+        self._offers.put(offer, max(1, offer.events), size)
+        return offer.future
+
+    # --- Decisions and readings ----------------------------------------------------------------------
+
+    def ask(
+        self,
+        policy: str | None,
+        keys: Mapping[str, Any],
+        request: Mapping[str, Any] | None = None,
+        at: int | None = None,
+    ) -> Future[Record]:
+        """Ask for a decision; the future gets its record once that is on disk.
+
+        Args:
+            policy: which; None where there is only one.
+            keys: key column to the entity's key, for each key of the policy's model.
+            request: the model's request columns.
+            at: as of when, microseconds UTC; now if it is None.
+
+        Raises:
+            UnknownError: no such policy, or its model is not trained.
+            DataError: the request does not say exactly what the model asks for, or lies in the future.
+            OverloadedError, ClosingError: nothing was taken.
+        """
+        decider = self.serving.policy(policy)
+        model = decider.scoring.model
+        need(model, keys, request or {})
+        types = key_types(decider.policy)
+        exact_keys = {name: exact(keys[name], types[name], f"$.keys.{name}") for name in model.keys}
+        given = {
+            name: exact((request or {})[name], model.columns[name], f"$.request.{name}")
+            for name in model.request
+        }
+        self._not_ahead(at)
+
+        def make() -> tuple[Scored, Decision]:
+            return self._decide(decider.policy.name, exact_keys, given, at)
+
+        asked = Asked(make, self._watch())
+        self._asked.put(asked, 1, 1_000)
+        return asked.future
+
+    def decide(
+        self,
+        policy: str | None,
+        keys: Mapping[str, Any],
+        request: Mapping[str, Any] | None = None,
+        at: int | None = None,
+    ) -> Record:
+        """Ask for a decision and wait until its record is on disk; see :meth:`ask`."""
+        return self.ask(policy, keys, request, at).result()
+
+    def features(self, view: str, key: Any, at: int | None = None) -> Read:
+        """One view's features of one key.
+
+        Args:
+            view: its name.
+            key: of the view's key column.
+            at: as of when, microseconds UTC; now if it is None.
+
+        Raises:
+            UnknownError: no such view.
+            DataError: the key is of another type; the time is in the future, or behind what the state keeps.
+        """
+        serving = self.serving
+        views = {one.name: one for one in serving.project.views}
+        if view not in views:
+            raise unknown("feature view", view, views)
+        found = views[view]
+        self._not_ahead(at)
+        exact_key = exact(key, found.stream.schema[found.key], found.key)
+        return serving.vectors.read_view(found, exact_key, self._moment(at))
+
+    # --- Its own life ------------------------------------------------------------------------------
+
+    @property
+    def offset(self) -> int:
+        """The last place in the log that scores rest on."""
+        return self.serving.vectors.offset
+
+    @property
+    def broken(self) -> BaseException | None:
+        """What made the writer stop, if it has."""
+        return self._writer.broken
+
+    @property
+    def waiting(self) -> tuple[int, int, int]:
+        """Events and bytes that wait to be committed, and decisions that wait."""
+        return self._offers.count, self._offers.bytes, self._asked.count
+
+    def now(self) -> int:
+        """The service's present instant, microseconds UTC."""
+        return self._clock()
+
+    def snapshot(self) -> bool:
+        """Keep the state, unless nothing came since it was last kept; whether it was kept.
+
+        Reads go on meanwhile; events wait while the state is copied.
+
+        Raises:
+            StoreError: the disk will not have it. The log alone is enough to go on.
+        """
+        if self.offset <= self._kept:
+            return False
+        kept: int = self._writer.between(self._keep).result()
+        self._kept = kept
+        return True
+
+    def swap(self, scorings: Mapping[str, Scoring], project: Project | None = None) -> None:
+        """Serve other versions of models, other policies, or other definitions, without a pause.
+
+        Requests before the switch are answered by the old ones, those after it by the new ones. Changed
+        views are built by replay beside the old ones; events go on being taken meanwhile.
+
+        Args:
+            scorings: model to its version.
+            project: the definitions, if they changed.
+
+        Raises:
+            DataError: a stream that is being filled is declared otherwise; nothing is exchanged then.
+        """
+        old = self.serving
+        project = project or old.project
+        if _same_views(project, old.project):
+            new = Serving.of(project, scorings, old.vectors)
+            self._writer.between(lambda: self._switch(new)).result()
+            return
+        DataError.raise_if(_changed_streams(project, old.project))
+        if {stream.name for stream in project.streams} - set(self.log.streams):
+            self._writer.between(lambda: self._reopen(project)).result()
+        engine = Engine(project.views)
+        catch_up(engine, self.log)  # most of it, while events go on being taken
+        new = Serving.of(project, scorings, Vectors(engine))
+        self._writer.between(lambda: self._switch(new)).result()
+
+    def close(self, *, snapshot: bool = True) -> None:
+        """Finish everything that was taken, keep the state, and let go of the files."""
+        if snapshot and self.broken is None:
+            try:
+                self.snapshot()
+            except (StoreError, HeadwaterError) as error:
+                self._hooks.on_fault("snapshot", error)
+        self._offers.close()
+        self._asked.close()
+        self._writer.join()
+        self._recorder.join()
+        self.log.close()
+
+    def _start(self) -> None:
+        self._recorder.start()
+        self._writer.start()
+
+    def _switch(self, new: Serving) -> None:
+        if new.vectors is not self.serving.vectors:
+            catch_up(
+                new.vectors.engine, self.log
+            )  # what came since; in the writer's thread nothing else comes
+            self._kept = -1
+        self._writer.fresh = Fresh(new.vectors, list(new.scorings.values()))
+        self._writer.bounds = new.project.lateness, self.limits.ahead
+        self.serving = new
+
+    def _reopen(self, project: Project) -> None:
+        """Open the log with new streams beside the known ones."""
+        known = list(self.serving.project.streams)
+        streams = [*known, *(one for one in project.streams if one not in known)]
+        self.log.close()
+        self.log = EmbeddedLog.open(self.folder.log, streams, max_bytes=self._max_log_bytes)
+        self._writer.log = self.log
+
+    def _keep(self) -> int:
+        engine = self.serving.vectors.engine
+        self._snapshots.save(engine)
+        return engine.offset
+
+    def _tell(self, rescored: Sequence[Rescored]) -> None:
+        self.feed.tell(rescored)
+        self._hooks.on_fresh(rescored)
+
+    def _moment(self, at: int | None) -> Moment:
+        return Moment(self._clock(), exact=False) if at is None else Moment(at)
+
+    def _not_ahead(self, at: int | None) -> None:
+        ahead = self.limits.ahead
+        if at is not None and ahead is not None and at > self._clock() + ahead:
+            raise DataError.of(
+                "the moment lies in the future",
+                expected="a moment that has been",
+                where="at",
+                do="leave it out for now",
+            )
+
+    def _decide(
+        self, policy: str, keys: Mapping[str, Any], request: Mapping[str, Any], at: int | None
+    ) -> tuple[Scored, Decision]:
+        serving = self.serving
+        decider = serving.policy(policy)
+        scoring = decider.scoring
+        read = serving.vectors.read(scoring.model, keys, self._moment(at), request)
+        x = scoring.vector(read.values)
+        scored = Scored(scoring.model.name, keys, read.time, read.offset, request, x, scoring.score(x))
+        return scored, decider.decide(scored, self._clock())
+
+
+def _same_views(new: Project, old: Project) -> bool:
+    return new.streams == old.streams and {one.name: one for one in new.views} == {
+        one.name: one for one in old.views
+    }
+
+
+def _changed_streams(new: Project, old: Project) -> list[Problem]:
+    """Streams that are declared otherwise than those that are being filled."""
+    known = {stream.name: stream for stream in old.streams}
+    return [
+        Problem(
+            f"the stream {stream.name!r} is declared otherwise than it is being filled",
+            expected="the same columns and types; new streams, views, models and policies may come",
+            where=stream.name,
+            do="end the service and start it again",
+        )
+        for stream in new.streams
+        if known.get(stream.name, stream) != stream
+    ]
+
+
+def key_types(policy: Policy) -> Mapping[str, pl.DataType]:
+    """The types of the keys of a policy's model."""
+    return {view.key: view.stream.schema[view.key] for view in policy.model.features}

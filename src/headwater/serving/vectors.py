@@ -1,0 +1,190 @@
+"""Features straight from the engine's state: one entity for a decision, many after a batch of events.
+
+One thread takes events in (``commit``), others read (``record``, the edges). The lock is held while state is
+looked at or changed and no longer: scoring goes on beside it. Called by ``fresh`` and ``service``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from headwater.core.batch import Batch
+from headwater.core.errors import DataError
+from headwater.definitions.model import Model
+from headwater.definitions.view import FeatureView
+from headwater.engine.run import Engine
+from headwater.engine.single import Single
+from headwater.serving.scoring import Scoring
+
+Int64 = npt.NDArray[np.int64]
+Float64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """As of when something is read.
+
+    Attributes:
+        time: microseconds UTC.
+        exact: exactly then; else not before the newest event that the entity has seen, whose sender's clock
+            may be ahead of ours.
+    """
+
+    time: int
+    exact: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What was read: values by name, as of when, and the last offset that they may rest on."""
+
+    values: Mapping[str, Any]
+    time: int
+    offset: int
+
+
+class Vectors:
+    """An engine that several threads may read while one thread applies events.
+
+    Args:
+        engine: holds the state as of ``engine.offset``.
+
+    Attributes:
+        engine: the same; look at it only in the thread that applies.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._single = Single(engine)
+        self._lock = Lock()
+        self._named: dict[str, tuple[Model, list[tuple[FeatureView, list[str]]]]] = {}
+
+    @property
+    def offset(self) -> int:
+        """The last place in the log that was taken in, -1 before the first."""
+        return self.engine.offset
+
+    def apply(self, batch: Batch) -> None:
+        """Take in events of one stream, behind all those taken in before."""
+        with self._lock:
+            self._single.apply(batch)
+
+    def pass_over(self, offset: int) -> None:
+        """Note that the log is read up to an offset, whose events no view takes."""
+        with self._lock:
+            self.engine.offset = max(self.engine.offset, offset)
+
+    def newest(self, keys: Mapping[str, Any]) -> int | None:
+        """The newest event time that any of the keys has seen, or None."""
+        with self._lock:
+            return self._single.newest(keys)
+
+    def newest_of(self, column: str, keys: Sequence[Any]) -> list[int | None]:
+        """The newest event time that each key of one key column has seen."""
+        with self._lock:
+            return [self._single.newest({column: key}) for key in keys]
+
+    def read(self, model: Model, keys: Mapping[str, Any], moment: Moment, request: Mapping[str, Any]) -> Read:
+        """View outputs and request columns of one entity.
+
+        Raises:
+            DataError: a key is of another type, or the time reaches behind what the state keeps.
+        """
+        with self._lock:
+            time = self._time(keys, moment)
+            return Read(self._values(model, keys, time, request), time, self.engine.offset)
+
+    def read_view(self, view: FeatureView, key: Any, moment: Moment) -> Read:
+        """One view's outputs for one key; see :meth:`read`."""
+        names = [output.name for output in view.outputs]
+        with self._lock:
+            time = self._time({view.key: key}, moment)
+            found = self._single.read(view.name, key, time)
+            return Read(dict(zip(names, found, strict=True)), time, self.engine.offset)
+
+    def one(
+        self, scoring: Scoring, keys: Mapping[str, Any], time: int, request: Mapping[str, Any]
+    ) -> Float64:
+        """The feature vector of one entity as of a time, shape (f,)."""
+        return scoring.vector(self.read(scoring.model, keys, Moment(time), request).values)
+
+    def few(self, scoring: Scoring, rows: Sequence[Mapping[str, Any]], time: Sequence[int]) -> Float64:
+        """The feature vectors of a few entities, shape (n, f): the bits of :meth:`one`.
+
+        Args:
+            scoring: the model.
+            rows: the keys and request columns of each.
+            time: as of when, microseconds.
+        """
+        model = scoring.model
+        requests = [{name: row[name] for name in model.request} for row in rows]
+        with self._lock:
+            values = [
+                self._values(model, row, when, request)
+                for row, when, request in zip(rows, time, requests, strict=True)
+            ]
+        return scoring.artifact.inputs.rows(values)
+
+    def many(self, scoring: Scoring, entities: pl.DataFrame, time: Int64) -> Float64:
+        """The feature vectors of many entities, shape (n, f): the bits of :meth:`one`.
+
+        Args:
+            scoring: the model.
+            entities: n rows: its keys and request columns.
+            time: as of when, int64 microseconds, shape (n,).
+        """
+        frames = [entities.select(scoring.model.request)] if scoring.model.request else []
+        times = time.tolist()
+        with self._lock:
+            frames += [
+                self.engine.read(view.name, entities.get_column(view.key), times)
+                for view in scoring.model.features
+            ]
+        return scoring.artifact.inputs.matrix(pl.concat(frames, how="horizontal"))
+
+    def _values(
+        self, model: Model, keys: Mapping[str, Any], time: int, request: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        values = dict(request)
+        for view, names in self._outputs(model):
+            values.update(zip(names, self._single.read(view.name, keys[view.key], time), strict=True))
+        return values
+
+    def _outputs(self, model: Model) -> list[tuple[FeatureView, list[str]]]:
+        """The views of a model with the names of their outputs."""
+        known = self._named.get(model.name)
+        if known is None or known[0] is not model:
+            pairs = [(view, [output.name for output in view.outputs]) for view in model.features]
+            known = self._named[model.name] = model, pairs
+        return known[1]
+
+    def _time(self, keys: Mapping[str, Any], moment: Moment) -> int:
+        newest = None if moment.exact else self._single.newest(keys)
+        return moment.time if newest is None else max(moment.time, newest)
+
+
+def need(model: Model, keys: Mapping[str, Any], request: Mapping[str, Any]) -> None:
+    """See that a request names the entity by all keys and brings every request column, and nothing else.
+
+    Raises:
+        DataError: it does not.
+    """
+    lacking = [f"no {key}" for key in model.keys if keys.get(key) is None]
+    lacking += [f"no {name}" for name in model.request if name not in request]
+    lacking += [f"{name}, which is no key" for name in keys if name not in model.keys]
+    lacking += [f"{name}, which is no request column" for name in request if name not in model.request]
+    if lacking:
+        raise DataError.of(
+            "the request does not say exactly what the model asks for",
+            expected=", ".join((*model.keys, *model.request)),
+            got=", ".join(lacking),
+            where=model.name,
+            do="name the entity by all its keys, and give every request column, which may be null",
+        )

@@ -1,0 +1,107 @@
+"""A live service of the small bank behind a real server on a free port."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import httpx
+
+import headwater as hw
+from headwater.apps.http.app import create_app
+from headwater.apps.http.hooks import Watching
+from headwater.apps.http.metrics import Metrics
+from headwater.apps.http.server import Address, Server
+from headwater.apps.http.site import Bounds
+from headwater.serving.service import Hooks, Limits, Service
+from headwater.store.folder import DataFolder
+from headwater.testing import ManualClock
+from tests.serving.bank import PROJECT, log, micros, scoring
+
+NOW = 100.5  # days after the bank's first
+
+
+class Faults(Watching):
+    """Keeps what went wrong, and counts as the real service does."""
+
+    def __init__(self) -> None:
+        super().__init__(Metrics())
+        self.faults: list[tuple[str, BaseException]] = []
+
+    def on_fault(self, where: str, error: BaseException) -> None:
+        self.metrics.faults.labels(where).inc()
+        self.faults.append((where, error))
+
+
+@dataclass
+class House:
+    """A running service.
+
+    Attributes:
+        url: of the server.
+        service: behind it.
+        clock: the service's.
+        faults: what went wrong.
+        http: a bare client.
+        client: ours.
+    """
+
+    url: str
+    service: Service
+    clock: ManualClock
+    faults: Faults
+    http: httpx.Client
+    client: hw.Client
+
+
+def open_service(
+    folder: Path, *, clock: ManualClock | None = None, hooks: Hooks | None = None, **kw: Any
+) -> Service:
+    """The bank's service on a folder; its history is written if the folder is empty."""
+    if not (folder / "events.log").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        with log(folder):
+            pass
+    clock = clock or ManualClock(micros(NOW))
+    return Service.open(
+        kw.pop("project", PROJECT),
+        DataFolder(folder),
+        kw.pop("scorings", {"risk": scoring()}),
+        clock=clock.now,
+        stopwatch=time.perf_counter_ns,
+        hooks=hooks or Faults(),
+        **kw,
+    )
+
+
+@contextmanager
+def serving(folder: Path, *, bounds: Bounds | None = None, **kw: Any) -> Iterator[House]:
+    """A server on a free port, until the block ends."""
+    clock, faults = ManualClock(micros(NOW)), Faults()
+    with open_service(folder, clock=clock, hooks=faults, **kw) as service:
+        app = create_app(service, time.perf_counter_ns, bounds=bounds, metrics=faults.metrics)
+        ready, found = Event(), []
+
+        def on_ready(url: str) -> None:
+            found.append(url)
+            ready.set()
+
+        server = Server(app, Address(port=0), on_ready, patience=2)
+        thread = Thread(target=lambda: asyncio.run(server.serve()))
+        thread.start()
+        try:
+            assert ready.wait(20), "the server did not start"
+            with httpx.Client(base_url=found[0]) as http, hw.Client(found[0]) as client:
+                yield House(found[0], service, clock, faults, http, client)
+        finally:
+            server.should_exit = True
+            thread.join(20)
+
+
+__all__ = ["NOW", "House", "Limits", "open_service", "serving"]
