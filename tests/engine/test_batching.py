@@ -178,3 +178,18 @@ def test_a_large_batch_is_many_small_ones() -> None:
     assert out.equals(pl.concat(parts))
     shops = list(range(1_000))
     assert at_once.read("view", shops, 10**9).equals(piecemeal.read("view", shops, 10**9))
+
+
+def test_times_and_offsets_may_belong_to_somebody_else() -> None:
+    times, places = np.arange(3), np.arange(3)
+    for array in (times, places):
+        array.setflags(write=False)
+    frame = pl.DataFrame({"at": times, "who": ["a", "b", "a"]}, schema={"at": pl.Int64, "who": pl.String})
+    stream = hw.Stream("visits", schema={"at": pl.Datetime("us", "UTC"), "who": pl.String}, time="at")
+    own = hw.FeatureView("v", stream=stream, key="who", features={"n": hw.count(over="1s")})
+    rows = frame.cast(dict(stream.schema))
+    for emit in (True, False):
+        engine = Engine([own])
+        out = engine.apply(Batch("visits", places, times, times, rows), emit=emit)
+        assert not emit or out["v"]["n_1s"].to_list() == [1, 1, 2]
+        assert engine.read("v", ["a"], 2)["n_1s"].to_list() == [2]

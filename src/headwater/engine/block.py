@@ -52,15 +52,18 @@ class Block:
 
     def __init__(self, plan: ViewPlan, rows: Rows, size: int) -> None:
         self._plan, self._rows = plan, rows
-        self._source = _items(rows.time, rows.offset, rows.kind, rows.emit, rows.columns, rows.flags)
         self._order = np.empty(size, dtype=np.int32)
         self._place = np.empty(size, dtype=np.int32)
         self._grouped = np.empty((len(plan.tables.cells), size), dtype=np.float64)
-        self.items = _items(
-            *(np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64), np.empty(size, dtype=np.uint8)),
-            np.empty(size, dtype=np.int64),
-            np.empty((len(rows.columns), size), dtype=np.int64),
-            np.empty((len(rows.flags), size), dtype=np.uint8),
+        columns = np.empty((len(rows.columns), size), dtype=np.int64)
+        self.items = at.Items(
+            time=np.empty(size, dtype=np.int64),
+            offset=np.empty(size, dtype=np.int64),
+            kind=np.empty(size, dtype=np.uint8),
+            emit=np.empty(size, dtype=np.int64),
+            columns=columns,
+            values=columns.view(np.float64),
+            flags=np.empty((len(rows.flags), size), dtype=np.uint8),
         )
 
     def group(self, first: int, end: int, keys: int, shards: int) -> tuple[at.Int64, at.Int64]:
@@ -83,8 +86,13 @@ class Block:
     def run(self, memory: Memory, work: at.Work, runs: at.Int64, base: int) -> int:
         """Run a shard's part; -1, or the item that reaches behind what is kept."""
         first, end = int(runs[0, 1]), int(runs[-1, 2])
-        plain = self._rows.plain
-        index.arrange(self._order, first, end, base, plain, self._source, self.items, self._place)
+        rows, order = self._rows, self._order
+        index.arrange(order, first, end, base, rows.time, self.items, rows.columns, rows.flags)
+        if rows.plain:
+            index.number(order, first, end, int(rows.offset[base]), self.items, self._place)
+        else:
+            given = rows.offset, rows.kind, rows.emit
+            index.pick(order, first, end, base, *given, self.items, self._place)
         return run(memory, self._plan, self.items, runs, work, self._grouped)
 
     def spread(self, first: int, end: int, cell: int, out: at.Float64) -> None:
@@ -94,10 +102,3 @@ class Block:
             index.gather(place, self._grouped[cell], out[first:end])
         else:
             index.spread(self._rows.emit[first:end], place, self._grouped[cell], out)
-
-
-def _items(
-    time: at.Int64, offset: at.Int64, kind: at.UInt8, emit: at.Int64, columns: at.Int64, flags: at.UInt8
-) -> at.Items:
-    values = columns.view(np.float64)
-    return at.Items(time, offset, kind, emit, columns, values, flags)

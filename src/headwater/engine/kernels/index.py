@@ -85,7 +85,7 @@ def group(ids: Int64, keys: int, shards: int, order: Int32, runs: Int64, parts: 
         starts[number] += 1
 
 
-@kernel("places, ints, ints", inline=True)
+@kernel("places, given, ints", inline=True)
 def _pick(order: Int32, source: Int64, target: Int64) -> None:
     for i in range(order.shape[0]):
         target[i] = source[np.uint64(order[i])]
@@ -97,36 +97,56 @@ def _pick_bytes(order: Int32, source: UInt8, target: UInt8) -> None:
         target[i] = source[np.uint64(order[i])]
 
 
-@kernel("places, int, int, int, bool, Items, Items, places", entry=True)
+@kernel("places, int, int, int, given, Items, ints2, bytes2", entry=True)
 def arrange(
-    order: Int32, first: int, end: int, base: int, plain: bool, source: Items, target: Items, place: Int32
+    order: Int32, first: int, end: int, base: int, time: Int64, target: Items, columns: Int64, flags: UInt8
 ) -> None:
-    """Put the items ``base + order[first:end]`` side by side; those that are read get rows from ``first`` on.
+    """Put the items ``base + order[first:end]`` side by side: their times, columns and flags.
 
-    ``place`` notes each item's row. With ``plain`` all items are events that are read, without a gap in
-    their offsets. A column goes after the other: each fits in the cache.
+    A column goes after the other: each fits in the cache.
     """
     mine = order[first:end]
-    n = mine.shape[0]
-    _pick(mine, source.time[base:], target.time[first:end])
-    for c in range(source.columns.shape[0]):
-        _pick(mine, source.columns[c, base:], target.columns[c, first:end])
-    for f in range(source.flags.shape[0]):
-        _pick_bytes(mine, source.flags[f, base:], target.flags[f, first:end])
-    kind, offset, emit = target.kind[first:end], target.offset[first:end], target.emit[first:end]
-    if plain:
-        for i in range(n):
-            kind[i], offset[i], emit[i] = 0, source.offset[base] + mine[i], first + i
-            place[np.uint64(mine[i])] = first + i
-        return
-    _pick_bytes(mine, source.kind[base:], kind)
-    _pick(mine, source.offset[base:], offset)
-    row = first
-    read = source.emit[base:]
-    for i in range(n):
+    _pick(mine, time[base:], target.time[first:end])
+    for c in range(columns.shape[0]):
+        _pick(mine, columns[c, base:], target.columns[c, first:end])
+    for f in range(flags.shape[0]):
+        _pick_bytes(mine, flags[f, base:], target.flags[f, first:end])
+
+
+@kernel("places, int, int, int, Items, places", entry=True)
+def number(order: Int32, first: int, end: int, offset: int, target: Items, place: Int32) -> None:
+    """The rest of the items where all are events that are read, with offsets from ``offset`` on, no gap.
+
+    Each is read into the row of its own number, which ``place`` notes.
+    """
+    mine = order[first:end]
+    kind, offsets, emit = target.kind[first:end], target.offset[first:end], target.emit[first:end]
+    for i in range(mine.shape[0]):
+        kind[i], offsets[i], emit[i] = 0, offset + mine[i], first + i
+        place[np.uint64(mine[i])] = first + i
+
+
+@kernel("places, int, int, int, given, bytes, ints, Items, places", entry=True)
+def pick(
+    order: Int32,
+    first: int,
+    end: int,
+    base: int,
+    offset: Int64,
+    kind: UInt8,
+    emit: Int64,
+    target: Items,
+    place: Int32,
+) -> None:
+    """The rest of the items, whatever they are; those that are read get rows from ``first`` on."""
+    mine = order[first:end]
+    _pick(mine, offset[base:], target.offset[first:end])
+    _pick_bytes(mine, kind[base:], target.kind[first:end])
+    rows, read, row = target.emit[first:end], emit[base:], first
+    for i in range(mine.shape[0]):
         o = np.uint64(mine[i])
         place[o] = row
-        emit[i] = row if read[o] >= 0 else -1
+        rows[i] = row if read[o] >= 0 else -1
         row += int(read[o] >= 0)
 
 

@@ -24,8 +24,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 NJIT: Callable[..., Any] = numba.njit
 
 
-def _array(element: types.Type, dimensions: int) -> types.Array:
-    return types.Array(element, dimensions, "C")
+def _array(element: types.Type, dimensions: int, *, readonly: bool = False) -> types.Array:
+    return types.Array(element, dimensions, "C", readonly=readonly)
 
 
 def _struct(shape: type, dimensions: str, elements: str) -> types.NamedTuple:
@@ -39,6 +39,7 @@ TYPES: dict[str, types.Type] = {
     "float": types.float64,
     "bool": types.boolean,
     "ints": _array(types.int64, 1),
+    "given": _array(types.int64, 1, readonly=True),  # what may belong to somebody else
     "floats": _array(types.float64, 1),
     "bytes": _array(types.uint8, 1),
     "places": _array(types.int32, 1),
