@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
@@ -17,8 +17,9 @@ import headwater as hw
 from headwater.apps.http.app import create_app
 from headwater.apps.http.hooks import Watching
 from headwater.apps.http.metrics import Metrics
+from headwater.apps.http.monitors import Monitors
 from headwater.apps.http.server import Address, Server
-from headwater.apps.http.site import Bounds
+from headwater.apps.http.site import Bounds, Present
 from headwater.serving.service import Hooks, Limits, Service
 from headwater.store.folder import DataFolder
 from headwater.testing import ManualClock
@@ -48,6 +49,7 @@ class House:
         service: behind it.
         clock: the service's.
         faults: what went wrong.
+        monitors: late ledger and parity sampler; a test lets them look.
         http: a bare client.
         client: ours.
     """
@@ -56,6 +58,7 @@ class House:
     service: Service
     clock: ManualClock
     faults: Faults
+    monitors: Monitors
     http: httpx.Client
     client: hw.Client
 
@@ -84,8 +87,12 @@ def open_service(
 def serving(folder: Path, *, bounds: Bounds | None = None, **kw: Any) -> Iterator[House]:
     """A server on a free port, until the block ends."""
     clock, faults = ManualClock(micros(NOW)), Faults()
-    with open_service(folder, clock=clock, hooks=faults, **kw) as service:
-        app = create_app(service, time.perf_counter_ns, bounds=bounds, metrics=faults.metrics)
+    with open_service(folder, clock=clock, hooks=faults, **kw) as service, ExitStack() as stack:
+        monitors = stack.enter_context(Monitors(service, Present(service), faults.metrics, rate=1.0))
+        faults.monitors = monitors
+        app = create_app(
+            service, time.perf_counter_ns, bounds=bounds, metrics=faults.metrics, ledger=monitors.ledger
+        )
         ready, found = Event(), []
 
         def on_ready(url: str) -> None:
@@ -98,7 +105,7 @@ def serving(folder: Path, *, bounds: Bounds | None = None, **kw: Any) -> Iterato
         try:
             assert ready.wait(20), "the server did not start"
             with httpx.Client(base_url=found[0]) as http, hw.Client(found[0]) as client:
-                yield House(found[0], service, clock, faults, http, client)
+                yield House(found[0], service, clock, faults, monitors, http, client)
         finally:
             server.should_exit = True
             thread.join(20)

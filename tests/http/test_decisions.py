@@ -63,7 +63,7 @@ def test_what_cannot_be_decided_is_a_problem(
     assert (answer.status_code, answer.json()["title"]) == (status, title)
 
 
-@pytest.mark.parametrize("decision_id", ["0", "999999", "-1", "x", "1;drop", "٣", "1" * 40])
+@pytest.mark.parametrize("decision_id", ["0", "d999999", "-1", "x", "d1;drop", "٣", "1" * 40])
 def test_a_decision_that_is_not_there(house: House, decision_id: str) -> None:
     with pytest.raises(ApiError) as caught:
         house.client.decision(decision_id)
@@ -93,3 +93,39 @@ def test_health(house: House) -> None:
     assert house.client.ready().offset == house.service.log.end() - 1
     assert house.http.get("/nothing").json()["code"] == "not-found"
     assert house.http.delete("/healthz").json()["code"] == "method-not-allowed"
+
+
+def test_the_same_request_sent_again_decides_nothing_anew(house: House) -> None:
+    first = house.client.decide({"who": 2}, idempotency_key="order 7")
+    again = house.client.decide({"who": 2}, idempotency_key="order 7")
+    assert again == first
+    assert house.client.decide({"who": 2}, idempotency_key="order 8").decision_id != first.decision_id
+    with pytest.raises(ApiError) as caught:
+        house.client.decide({"who": 3}, idempotency_key="order 7")
+    assert (caught.value.status, caught.value.reason) == (409, "conflict")
+    bad = house.http.post("/v1/decisions", json={"keys": {"who": 2}}, headers={"Idempotency-Key": ""})
+    assert bad.status_code == 422
+
+
+def test_decisions_are_listed_a_page_at_a_time(house: House) -> None:
+    made = [house.client.decide({"who": 15}).decision_id for _ in range(5)]
+    query: dict[str, Any] = {"key": "15", "limit": 2}
+    found: list[str] = []
+    while True:
+        page = house.http.get("/v1/decisions", params=query).json()
+        found += [one["decision_id"] for one in page["decisions"]]
+        if page["next"] is None:
+            break
+        query["after"] = page["next"]
+    assert found == made
+    none = house.http.get("/v1/decisions", params={"key": "15", "to": "2026-01-01T00:00:00Z"})
+    assert none.json() == {"decisions": [], "next": None}
+    assert house.http.get("/v1/decisions", params={"from": "yesterday"}).status_code == 422
+
+
+def test_a_replay_with_something_else(house: House) -> None:
+    made = house.client.decide({"who": 2})
+    path = f"/v1/decisions/{made.decision_id}/replay"
+    assert house.http.post(path, json={"with": {"policy": "lend"}}).json()["same"]
+    assert house.http.post(path, json={"with": {"policy": "none"}}).status_code == 404
+    assert house.http.post(path, json={"with": {"model": "7"}}).status_code == 422

@@ -59,7 +59,7 @@ def test_the_banner_is_true(shop: Path, capfd: pytest.CaptureFixture[str]) -> No
     with served(shop) as server:
         line = server.banner["curl"]
         told = subprocess.run(shlex.split(line), capture_output=True, text=True, check=True).stdout
-        assert '"decision_id":"1"' in told
+        assert '"decision_id":"d1"' in told
         assert '"score":' in told
 
         def headwater(*args: str) -> tuple[int, str]:
@@ -144,7 +144,7 @@ def test_killed_under_load_it_loses_nothing_and_counts_nothing_twice(shop: Path)
         store.verify()
         for sender in senders:
             for decision_id, chain in sender.decided.items():
-                assert store.get(int(decision_id)).chain.hex() == chain
+                assert store.get(decision_id).chain.hex() == chain
 
 
 def _ids(log: EmbeddedLog) -> Iterator[tuple[int, int]]:

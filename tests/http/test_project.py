@@ -95,16 +95,18 @@ def test_a_stream_ends_with_the_server(tmp_path: Path) -> None:
     assert len(heard) == 1
 
 
-def test_metrics_count_what_happened(house: House) -> None:
-    def read() -> dict[str, float]:
-        families = text_string_to_metric_families(house.http.get("/metrics").text)
-        samples = [sample for family in families for sample in family.samples]
-        return {" ".join([one.name, *sorted(one.labels.values())]): one.value for one in samples}
+def read_metrics(house: House) -> dict[str, float]:
+    """Metric and labels to value."""
+    families = text_string_to_metric_families(house.http.get("/metrics").text)
+    samples = [sample for family in families for sample in family.samples]
+    return {" ".join([one.name, *sorted(one.labels.values())]): one.value for one in samples}
 
-    before = read()
+
+def test_metrics_count_what_happened(house: House) -> None:
+    before = read_metrics(house)
     post(house, pay(32_001), pay(32_001), pay(32_002, amount="ten"), refresh=True)
     band = house.client.decide({"who": 1}).band
-    after = read()
+    after = read_metrics(house)
     moved = {name: after[name] - before.get(name, 0) for name in after if after[name] != before.get(name, 0)}
     for name, by in {
         "headwater_events_total accepted": 1,

@@ -13,15 +13,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from pathlib import Path
-from threading import Event, Thread
+from threading import Thread
 
 from headwater.core.errors import HeadwaterError
 from headwater.serving.commit import failed
 from headwater.serving.live import Scored, Stopwatch
 from headwater.serving.waiting import Waiting
 from headwater.store.decision import Decision
-from headwater.store.decisions import DecisionStore, Record
+from headwater.store.decisions import DecisionStore, Idempotency, Record
 
 
 @dataclass(frozen=True)
@@ -31,11 +30,13 @@ class Asked:
     Attributes:
         make: scores and decides; called in the recorder's thread.
         came: when it was asked: stopwatch, nanoseconds.
+        name: the sender's name for the request, if it has one: sent again, it decides nothing anew.
         future: gets the record.
     """
 
     make: Callable[[], tuple[Scored, Decision]]
     came: int = 0
+    name: Idempotency | None = None
     future: Future[Record] = field(default_factory=Future)
 
 
@@ -60,7 +61,7 @@ class Recorder:
     """The one thread that decides and appends records.
 
     Args:
-        path: of the decision records.
+        store: of the decision records; this thread is the one that appends.
         waiting: what was asked for.
         stopwatch: nanoseconds.
         on_turn: told of each turn; must not raise.
@@ -70,64 +71,53 @@ class Recorder:
 
     def __init__(
         self,
-        path: Path,
+        store: DecisionStore,
         waiting: Waiting[Asked],
         stopwatch: Stopwatch,
         on_turn: Callable[[Recorded], None],
         on_decided: Callable[[Sequence[Scored]], None],
         on_fault: Callable[[str, BaseException], None],
     ) -> None:
-        self._path = path
+        self._store = store
         self._waiting = waiting
         self._watch = stopwatch
         self._on_turn, self._on_decided, self._on_fault = on_turn, on_decided, on_fault
-        self._open = Event()
-        self._failure: BaseException | None = None
         self._thread = Thread(target=self._run, name="headwater-recorder", daemon=True)
 
     def start(self) -> None:
-        """Begin.
-
-        Raises:
-            StoreError: the records cannot be opened.
-        """
+        """Begin."""
         self._thread.start()
-        self._open.wait()
-        if self._failure is not None:
-            raise self._failure
 
     def join(self) -> None:
         """Wait until everything that was taken is done; close the queue first."""
         self._thread.join()
 
     def _run(self) -> None:
-        try:
-            store = DecisionStore.open(self._path)
-        except BaseException as error:  # noqa: BLE001 - raised in the thread that started this one
-            self._failure = error
-            return
-        finally:
-            self._open.set()
-        with store:
-            while group := self._waiting.take():
-                self._turn(store, group)
+        while group := self._waiting.take():
+            self._turn(group)
 
-    def _turn(self, store: DecisionStore, group: Sequence[Asked]) -> None:
+    def _turn(self, group: Sequence[Asked]) -> None:
         started = self._watch()
         made = [(asked, *found) for asked in group if (found := self._made(asked)) is not None]
         before = self._watch()
         try:
-            records = store.append([decision for _, _, decision in made]) if made else []
+            answers = self._store.append_each(
+                [decision for _, _, decision in made], [asked.name for asked, _, _ in made]
+            )
         except Exception as error:  # noqa: BLE001 - nothing was recorded; whoever waits is told
             self._on_fault("record", error)
             for asked, _, _ in made:
                 asked.future.set_exception(error)
             return
         done = self._watch()
+        records = tuple(one for one in answers if isinstance(one, Record))
         waited = started - min(asked.came for asked in group)
-        self._on_turn(Recorded(tuple(records), waited, done - started, done - before))
-        for (asked, _, _), record in zip(made, records, strict=True):
-            asked.future.set_result(record)
+        self._on_turn(Recorded(records, waited, done - started, done - before))
+        for (asked, _, _), answer in zip(made, answers, strict=True):
+            if isinstance(answer, Record):
+                asked.future.set_result(answer)
+            else:
+                asked.future.set_exception(answer)
         self._on_decided([scored for _, scored, _ in made])
 
     def _made(self, asked: Asked) -> tuple[Scored, Decision] | None:

@@ -12,9 +12,11 @@ threads, ``fresh`` for what an event does.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, Self
 
 import polars as pl
@@ -39,7 +41,7 @@ from headwater.serving.scoring import Scoring
 from headwater.serving.vectors import Moment, Read, Vectors, need
 from headwater.serving.waiting import Waiting
 from headwater.store.decision import Decision
-from headwater.store.decisions import Record
+from headwater.store.decisions import DecisionStore, Idempotency, Record
 from headwater.store.folder import DataFolder
 from headwater.store.snapshots import Snapshots
 
@@ -158,6 +160,7 @@ class Service:
 
     Attributes:
         log: the events.
+        decisions: what was decided.
         folder: where everything lies.
         serving: what is served now.
         feed: the score stream.
@@ -168,6 +171,7 @@ class Service:
         self,
         serving: Serving,
         log: EmbeddedLog,
+        decisions: DecisionStore,
         folder: DataFolder,
         clock: Clock,
         stopwatch: Stopwatch,
@@ -179,6 +183,7 @@ class Service:
         """Use :meth:`open`."""
         self.serving = serving
         self.log = log
+        self.decisions = decisions
         self.folder = folder
         self.limits = limits
         self.feed = Feed()
@@ -200,7 +205,7 @@ class Service:
         bounds = serving.project.lateness, limits.ahead
         self._writer = Writer(log, self._offers, fresh, clock, stopwatch, bounds, ears)
         self._recorder = Recorder(
-            folder.decisions, self._asked, stopwatch, hooks.on_recorded, hooks.on_served, hooks.on_fault
+            decisions, self._asked, stopwatch, hooks.on_recorded, hooks.on_served, hooks.on_fault
         )
 
     @classmethod
@@ -234,12 +239,15 @@ class Service:
         """
         folder.make()
         log = EmbeddedLog.open(folder.log, project.streams, max_bytes=max_log_bytes)
+        decisions: DecisionStore | None = None
         try:
+            decisions = DecisionStore.open(folder.decisions)
             risen = rise(project.views, log, Snapshots(folder.snapshots))
             serving = Serving.of(project, scorings, Vectors(risen.engine))
             service = cls(
                 serving,
                 log,
+                decisions,
                 folder,
                 clock,
                 stopwatch,
@@ -251,6 +259,8 @@ class Service:
             service._kept = risen.from_offset
             service._start()
         except BaseException:
+            if decisions is not None:
+                decisions.close()
             log.close()
             raise
         return service
@@ -354,6 +364,8 @@ class Service:
         keys: Mapping[str, Any],
         request: Mapping[str, Any] | None = None,
         at: int | None = None,
+        *,
+        idempotency_key: str | None = None,
     ) -> Future[Record]:
         """Ask for a decision; the future gets its record once that is on disk.
 
@@ -362,6 +374,8 @@ class Service:
             keys: key column to the entity's key, for each key of the policy's model.
             request: the model's request columns.
             at: as of when, microseconds UTC; now if it is None.
+            idempotency_key: the sender's name for this request: sent again, it gives the same record; the
+                future gets a ``ConflictError`` if the name came with another request.
 
         Raises:
             UnknownError: no such policy, or its model is not trained.
@@ -382,7 +396,13 @@ class Service:
         def make() -> tuple[Scored, Decision]:
             return self._decide(decider.policy.name, exact_keys, given, at)
 
-        asked = Asked(make, self._watch())
+        name = None
+        if idempotency_key is not None:
+            told = {"policy": decider.policy.name, "keys": exact_keys, "request": given, "at": at}
+            name = Idempotency(
+                idempotency_key, sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
+            )
+        asked = Asked(make, self._watch(), name)
         self._asked.put(asked, 1, 1_000)
         return asked.future
 
@@ -392,9 +412,11 @@ class Service:
         keys: Mapping[str, Any],
         request: Mapping[str, Any] | None = None,
         at: int | None = None,
+        *,
+        idempotency_key: str | None = None,
     ) -> Record:
         """Ask for a decision and wait until its record is on disk; see :meth:`ask`."""
-        return self.ask(policy, keys, request, at).result()
+        return self.ask(policy, keys, request, at, idempotency_key=idempotency_key).result()
 
     def features(self, view: str, key: Any, at: int | None = None) -> Read:
         """One view's features of one key.
@@ -490,6 +512,7 @@ class Service:
         self._asked.close()
         self._writer.join()
         self._recorder.join()
+        self.decisions.close()
         self.log.close()
 
     def _start(self) -> None:

@@ -12,7 +12,6 @@ from headwater.apps.cli.screen import Screen
 from headwater.apps.cli.serve import serve
 from headwater.apps.cli.workplace import JSON, Workplace
 from headwater.apps.demo.run import run_demo
-from headwater.apps.http.server import Address
 from headwater.apps.settings import Settings
 
 
@@ -50,4 +49,4 @@ def _run(screen: Screen, folder: Path, accounts: int, seed: int, *, then_serve: 
     if screen.as_json:
         screen.write(page)
     if then_serve:
-        serve(Workplace(Settings.read(project=str(folder))), screen, Address())
+        serve(Workplace(Settings.read(project=str(folder))), screen)

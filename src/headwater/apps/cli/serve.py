@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 
 import click
 
+from headwater.apps.access.door import Access
+from headwater.apps.access.settings import AccessSettings
+from headwater.apps.access.tls import context
+from headwater.apps.archive import Archive
 from headwater.apps.cli.models import registry_of, version_text
 from headwater.apps.cli.screen import Screen
 from headwater.apps.cli.workplace import Workplace, at_workplace
@@ -13,9 +18,10 @@ from headwater.apps.http import example, logs
 from headwater.apps.http.app import create_app
 from headwater.apps.http.hooks import Watching
 from headwater.apps.http.metrics import Metrics
-from headwater.apps.http.server import Address, Server, settle, snapshots
-from headwater.apps.http.shelf import Shelf, scorings
-from headwater.apps.settings import Settings
+from headwater.apps.http.monitors import Monitors
+from headwater.apps.http.server import Address, Server, beside, settle
+from headwater.apps.http.shelf import Attic, Shelf, scorings
+from headwater.apps.settings import Settings, environment
 from headwater.serving.service import Service
 from headwater.store.folder import DataFolder
 
@@ -28,8 +34,6 @@ _PORTS = 65_535
 @click.option(
     "--port", type=click.IntRange(0, _PORTS), default=8000, show_default=True, help="0: a free one."
 )
-@click.option("--certificate", type=click.Path(dir_okay=False), help="PEM file for TLS.")
-@click.option("--key", type=click.Path(dir_okay=False), help="PEM file with the certificate's key.")
 @click.option(
     "--snapshot-every",
     type=click.FloatRange(1),
@@ -52,8 +56,6 @@ def command(
     file: str | None,
     host: str,
     port: int,
-    certificate: str | None,
-    key: str | None,
     snapshot_every: float,
     log_level: str,
 ) -> None:
@@ -65,44 +67,67 @@ def command(
     if file is not None:
         data = click.get_current_context().params["data"]
         work = Workplace(Settings.read(project=file, data=data), work.clock)
-    if (certificate is None) != (key is None):
-        raise click.UsageError("--certificate and --key go together")
-    serve(work, screen, Address(host, port, certificate, key), snapshot_every, log_level)
+    serve(work, screen, host, port, snapshot_every, log_level)
 
 
 def serve(
     work: Workplace,
     screen: Screen,
-    address: Address,
+    host: str = "127.0.0.1",
+    port: int = 8000,
     snapshot_every: float = 300.0,
     log_level: str = "warning",
 ) -> None:
     """Serve a project until it is told to end; also what ``headwater demo --serve`` ends with."""
     logs.set_up(log_level)
-    shelf = Shelf(registry_of(work), work.project)
+    data = DataFolder(work.settings.data).make()
+    settings = AccessSettings.read(environment())
+    tls = None if settings.tls is None else context(settings.tls)
+    registry = registry_of(work)
+    shelf = Shelf(registry, work.project)
     metrics = Metrics()
     hooks = Watching(metrics)
     started = time.perf_counter()
-    service = Service.open(
-        work.project,
-        DataFolder(work.settings.data),
-        scorings(shelf.champions()),
-        clock=work.clock.now,
-        stopwatch=time.perf_counter_ns,
-        hooks=hooks,
-        max_log_bytes=work.settings.log_bytes,
-    )
-    with service:
+    with (
+        Access.open(
+            settings,
+            data.access,
+            host=host,
+            clock=work.clock,
+            stopwatch=_microseconds,
+        ) as access,
+        Service.open(
+            work.project,
+            data,
+            scorings(shelf.champions()),
+            clock=work.clock.now,
+            stopwatch=time.perf_counter_ns,
+            hooks=hooks,
+            max_log_bytes=work.settings.log_bytes,
+        ) as service,
+        ExitStack() as stack,
+    ):
         rise = time.perf_counter() - started
+        past = Attic(Archive(work.project, registry))
+        hooks.monitors = stack.enter_context(Monitors(service, past, metrics))
         app = create_app(
             service,
             time.perf_counter_ns,
             metrics=metrics,
             reload=lambda: _reload(work, service),
-            lifespan=snapshots(service, snapshot_every, metrics, hooks),
+            past=past,
+            ledger=hooks.monitors.ledger,
+            access=access,
+            tls=tls is not None,
+            lifespan=beside(service, snapshot_every, metrics, hooks, hooks.monitors),
         )
         settle()
-        Server(app, address, lambda url: _banner(screen, service, url, rise, shelf)).run()
+        address = Address(host, port, None if tls is None else lambda: tls)
+        Server(app, address, lambda url: _banner(screen, service, url, rise, shelf, access.told())).run()
+
+
+def _microseconds() -> int:
+    return time.perf_counter_ns() // 1_000
 
 
 def _reload(work: Workplace, service: Service) -> None:
@@ -111,7 +136,7 @@ def _reload(work: Workplace, service: Service) -> None:
     service.swap(scorings(Shelf(registry_of(fresh), fresh.project).champions()), fresh.project)
 
 
-def _banner(screen: Screen, service: Service, url: str, rise: float, shelf: Shelf) -> None:
+def _banner(screen: Screen, service: Service, url: str, rise: float, shelf: Shelf, who: list[str]) -> None:
     """Where to look, and a line to try."""
     body = example.decision(service)
     line = None if body is None else example.curl(url, body)
@@ -123,6 +148,8 @@ def _banner(screen: Screen, service: Service, url: str, rise: float, shelf: Shel
     screen.say(f"  documentation  {url}/docs")
     screen.say(f"  metrics        {url}/metrics")
     screen.say(f"  events         {service.offset + 1:,} in the log, ready after {rise:.1f} s")
+    for allowed in who:
+        screen.say(f"  who may ask    {allowed}")
     for model in project.models:
         scoring = service.serving.scorings.get(model.name)
         told = "not trained yet: `headwater train`"

@@ -81,7 +81,7 @@ def of_decision(record: Record) -> dict[str, Any]:
     """``DecisionAnswer``."""
     made = record.decision
     return {
-        "decision_id": str(record.number),
+        "decision_id": record.id,
         "policy": made.policy,
         "model": made.model,
         "keys": plain(made.keys),
@@ -105,10 +105,11 @@ def of_decision(record: Record) -> dict[str, Any]:
 def of_replay(record: Record, replayed: Replayed) -> dict[str, Any]:
     """``ReplayAnswer``."""
     return {
-        "decision_id": str(record.number),
+        "decision_id": record.id,
         "same": replayed.same,
         "events": replayed.events,
         "differences": replayed.differences,
+        "words": list(replayed.words()),
         "score": replayed.now.score,
         "band": replayed.now.band,
     }

@@ -9,30 +9,48 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from headwater.apps.access.door import Access
+from headwater.apps.access.principal import Role
 from headwater.apps.http import problems
 from headwater.apps.http.metrics import Metrics
 from headwater.apps.http.middleware import Around
 from headwater.apps.http.openapi import complete
-from headwater.apps.http.routes import catalog, dead_letters, decisions, events, features, health, scores
-from headwater.apps.http.site import Bounds, Site
+from headwater.apps.http.routes import (
+    backtests,
+    catalog,
+    dead_letters,
+    decisions,
+    events,
+    features,
+    health,
+    late,
+    scores,
+)
+from headwater.apps.http.security import PUBLIC, guard, principal_of, protect
+from headwater.apps.http.site import Bounds, Past, Present, Site
 from headwater.core.errors import DataError, HeadwaterError, Problem
 from headwater.serving.live import Stopwatch
 from headwater.serving.service import Service
+from headwater.store.late import LateLedger
+
+DOCUMENTATION = frozenset({"/docs", "/docs/oauth2-redirect", "/openapi.json"})
 
 # Who may do what: a role for each router, None for anybody.
 ROLES: tuple[tuple[APIRouter, str | None], ...] = (
     (events.router, "ingest"),
     (decisions.deciding, "decide"),
     (decisions.reading, "analyst"),
-    (features.router, "analyst"),
+    (features.router, "decide"),
     (scores.router, "analyst"),
+    (late.router, "analyst"),
+    (backtests.router, "analyst"),
     (dead_letters.reading, "analyst"),
     (dead_letters.mending, "admin"),
-    (catalog.reading, "analyst"),
+    (catalog.reading, "decide"),
     (catalog.reloading, "admin"),
     (health.measuring, "analyst"),
     (health.router, None),
@@ -46,7 +64,10 @@ def create_app(
     metrics: Metrics | None = None,
     bounds: Bounds | None = None,
     reload: Callable[[], None] = lambda: None,
-    guard: Callable[[str], Any] | None = None,
+    past: Past | None = None,
+    ledger: LateLedger | None = None,
+    access: Access | None = None,
+    tls: bool = False,
     lifespan: Callable[[FastAPI], Any] | None = None,
 ) -> FastAPI:
     """The API of a service.
@@ -57,23 +78,27 @@ def create_app(
         metrics: those that the service's hooks fill.
         bounds: what a request may bring.
         reload: reads project and registry again, and swaps in what is newer.
-        guard: role to the FastAPI dependency that demands it; without one, nobody is asked.
+        past: the models and policies that past decisions were made with; those served now without one.
+        ledger: late events, if they are kept.
+        access: the door; without one, nobody is asked who they are (for tests).
+        tls: whether the server speaks TLS.
         lifespan: what runs beside it.
     """
-    app = bare(service.serving.project.name, guard, lifespan)
+    app = bare(service.serving.project.name, guarded=access is not None, lifespan=lifespan)
     metrics = metrics or Metrics()
     metrics.watch(service)
-    app.state.site = Site(service, bounds or Bounds(), metrics, reload)
+    app.state.site = Site(service, bounds or Bounds(), metrics, reload, past or Present(service), ledger)
     app.add_exception_handler(HeadwaterError, _problem)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
+    if access is not None:
+        protect(app, access, tls=tls, public=PUBLIC | DOCUMENTATION, answer=_refused)
+        app.state.site.holds = lambda request: _holds(access, request)
     app.add_middleware(Around, stopwatch=stopwatch, observe=metrics.request)
     return app
 
 
-def bare(
-    name: str, guard: Callable[[str], Any] | None = None, lifespan: Callable[[FastAPI], Any] | None = None
-) -> FastAPI:
+def bare(name: str, *, guarded: bool = True, lifespan: Callable[[FastAPI], Any] | None = None) -> FastAPI:
     """The routes and their documentation, without a service behind them."""
     app = FastAPI(
         title=f"Headwater: {name}",
@@ -84,10 +109,19 @@ def bare(
         generate_unique_id_function=lambda route: route.name,
     )
     for router, role in ROLES:
-        needed = [] if guard is None or role is None else [guard(role)]
+        needed = [] if role is None or not guarded else [Depends(guard(Role(role)))]
         app.include_router(router, dependencies=needed)
     complete(app)
     return app
+
+
+def _refused(error: HeadwaterError, _status: int, headers: dict[str, str]) -> Response:
+    return problems.response(error, "", headers)
+
+
+def _holds(access: Access, request: Request) -> bool:
+    principal = principal_of(request.scope)
+    return principal is not None and access.holds(principal)
 
 
 def _name(request: Request) -> str:

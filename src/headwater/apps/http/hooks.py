@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from headwater.apps.http.metrics import Metrics
+from headwater.apps.http.monitors import Monitors
 from headwater.serving.commit import Turn
+from headwater.serving.fresh import Rescored
+from headwater.serving.live import Scored
 from headwater.serving.record import Recorded
 from headwater.serving.service import Hooks
 
@@ -17,10 +21,14 @@ class Watching(Hooks):
 
     Args:
         metrics: what is counted.
+
+    Attributes:
+        monitors: who takes note of what is served, once there is one.
     """
 
     def __init__(self, metrics: Metrics) -> None:
         self.metrics = metrics
+        self.monitors: Monitors | None = None
 
     def on_turn(self, turn: Turn) -> None:
         """Events were committed."""
@@ -29,6 +37,16 @@ class Watching(Hooks):
     def on_recorded(self, turn: Recorded) -> None:
         """Decisions were recorded."""
         self.metrics.recorded(turn)
+
+    def on_fresh(self, rescored: Sequence[Rescored]) -> None:
+        """Scores were made fresh."""
+        if self.monitors is not None:
+            self.monitors.fresh(rescored)
+
+    def on_served(self, scored: Sequence[Scored]) -> None:
+        """Decisions were made."""
+        if self.monitors is not None:
+            self.monitors.served(scored)
 
     def on_fault(self, where: str, error: BaseException) -> None:
         """Something failed: told by its type and place, never by its text."""

@@ -75,6 +75,20 @@ class Metrics:
         self.faults = Counter(
             "headwater_faults", "Failures by the part that failed.", ["where"], registry=registry
         )
+        self.parity_compared = Counter(
+            "headwater_parity_compared",
+            "Served vectors derived again from the log.",
+            registry=registry,
+        )
+        self.parity_mismatches = Counter(
+            "headwater_parity_mismatches",
+            "Those with other bits: must stay 0.",
+            registry=registry,
+        )
+        self.late_events = Counter("headwater_late_events", "Rows of the late ledger.", registry=registry)
+        self.late_decisions = Counter(
+            "headwater_late_decisions", "Decisions that late events would have changed.", registry=registry
+        )
         self.snapshots = Counter("headwater_snapshots", "Snapshots of the state.", registry=registry)
         self.snapshot_seconds = Gauge(
             "headwater_snapshot_seconds", "How long the last snapshot took.", registry=registry

@@ -14,10 +14,25 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from headwater.apps.http import problems
-from headwater.apps.http.payloads import ProblemAnswer
+from headwater.apps.http.payloads import Payload, ProblemAnswer
 from headwater.core.errors import HeadwaterError
 
-ALWAYS = ("overloaded", "closing", "stopped", "log", "store", "bug")
+_REF = "#/components/schemas/{model}"
+ALWAYS = (
+    "credential-missing",
+    "credential-invalid",
+    "credential-expired",
+    "credential-revoked",
+    "forbidden",
+    "rate-limited",
+    "identity-unavailable",
+    "overloaded",
+    "closing",
+    "stopped",
+    "log",
+    "store",
+    "bug",
+)
 
 
 def error_classes() -> dict[str, type[HeadwaterError]]:
@@ -32,6 +47,7 @@ def documented(
     request: type[BaseModel] | None = None,
     also: Mapping[str, str] | None = None,
     query: Mapping[str, tuple[str, str]] | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Keyword arguments for a route.
 
@@ -41,6 +57,7 @@ def documented(
         request: its JSON body.
         also: other media types of the body, with what they hold.
         query: parameters that the route reads by hand: name to type and meaning.
+        headers: headers that it reads: name to meaning.
     """
     responses: dict[int | str, dict[str, Any]] = {200: {"model": answer, "description": _line(answer)}}
     found = error_classes()
@@ -55,10 +72,12 @@ def documented(
     given: dict[str, Any] = {"responses": responses, "response_class": JSONResponse, "openapi_extra": {}}
     if request is not None:
         given["openapi_extra"] = {"requestBody": _body(request, also or {})}
-    if query is not None:
+    read = [("query", name, kind, text) for name, (kind, text) in (query or {}).items()]
+    read += [("header", name, "string", text) for name, text in (headers or {}).items()]
+    if read:
         given["openapi_extra"]["parameters"] = [
-            {"name": name, "in": "query", "required": False, "schema": {"type": kind}, "description": text}
-            for name, (kind, text) in query.items()
+            {"name": name, "in": place, "required": False, "schema": {"type": kind}, "description": text}
+            for place, name, kind, text in read
         ]
     return given
 
@@ -68,15 +87,17 @@ def _problem() -> dict[str, Any]:
 
 
 def complete(app: FastAPI) -> None:
-    """Let the app's document name the schema of problems, to which only hand-made parts refer."""
+    """Let the app's document hold the schemas to which only hand-made parts refer."""
     made = app.openapi
 
     def whole() -> dict[str, Any]:
         document = made()
-        schema = ProblemAnswer.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        schemas |= schema.pop("$defs", {})
-        schemas["ProblemAnswer"] = schema
+        kinds: list[type[BaseModel]] = [ProblemAnswer, *Payload.__subclasses__()]
+        for kind in kinds:
+            schema = kind.model_json_schema(ref_template=_REF)
+            schemas |= schema.pop("$defs", {})
+            schemas[kind.__name__] = schema
         return document
 
     app.openapi = whole  # type: ignore[method-assign]  # FastAPI's own way to extend the document
@@ -92,7 +113,8 @@ def streamed(event: type[BaseModel], *codes: str) -> dict[str, Any]:
 
 
 def _body(request: type[BaseModel], also: Mapping[str, str]) -> dict[str, Any]:
-    schema = request.model_json_schema(ref_template="#/components/schemas/{model}")
+    schema = request.model_json_schema(ref_template=_REF)
+    schema.pop("$defs", None)  # `complete` has them
     content: dict[str, Any] = {"application/json": {"schema": schema}}
     for kind, text in also.items():
         content[kind] = {"schema": {"type": "string", "format": "binary", "description": text}}

@@ -143,7 +143,7 @@ class DecisionAnswer(Answer):
         json_schema_extra={
             "examples": [
                 {
-                    "decision_id": "17",
+                    "decision_id": "d17",
                     "policy": "early_warning_policy",
                     "model": "early_warning",
                     "keys": {"account_id": 42},
@@ -186,6 +186,28 @@ class DecisionAnswer(Answer):
     chain: str = Field(description="The record's link in the hash chain.")
 
 
+class Decisions(Answer):
+    """A page of decisions."""
+
+    decisions: list[DecisionAnswer]
+    next: int | None = Field(description="What to give as `after` for the next page; null on the last.")
+
+
+class ReplayWith(Payload):
+    """What to replay with in place of a decision's own."""
+
+    model: str | None = Field(default=None, description="A version's number or alias.")
+    policy: str | None = Field(default=None, description="A policy of the project.")
+
+
+class ReplayRequest(Payload):
+    """With what to replay; an empty body replays it as it was made."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"with": {"model": "challenger"}}]})
+
+    with_: ReplayWith = Field(default_factory=ReplayWith, alias="with")
+
+
 class DifferenceAnswer(Answer):
     """Something that came out otherwise, and why."""
 
@@ -202,6 +224,7 @@ class ReplayAnswer(Answer):
     same: bool = Field(description="Whether features, score, band and reasons are the same to the bit.")
     events: int = Field(description="How many events it rested on.")
     differences: list[DifferenceAnswer]
+    words: list[str] = Field(description="What differs and why, a sentence for each cause.")
     score: float
     band: str
 
@@ -342,3 +365,133 @@ class Reloaded(Answer):
 
     models: dict[str, str] = Field(description="Model to the seal of its version.")
     changed: list[str] = Field(description="What is another one than before.")
+
+
+class Outcome(Answer):
+    """What a decision came to."""
+
+    score: float
+    band: str
+
+
+class LateDecision(Answer):
+    """A decision that would have been different, had the event been known in time."""
+
+    decision_id: str
+    then: Outcome
+    now: Outcome | None = Field(description="Null where its model or policy is not at hand any more.")
+    features: list[str] = Field(description="The inputs that the event moved.")
+
+
+class LateAnswer(Answer):
+    """A late event, as one model met it."""
+
+    offset: int
+    stream: str
+    arrival: str
+    time: str
+    late_seconds: float = Field(description="How long before the newest event of its entity it happened.")
+    model: str
+    keys: dict[str, Value]
+    moved: list[str] = Field(description="The inputs that it changed.")
+    decisions: list[LateDecision]
+
+
+class LatePage(Answer):
+    """A page of late events."""
+
+    events: list[LateAnswer]
+    next: int | None = Field(description="What to give as `after` for the next page; null on the last.")
+
+
+class MovedAnswer(Answer):
+    """An input that moved a score."""
+
+    feature: str
+    before: Value
+    after: Value
+    change: float = Field(description="Of its contribution to the score.")
+
+
+class MomentAnswer(Answer):
+    """The score after an event."""
+
+    offset: int
+    stream: str
+    arrival: str
+    event_time: str
+    late_seconds: float
+    keys: dict[str, Value]
+    time: str
+    score: float
+    band: str | None
+    before: float | None = Field(description="The score after the event before; null for the first.")
+    moved: list[MovedAnswer]
+
+
+class TimelineAnswer(Answer):
+    """A page of an entity's scores."""
+
+    model: str
+    moments: list[MomentAnswer]
+    next: int | None = Field(description="What to give as `after` for the next page; null on the last.")
+
+
+class BacktestRequest(Payload):
+    """What to compare past decisions with, and which of them."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"with": {"model": "challenger"}, "from": "2026-01-01T00:00:00Z"}]}
+    )
+
+    of: str | None = Field(default=None, description="Which model; the only one if left out.")
+    with_: ReplayWith = Field(default_factory=ReplayWith, alias="with")
+    key: str | None = Field(default=None, description="Only about the entity with this key.")
+    band: str | None = Field(default=None, description="Only those with this outcome.")
+    since: str | None = Field(default=None, alias="from", description="Only those decided from this time on.")
+    until: str | None = Field(default=None, alias="to", description="Only those decided before this time.")
+
+
+class Transition(Answer):
+    """How many decisions went from one band to another; those that stayed are counted too."""
+
+    then: str
+    now: str
+    count: int
+
+
+class ChangedAnswer(Answer):
+    """A decision that would have another band."""
+
+    decision_id: str
+    time: str
+    then: Outcome
+    now: Outcome
+    cause: Literal["data", "definition", "model", "policy"]
+    reasons: list[str] = Field(description="What would be told, the strongest first.")
+
+
+class BacktestResult(Answer):
+    """What came of a backtest."""
+
+    total: int
+    compared: int
+    same: int = Field(description="To the bit.")
+    moved: int = Field(description="With another score, feature or reason, but the same band.")
+    changed: int = Field(description="With another band.")
+    transitions: list[Transition]
+    causes: dict[str, int] = Field(description="Of the changed ones, by what changed them.")
+    reasons: dict[str, int] = Field(description="Of the changed ones, by the strongest reason.")
+    data: int = Field(description="How many differ in a way that no exchange explains: an alarm.")
+    examples: list[ChangedAnswer]
+
+
+class BacktestAnswer(Answer):
+    """A backtest, and how far it is."""
+
+    id: str
+    state: Literal["waiting", "running", "done", "stopped", "failed"]
+    done: int
+    total: int
+    result: BacktestResult | None = None
+    failure: str | None = None

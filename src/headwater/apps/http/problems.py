@@ -24,12 +24,19 @@ from starlette.responses import Response
 
 from headwater.core.errors import (
     ConflictError,
+    CredentialExpiredError,
+    CredentialInvalidError,
+    CredentialMissingError,
+    CredentialRevokedError,
     DataError,
     DefinitionError,
+    ForbiddenError,
     HeadwaterError,
+    IdentityError,
     LogError,
     ModelError,
     Problem,
+    RateError,
     ReplayError,
     StoreError,
     TrainingError,
@@ -85,6 +92,13 @@ class BugError(HeadwaterError):
 
 STATUS: Mapping[type[HeadwaterError], HTTPStatus] = {
     MalformedError: HTTPStatus.BAD_REQUEST,
+    CredentialMissingError: HTTPStatus.UNAUTHORIZED,
+    CredentialInvalidError: HTTPStatus.UNAUTHORIZED,
+    CredentialExpiredError: HTTPStatus.UNAUTHORIZED,
+    CredentialRevokedError: HTTPStatus.UNAUTHORIZED,
+    ForbiddenError: HTTPStatus.FORBIDDEN,
+    RateError: HTTPStatus.TOO_MANY_REQUESTS,
+    IdentityError: HTTPStatus.SERVICE_UNAVAILABLE,
     NotFoundError: HTTPStatus.NOT_FOUND,
     UnknownError: HTTPStatus.NOT_FOUND,
     MethodError: HTTPStatus.METHOD_NOT_ALLOWED,
@@ -103,6 +117,9 @@ STATUS: Mapping[type[HeadwaterError], HTTPStatus] = {
     LogError: HTTPStatus.SERVICE_UNAVAILABLE,
     StoreError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
+
+
+_NONE: Mapping[str, str] = {}
 
 
 def status_of(error: HeadwaterError) -> HTTPStatus:
@@ -133,9 +150,9 @@ def document(error: HeadwaterError, request_id: str) -> dict[str, Any]:
     }
 
 
-def response(error: HeadwaterError, request_id: str) -> Response:
+def response(error: HeadwaterError, request_id: str, headers: Mapping[str, str] = _NONE) -> Response:
     """An error as an answer."""
-    headers = {}
+    headers = dict(headers)
     if isinstance(error, OverloadedError):
         headers["Retry-After"] = str(error.retry_after)
     return Response(

@@ -9,6 +9,7 @@ import asyncio
 import gc
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -20,9 +21,11 @@ import uvicorn
 from fastapi import FastAPI
 
 from headwater.apps.http.metrics import Metrics
+from headwater.apps.http.monitors import Monitors
 from headwater.apps.http.site import Site
 from headwater.serving.service import Hooks, Service
 
+ROUND = 15.0  # seconds between two rounds of the monitors
 SWITCH = 0.0005  # seconds: how long a thread may keep the others from running
 
 
@@ -32,13 +35,12 @@ class Address:
 
     Attributes:
         host, port: port 0 takes a free one.
-        certificate, key: files for TLS; None for plain HTTP.
+        tls: makes the TLS context; None for plain HTTP.
     """
 
     host: str = "127.0.0.1"
     port: int = 8000
-    certificate: str | None = None
-    key: str | None = None
+    tls: Callable[[], ssl.SSLContext] | None = None
 
 
 class Server(uvicorn.Server):
@@ -58,13 +60,14 @@ class Server(uvicorn.Server):
         on_ready: Callable[[str], None],
         patience: int = 10,
     ) -> None:
+        tls = address.tls
         super().__init__(
             uvicorn.Config(
                 app,
                 host=address.host,
                 port=address.port,
-                ssl_certfile=address.certificate,
-                ssl_keyfile=address.key,
+                ssl_context_factory=None if tls is None else lambda _config, _default: tls(),
+                proxy_headers=False,
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -89,7 +92,7 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started and self.servers:
             port = self.servers[0].sockets[0].getsockname()[1]
-            scheme = "https" if self._address.certificate else "http"
+            scheme = "https" if self._address.tls else "http"
             self._on_ready(f"{scheme}://{self._address.host}:{port}")
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -98,26 +101,40 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def snapshots(service: Service, every: float, metrics: Metrics, hooks: Hooks) -> Callable[[FastAPI], Any]:
-    """The app's lifespan: keeps the state every so many seconds."""
+def beside(
+    service: Service, every: float, metrics: Metrics, hooks: Hooks, monitors: Monitors | None = None
+) -> Callable[[FastAPI], Any]:
+    """The app's lifespan: keeps the state every so many seconds, and lets the monitors look.
 
-    async def keep() -> None:
-        loop = asyncio.get_running_loop()
+    Args:
+        service: whose.
+        every: seconds between two snapshots.
+        metrics: what is counted.
+        hooks: told what went wrong.
+        monitors: those of the service.
+    """
+
+    async def now_and_then(where: str, seconds: float, task: Callable[[], None]) -> None:
         while True:
-            await asyncio.sleep(every)
-            started = loop.time()
+            await asyncio.sleep(seconds)
             try:
-                if await asyncio.to_thread(service.snapshot):
-                    metrics.snapshots.inc()
-                    metrics.snapshot_seconds.set(loop.time() - started)
-            except Exception as error:  # noqa: BLE001 - the log alone is enough to go on; the next one may do
-                hooks.on_fault("snapshot", error)
+                await asyncio.to_thread(task)
+            except Exception as error:  # noqa: BLE001 - serving goes on without; the next round may do
+                hooks.on_fault(where, error)
+
+    def keep() -> None:
+        with metrics.snapshot_seconds.time():
+            if service.snapshot():
+                metrics.snapshots.inc()
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        task = asyncio.create_task(keep())
+        tasks = [asyncio.create_task(now_and_then("snapshot", every, keep))]
+        if monitors is not None:
+            tasks.append(asyncio.create_task(now_and_then("monitors", ROUND, monitors.round)))
         yield
-        task.cancel()
+        for task in tasks:
+            task.cancel()
 
     return lifespan
 

@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from headwater.apps.archive import Archive, Exchange
 from headwater.core.errors import ModelError
 from headwater.definitions.compile import content_hash
 from headwater.definitions.model import Model
 from headwater.definitions.project import Project
 from headwater.models.registry import CHAMPION, Registry, Version
+from headwater.serving.decide import Decider
 from headwater.serving.scoring import Scoring
+from headwater.store.decision import Decision
 
 
 @dataclass(frozen=True)
@@ -83,3 +86,37 @@ class Shelf:
             got=digest,
             do="look whether the decision is of another project",
         )
+
+
+class Attic:
+    """The models and policies of the past, as the routes ask for them.
+
+    Args:
+        archive: of the project.
+    """
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+
+    def own(self, decision: Decision) -> Decider | None:
+        """Those that made a decision; None where one of them is not at hand."""
+        return self._archive.own(decision)
+
+    def decider(self, decision: Decision, model: str | None, policy: str | None) -> Decider:
+        """Those that made it, with a model's version or a policy in place of its own.
+
+        Raises:
+            ModelError: what is not exchanged is not at hand, or there is no such version.
+            DataError: there is no such policy.
+        """
+        return self._archive.decider(decision, Exchange(model, policy))
+
+    def other(self, name: str | None, model: str | None, policy: str | None) -> Decider:
+        """For decisions at large: a model's version, the champion if none is named, and a policy.
+
+        Raises:
+            ModelError: there is no such version.
+            DataError: there is no such policy, or none at all.
+            TrainingError: there is no such model.
+        """
+        return self._archive.exchanged(name, Exchange(model, policy))

@@ -5,38 +5,74 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 
 from headwater.apps.http import body
 from headwater.apps.http.answers import answer, of_decision, of_replay
 from headwater.apps.http.openapi import documented
-from headwater.apps.http.payloads import DecisionAnswer, DecisionRequest, ReplayAnswer
+from headwater.apps.http.payloads import (
+    DecisionAnswer,
+    DecisionRequest,
+    Decisions,
+    ReplayAnswer,
+    ReplayRequest,
+)
 from headwater.apps.http.problems import NotFoundError
 from headwater.apps.http.site import Site, site_of
+from headwater.core.errors import DataError
 from headwater.core.instant import instant
 from headwater.serving.replay import Replayed, replay
-from headwater.store.decisions import DecisionStore, Record
+from headwater.store.decisions import Record
 
 deciding = APIRouter(tags=["decisions"])
 reading = APIRouter(tags=["decisions"])
 
+_LONGEST = 200
+_CODES = ("malformed", "unknown", "conflict", "too-large", "data", "model")
+_HEADERS = {"Idempotency-Key": "A name of your own for this request: sent again, it gives the same decision."}
 DecisionId = Annotated[str, Path(description="As the decision was answered with.", max_length=40)]
 
 
 @deciding.post(
     "/v1/decisions",
     summary="Decide",
-    **documented(
-        DecisionAnswer, "malformed", "unknown", "too-large", "data", "model", request=DecisionRequest
-    ),
+    **documented(DecisionAnswer, *_CODES, request=DecisionRequest, headers=_HEADERS),
 )
 async def post_decision(request: Request) -> Response:
     """Features as of now (or ``at``), score, band and reasons. Answered once the record is on disk."""
     site = site_of(request)
     asked = body.valid(DecisionRequest, body.parsed(await body.read(request, site.bounds.body)))
     at = None if asked.at is None else instant(asked.at)
-    record = await asyncio.wrap_future(site.service.ask(asked.policy, asked.keys, asked.request, at))
-    return answer(of_decision(record))
+    future = site.service.ask(asked.policy, asked.keys, asked.request, at, idempotency_key=_name(request))
+    return answer(of_decision(await asyncio.wrap_future(future)))
+
+
+@reading.get("/v1/decisions", summary="Decisions", **documented(Decisions, "data"))
+async def get_decisions(
+    request: Request,
+    key: Annotated[str | None, Query(description="About the entity with this key.", max_length=200)] = None,
+    model: Annotated[str | None, Query(description="Of this model.")] = None,
+    policy: Annotated[str | None, Query(description="Of this policy.")] = None,
+    band: Annotated[str | None, Query(description="With this outcome.")] = None,
+    since: Annotated[
+        str | None, Query(alias="from", description="Decided from this time on, ISO 8601 with a zone.")
+    ] = None,
+    until: Annotated[str | None, Query(alias="to", description="Decided before this time.")] = None,
+    newest: Annotated[bool, Query(description="The newest first.")] = False,
+    after: Annotated[int, Query(ge=0, le=2**62, description="`next` of the page before.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=1_000, description="How many at most.")] = 100,
+) -> Response:
+    """Those that match all that is given, in their order, a page at a time."""
+    site = site_of(request)
+    start, end = (None if text is None else instant(text) for text in (since, until))
+    records = await asyncio.to_thread(
+        lambda: site.service.decisions.page(
+            model=model, policy=policy, key=key, since=start, until=end, band=band,
+            after=after, limit=limit, newest=newest,
+        )
+    )  # fmt: skip
+    following = records[-1].number if len(records) == limit else None
+    return answer({"decisions": [of_decision(record) for record in records], "next": following})
 
 
 @reading.get(
@@ -51,30 +87,48 @@ async def get_decision(request: Request, decision_id: DecisionId) -> Response:
 @reading.post(
     "/v1/decisions/{decision_id}/replay",
     summary="Make a decision again",
-    **documented(ReplayAnswer, "malformed", "not-found", "unknown", "data"),
+    **documented(ReplayAnswer, "malformed", "not-found", "unknown", "data", "model", request=ReplayRequest),
 )
 async def post_replay(request: Request, decision_id: DecisionId) -> Response:
-    """From the log: the same bits, or what differs and why."""
+    """From the log: the same bits, or what differs and why. With another version of the model, or another
+    policy, the differences are put down to it."""  # noqa: D205, D209 - shown as it is
     site = site_of(request)
+    came = await body.read(request, site.bounds.body)
+    asked = body.valid(ReplayRequest, body.parsed(came)) if came.strip() else ReplayRequest()
 
     def again() -> tuple[Record, Replayed]:
         record = _record(site, decision_id)
-        decider = site.service.serving.policy(record.decision.policy)
-        return record, replay(record.decision, site.service.log, decider)
+        other = site.past.decider(record.decision, asked.with_.model, asked.with_.policy)
+        own = site.past.own(record.decision)
+        return record, replay(record.decision, site.service.log, other, own=own)
 
     return answer(of_replay(*await asyncio.to_thread(again)))
 
 
 def _record(site: Site, decision_id: str) -> Record:
-    with DecisionStore.open(site.service.folder.decisions) as store:
-        if (
-            not decision_id.isdecimal()
-            or not decision_id.isascii()
-            or not 1 <= int(decision_id) <= len(store)
-        ):
-            raise NotFoundError.of(
-                "there is no such decision",
-                got=repr(decision_id[:40]),
-                do="give the id that the decision was answered with",
-            )
-        return store.get(int(decision_id))
+    found = site.service.decisions.find(decision_id)
+    if found is None:
+        raise NotFoundError.of(
+            "there is no such decision",
+            got=repr(decision_id[:40]),
+            do="give the id that the decision was answered with",
+        )
+    return found
+
+
+def _name(request: Request) -> str | None:
+    """The sender's name for the request.
+
+    Raises:
+        DataError: it is empty, or too long.
+    """
+    name = request.headers.get("idempotency-key")
+    if name is not None and not 0 < len(name) <= _LONGEST:
+        raise DataError.of(
+            "the Idempotency-Key cannot be used",
+            expected=f"1 to {_LONGEST} characters",
+            got=f"{len(name)} characters",
+            where="Idempotency-Key",
+            do="send a name of your own for each request, such as a UUID",
+        )
+    return name

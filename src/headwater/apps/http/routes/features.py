@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import polars as pl
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from headwater.apps.http.answers import answer, of_features
+from headwater.apps.http.keys import key_of
 from headwater.apps.http.openapi import documented
 from headwater.apps.http.payloads import FeaturesAnswer
 from headwater.apps.http.site import Site, site_of
-from headwater.core.errors import DataError
 from headwater.core.instant import instant
 from headwater.definitions.expression import columns
 
@@ -40,20 +39,7 @@ def _key(site: Site, view: str, text: str) -> Any:
     found = next((one for one in site.service.serving.project.views if one.name == view), None)
     if found is None:
         return text  # the service says which views there are
-    dtype = found.stream.schema[found.key]
-    if isinstance(dtype, pl.Boolean) and text in ("true", "false"):
-        return text == "true"
-    if dtype.is_integer():
-        if not text.removeprefix("-").isdecimal() or len(text) > 20:
-            raise DataError.of(
-                "the key is of another type",
-                expected=str(dtype),
-                got="a text",
-                where=found.key,
-                do="give a whole number",
-            )
-        return int(text)
-    return text
+    return key_of(text, found.stream.schema[found.key], found.key)
 
 
 def _personal(site: Site, view: str) -> set[str]:

@@ -56,7 +56,7 @@ async def _told(
     site.streams.add(woken)
     try:
         yield b": listening\n\n"
-        while not site.ending and not await request.is_disconnected():
+        while not site.ending and site.holds(request) and not await request.is_disconnected():
             try:
                 await asyncio.wait_for(woken.wait(), PULSE)
             except TimeoutError:
