@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 
-from headwater.engine.kernels import decay, deque, exact, multiset, ranked, timeline
+from headwater.engine.kernels import decay, deque, exact, moments, multiset, ranked, timeline
 from headwater.engine.kernels.jit import kernel
 from headwater.engine.kernels.layout import (
     C_DELAY,
@@ -58,10 +58,7 @@ from headwater.engine.kernels.layout import (
 )
 
 NAN = float("nan")
-HUGE = 1e150  # the square of anything larger overflows: variance is then infinite, a trend unknown
-ANCHOR = 946_684_800_000_000  # 2000-01-01: times minus this are exact float64 integers
 MICROSECONDS = 1e6
-DAY = 86_400e6
 
 
 @kernel("Shard, ints, Work, int, int, bool")
@@ -129,98 +126,20 @@ def _mean(shard: Shard, cell: Int64, work: Work, key: int, n: int, keep: bool) -
         shard.bits[key, at] = count
 
 
-@kernel("int, int, Work, pair")
-def variance(count: int, huge: int, work: Work, n: tuple[int, int]) -> float:
-    """The sample variance from exact moments in p and q; NaN below two values."""
-    if count < 2:
-        return NAN
-    if huge > 0:
-        return float("inf")
-    spread = exact.scaled_difference(float(count), work.q, n[1], work.p, n[0], work.p, n[0], work.w)
-    return spread / (float(count) * float(count - 1))
-
-
 @kernel("Shard, ints, Work, int, int, bool")
 def _var(shard: Shard, cell: Int64, work: Work, key: int, n: int, keep: bool) -> None:
-    bits, reals, at = shard.bits[key], shard.reals[key], cell[C_REALS]
-    count, huge = bits[at], bits[at + 1]
-    np_ = exact.load(reals, bits, at + 2, shard.floats, work.p)
-    nq = exact.load(reals, bits, at + 2 + exact.RECORD, shard.floats, work.q)
-    e = 0
-    for k in range(n):
-        step, x = work.step[k], work.signed[k]
-        if step != 0:
-            count += step
-            if abs(x) > HUGE:
-                huge += step
-            else:
-                np_ = exact.add(work.p, np_, x)
-                nq = exact.add_product(work.q, nq, x, x * step)
-        if work.end[k] != 0:
-            value = variance(count, huge, work, (np_, nq))
-            work.line[e] = math.sqrt(value) if cell[C_OP] == STD else value
-            e += 1
-    if keep:
-        bits[at], bits[at + 1] = count, huge
-        exact.store(reals, bits, at + 2, shard.floats, shard.heap, work.p, np_)
-        exact.store(reals, bits, at + 2 + exact.RECORD, shard.floats, shard.heap, work.q, nq)
-
-
-@kernel("Work, four, int, float, float")
-def trend_add(
-    work: Work, n: tuple[int, int, int, int], time: int, x: float, sign: float
-) -> tuple[int, int, int, int]:
-    """Add one point to sum(t), sum(t^2), sum(x), sum(tx), held in p, q, r, s; their counts."""
-    t = float(time - ANCHOR)
-    return (
-        exact.add(work.p, n[0], sign * t),
-        exact.add_product(work.q, n[1], sign * t, t),
-        exact.add(work.r, n[2], sign * x),
-        exact.add_product(work.s, n[3], sign * t, x),
+    root = cell[C_OP] == STD
+    moments.spread(
+        shard.floats, shard.heap, shard.reals[key], shard.bits[key], cell[C_REALS], work, n, root, keep
     )
-
-
-@kernel("int, int, Work, four")
-def slope(count: int, huge: int, work: Work, n: tuple[int, int, int, int]) -> float:
-    """The least-squares slope per day; NaN below two distinct times."""
-    if count < 2 or huge > 0:
-        return NAN
-    spread = exact.scaled_difference(float(count), work.q, n[1], work.p, n[0], work.p, n[0], work.w)
-    if spread <= 0.0:
-        return NAN
-    joint = exact.scaled_difference(float(count), work.s, n[3], work.p, n[0], work.r, n[2], work.w)
-    return joint / spread * DAY
 
 
 @kernel("Shard, ints, Work, int, int, bool")
 def _trend(shard: Shard, cell: Int64, work: Work, key: int, n: int, keep: bool) -> None:
-    bits, reals, floats = shard.bits[key], shard.reals[key], shard.floats
-    at, size = cell[C_REALS], exact.RECORD
-    count, huge = bits[at], bits[at + 1]
-    sums = (
-        exact.load(reals, bits, at + 2, floats, work.p),
-        exact.load(reals, bits, at + 2 + size, floats, work.q),
-        exact.load(reals, bits, at + 2 + 2 * size, floats, work.r),
-        exact.load(reals, bits, at + 2 + 3 * size, floats, work.s),
+    over = cell[C_OVER]
+    moments.trend(
+        shard.floats, shard.heap, shard.reals[key], shard.bits[key], cell[C_REALS], work, n, over, keep
     )
-    e = 0
-    for k in range(n):
-        step, x = work.step[k], work.signed[k]
-        if step != 0:
-            count += step
-            if abs(x) > HUGE:
-                huge += step
-            else:
-                sums = trend_add(work, sums, work.when[k], x * step, float(step))
-        if work.end[k] != 0:
-            work.line[e] = slope(count, huge, work, sums)
-            e += 1
-    if keep:
-        bits[at], bits[at + 1] = count, huge
-        exact.store(reals, bits, at + 2, floats, shard.heap, work.p, sums[0])
-        exact.store(reals, bits, at + 2 + size, floats, shard.heap, work.q, sums[1])
-        exact.store(reals, bits, at + 2 + 2 * size, floats, shard.heap, work.r, sums[2])
-        exact.store(reals, bits, at + 2 + 3 * size, floats, shard.heap, work.s, sums[3])
 
 
 @kernel("int, float, int, int")
