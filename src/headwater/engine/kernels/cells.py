@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 
-from headwater.engine.kernels import decay, deque, exact, moments, multiset, ranked, timeline
+from headwater.engine.kernels import decay, deque, exact, lanes, moments, multiset, ranked, timeline
 from headwater.engine.kernels.jit import kernel
 from headwater.engine.kernels.layout import (
     C_DELAY,
@@ -30,8 +30,6 @@ from headwater.engine.kernels.layout import (
     DECAYED,
     DISTINCT,
     FIRST,
-    L_COLUMN,
-    L_FLAG,
     L_KIND,
     LAST,
     LENGTH,
@@ -42,13 +40,11 @@ from headwater.engine.kernels.layout import (
     NULL,
     NUMBER,
     QUANTILE,
-    SHAPE,
     SINCE_FIRST,
     SINCE_LAST,
     STD,
     SUM,
     TREND,
-    UNIT,
     VAR,
     Float64,
     Int64,
@@ -179,21 +175,6 @@ def _decayed(shard: Shard, cell: Int64, work: Work, key: int, n: int, keep: bool
         exact.store(reals, bits, at + 2, shard.floats, shard.heap, p, partials)
 
 
-@kernel("int, int, int")
-def to_rank(bits: int, kind: int, op: int) -> int:
-    """An int64 that ascends with the value for a minimum and descends for a maximum."""
-    if kind == NUMBER and bits < 0:
-        bits = bits ^ 0x7FFFFFFFFFFFFFFF  # float64 bits of negative numbers descend
-    return ~bits if op == MAX else bits
-
-
-@kernel("int, int, int")
-def from_rank(rank: int, kind: int, op: int) -> int:
-    """The value's bits again."""
-    bits = ~rank if op == MAX else rank
-    return bits ^ 0x7FFFFFFFFFFFFFFF if kind == NUMBER and bits < 0 else bits
-
-
 @kernel("Work, int, int")
 def write_nothing(work: Work, e: int, kind: int) -> None:
     """Note that there is no value."""
@@ -211,13 +192,13 @@ def _extreme_ever(shard: Shard, cell: Int64, kind: int, work: Work, key: int, n:
     e = 0
     for k in range(n):
         if work.step[k] != 0:
-            rank = to_rank(work.bits[k], kind, op)
+            rank = lanes.to_rank(work.bits[k], kind, op)
             if some == 0 or rank < best:
                 best = rank
             some = 1
         if work.end[k] != 0:
             if some != 0:
-                work.whole[e] = from_rank(best, kind, op)
+                work.whole[e] = lanes.from_rank(best, kind, op)
             else:
                 write_nothing(work, e, kind)
             e += 1
@@ -225,27 +206,55 @@ def _extreme_ever(shard: Shard, cell: Int64, kind: int, work: Work, key: int, n:
         bits[at], bits[at + 1] = some, best
 
 
-@kernel("Shard, ints, int, Work, int, int, bool")
-def _extreme(shard: Shard, cell: Int64, kind: int, work: Work, key: int, n: int, keep: bool) -> None:
-    """Minimum or maximum of a window, from its deque."""
-    ints, at, op = shard.ints, cell[C_INTS], cell[C_OP]
-    head = ints[key, at + deque.HEAD]
+@kernel("Shard, Tables, ints, int, Work, int, int, bool")
+def _extreme(
+    shard: Shard, tables: Tables, cell: Int64, kind: int, work: Work, key: int, n: int, keep: bool
+) -> None:
+    """Minimum or maximum of a window, from its queue, which is held in registers along the tape.
+
+    With ``keep`` off nothing enters, and nothing changes.
+    """
+    words, at, op = shard.words, cell[C_INTS], cell[C_OP]
+    reach = cell[C_DELAY] + cell[C_OVER]
+    address, space = deque.block(shard, key, at)
+    head, end, exact, newest = deque.opened(shard, key, at)
+    last = shard.ints[key, at + deque.LAST]
     e = 0
     for k in range(n):
-        bound = work.time[work.item[k]] - cell[C_DELAY] - cell[C_OVER]
-        head = deque.front(shard, key, at, bound)
-        if keep:
-            ints[key, at + deque.HEAD] = head
-        if work.step[k] != 0 and work.when[k] > bound:
-            deque.push(shard, key, at, work.when[k], to_rank(work.bits[k], kind, op))
-            head = ints[key, at + deque.HEAD]
+        i = work.item[k]
+        bound = work.time[i] - reach
+        while exact > 0 and keep and words[address + deque.ENTRY * head] <= bound:
+            head += 1
+            exact -= 1
+        if head < end and keep and words[address + deque.ENTRY * head] <= bound:
+            deque.close(shard, key, at, (head, end, exact, newest), last)
+            deque.advance(shard, tables, cell, key, at, bound, work.offset[i])
+            address, space = deque.block(shard, key, at)
+            head, end, exact, newest = deque.opened(shard, key, at)
+        if work.step[k] != 0 and work.when[k] > bound and keep:
+            time, rank = work.when[k], lanes.to_rank(work.bits[k], kind, op)
+            if end == space or (time < last and head < end):
+                deque.close(shard, key, at, (head, end, exact, newest), last)
+                deque.push(shard, key, at, time, rank)
+                address, space = deque.block(shard, key, at)
+                head, end, exact, newest = deque.opened(shard, key, at)
+                last = shard.ints[key, at + deque.LAST]
+            else:
+                queue = (head, end, exact, newest)
+                head, end, exact, newest = deque.append(words, address, queue, last, time, rank)
+                last = time
         if work.end[k] != 0:
-            if head < ints[key, at + deque.END]:
-                address = ints[key, at + deque.ADDRESS] + deque.ENTRY * head + 1
-                work.whole[e] = from_rank(shard.words[address], kind, op)
+            found = head < end
+            rank = words[address + deque.ENTRY * head + 1] if found else 0
+            if not keep:
+                rank, found = deque.glance(shard, tables, cell, key, at, bound, work.offset[i])
+            if found:
+                work.whole[e] = lanes.from_rank(rank, kind, op)
             else:
                 write_nothing(work, e, kind)
             e += 1
+    if keep:
+        deque.close(shard, key, at, (head, end, exact, newest), last)
 
 
 @kernel("ints, int, Work, int, int, int, int")
@@ -280,21 +289,6 @@ def _edge(shard: Shard, cell: Int64, kind: int, work: Work, key: int, n: int, ke
         bits[at], bits[at + 1] = time, value
 
 
-@kernel("Shard, Tables, int, int, int, int")
-def counts(shard: Shard, tables: Tables, lane: int, address: int, slot: int, capacity: int) -> bool:
-    """Whether the stored event takes part in a lane."""
-    kind, column, flag = tables.lanes[lane, L_KIND], tables.lanes[lane, L_COLUMN], tables.lanes[lane, L_FLAG]
-    columns = tables.shape[SHAPE.columns]
-    if flag >= 0 and shard.bytes[(address + (2 + columns) * capacity) * 8 + flag * capacity + slot] == 0:
-        return False
-    if kind == UNIT:
-        return True
-    value = address + (2 + column) * capacity + slot
-    if kind == NUMBER:
-        return not math.isnan(shard.floats[value])
-    return bool(shard.words[value] != NULL)
-
-
 @kernel("Shard, Tables, ints, Work, int, int, int, int")
 def _walk_first(
     shard: Shard, tables: Tables, cell: Int64, work: Work, key: int, i: int, d: int, s: int
@@ -310,12 +304,11 @@ def _walk_first(
         address, capacity = words[at], words[at + 2]
         if s >= words[at + 1] or words[address + s] > until:
             return d, s, NEVER, 0
-        if words[address + capacity + s] > work.offset[i]:
+        if timeline.offset(shard, address, s, capacity) > work.offset[i]:
             return d, s, NEVER, 0
         time = words[address + s]
-        if time > until - cell[C_OVER] and counts(shard, tables, lane, address, s, capacity):
-            column = tables.lanes[lane, L_COLUMN]
-            return d, s, time, words[address + (2 + column) * capacity + s] if column >= 0 else 0
+        if time > until - cell[C_OVER] and lanes.counts(shard, tables, lane, address, s, capacity):
+            return d, s, time, lanes.bits(shard, tables, lane, address, s, capacity)
         s += 1
 
 
@@ -382,7 +375,7 @@ def _dispatch(shard: Shard, tables: Tables, c: int, work: Work, key: int, n: int
     elif (op == MIN or op == MAX) and over < 0:
         _extreme_ever(shard, cell, kind, work, key, n, keep)
     elif op == MIN or op == MAX:
-        _extreme(shard, cell, kind, work, key, n, keep)
+        _extreme(shard, tables, cell, kind, work, key, n, keep)
     elif op == DECAYED:
         _decayed(shard, cell, work, key, n, keep)
     elif op == DISTINCT:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from headwater.engine.kernels import cells, decay, exact, moments, ranked, timeline
+from headwater.engine.kernels import cells, decay, exact, lanes, moments, ranked, timeline
 from headwater.engine.kernels.jit import kernel
 from headwater.engine.kernels.layout import (
     C_DELAY,
@@ -24,7 +24,6 @@ from headwater.engine.kernels.layout import (
     EVENTS,
     FIRST,
     FORGOTTEN,
-    L_COLUMN,
     L_KIND,
     LAST,
     LENGTH,
@@ -55,7 +54,6 @@ def collect(
     """Write the values of the window, in order, into ``bits`` and ``times``; how many."""
     ints, words = shard.ints, shard.words
     lane = cell[C_LANE]
-    kind, column = tables.lanes[lane, L_KIND], tables.lanes[lane, L_COLUMN]
     until = t - cell[C_DELAY]
     d, s = timeline.seek(shard, key, until - cell[C_OVER] if cell[C_OVER] >= 0 else NEVER)
     n = 0
@@ -69,10 +67,10 @@ def collect(
         address, capacity = words[at], words[at + 2]
         if words[address + s] > until:
             break
-        seen = words[address + capacity + s] <= o
-        if seen and cells.counts(shard, tables, lane, address, s, capacity):
+        seen = timeline.offset(shard, address, s, capacity) <= o
+        if seen and lanes.counts(shard, tables, lane, address, s, capacity):
             times[n] = words[address + s]
-            bits[n] = words[address + (2 + column) * capacity + s] if kind != UNIT else 0
+            bits[n] = lanes.bits(shard, tables, lane, address, s, capacity)
             n += 1
         s += 1
     return n
@@ -155,10 +153,10 @@ def _extreme(bits: Int64, n: int, kind: int, op: int, work: Work) -> None:
     if n == 0:
         cells.write_nothing(work, 0, kind)
         return
-    best = cells.to_rank(bits[0], kind, op)
+    best = lanes.to_rank(bits[0], kind, op)
     for i in range(1, n):
-        best = min(best, cells.to_rank(bits[i], kind, op))
-    work.whole[0] = cells.from_rank(best, kind, op)
+        best = min(best, lanes.to_rank(bits[i], kind, op))
+    work.whole[0] = lanes.from_rank(best, kind, op)
 
 
 @kernel("Shard, Tables, int, int, int, int, int, Work, floats2", allocates=True)

@@ -9,7 +9,7 @@ from the window's contents. Called by ``engine.state``.
 
 from __future__ import annotations
 
-from headwater.engine.kernels import cells, contents, deque, exact, multiset, ranked, tape, timeline
+from headwater.engine.kernels import cells, contents, deque, exact, lanes, multiset, ranked, tape, timeline
 from headwater.engine.kernels.jit import kernel
 from headwater.engine.kernels.layout import (
     C_DELAY,
@@ -227,7 +227,7 @@ def _settle_cursors(shard: Shard, tables: Tables, key: int, time: int, d: int, s
         cell = tables.cells[tables.firsts[k]]
         c = cell[C_INTS]
         at = timeline.entry(shard, key, d)
-        covered = _covers(cell[C_OVER], cell[C_DELAY], time, frontier) and cells.counts(
+        covered = _covers(cell[C_OVER], cell[C_DELAY], time, frontier) and lanes.counts(
             shard, tables, cell[C_LANE], shard.words[at], s, shard.words[at + 2]
         )
         behind = ints[key, c] > d or (ints[key, c] == d and ints[key, c + 1] > s)

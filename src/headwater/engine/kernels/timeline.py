@@ -63,6 +63,13 @@ def normal(shard: Shard, key: int, d: int, s: int) -> tuple[int, int]:
     return d, s
 
 
+@kernel("Shard, int, int, int")
+def offset(shard: Shard, address: int, slot: int, capacity: int) -> int:
+    """The place in the log of the event at a slot of a chunk."""
+    found: int = shard.words[address + capacity + slot]
+    return found
+
+
 @kernel("Shard, ints, int")
 def _new_chunk(shard: Shard, shape: Int64, size: int) -> int:
     return arena.take(shard, CHUNK_LISTS + size, chunk_words(shape, CHUNK_SIZES[size]))
