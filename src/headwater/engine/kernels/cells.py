@@ -344,17 +344,18 @@ def _distinct(shard: Shard, cell: Int64, work: Work, key: int, n: int) -> None:
             e += 1
 
 
-@kernel("Shard, ints, float, Work, int, int")
-def _quantile(shard: Shard, cell: Int64, q: float, work: Work, key: int, n: int) -> None:
+@kernel("Shard, Tables, ints, float, Work, int, int")
+def _quantile(shard: Shard, tables: Tables, cell: Int64, q: float, work: Work, key: int, n: int) -> None:
     at = cell[C_INTS]
     e = 0
     for k in range(n):
         if work.step[k] > 0:
-            ranked.put(shard, key, at, work.signed[k])
+            ranked.put(shard, key, at, work.signed[k], q, cell[C_OVER] >= 0)
         elif work.step[k] < 0:
             ranked.drop(shard, key, at, -work.signed[k])
         if work.end[k] != 0:
-            work.line[e] = ranked.quantile(shard, key, at, q)
+            i = work.item[k]
+            work.line[e] = ranked.quantile(shard, tables, cell, key, q, work.time[i], work.offset[i])
             e += 1
 
 
@@ -381,7 +382,7 @@ def _dispatch(shard: Shard, tables: Tables, c: int, work: Work, key: int, n: int
     elif op == DISTINCT:
         _distinct(shard, cell, work, key, n)
     elif op == QUANTILE:
-        _quantile(shard, cell, tables.params[c], work, key, n)
+        _quantile(shard, tables, cell, tables.params[c], work, key, n)
     elif (op == FIRST or op == SINCE_FIRST) and over >= 0:
         _first(shard, tables, cell, kind, work, key, n, keep)
     else:

@@ -47,6 +47,13 @@ def bits(shard: Shard, tables: Tables, lane: int, address: int, slot: int, capac
     return value
 
 
+@kernel("Shard, Tables, int, int, int, int")
+def number(shard: Shard, tables: Tables, lane: int, address: int, slot: int, capacity: int) -> float:
+    """The stored event's value, in a lane of numbers."""
+    value: float = shard.floats[address + (2 + tables.lanes[lane, L_COLUMN]) * capacity + slot]
+    return value
+
+
 @kernel("Shard, Tables, int, int, int, int, int, int")
 def following(
     shard: Shard, tables: Tables, lane: int, key: int, d: int, s: int, upto: int, offset: int

@@ -287,13 +287,16 @@ def _glance(
                     op = cell[C_OP]
                     pushes = (op == MIN or op == MAX) and cell[C_OVER] >= 0 and enters
                     at = cell[C_INTS]
+                    middle, told = 0.0, False
+                    if done == 1 and op == QUANTILE:
+                        q = tables.params[c]
+                        middle, told = ranked.after(shard, key, at, q, work.signed, work.step, n)
                     if done == 1 and op == DISTINCT:
                         work.whole[0] = multiset.after(shard, key, at, work.bits, work.step, n)
                         out[cell[C_OUT], emit] = work.line[0]
-                    elif done == 1 and op == QUANTILE:
-                        q = tables.params[c]
-                        out[cell[C_OUT], emit] = ranked.after(shard, key, at, q, work.signed, work.step, n)
-                    elif done == 1 and not pushes:
+                    elif told:
+                        out[cell[C_OUT], emit] = middle
+                    elif done == 1 and not pushes and op != QUANTILE:
                         cells.run(shard, tables, c, work, key, n, emit, 1, False, out)
                     elif not contents.evaluate(shard, tables, c, key, t, o, emit, work, out):
                         known = False
