@@ -304,7 +304,7 @@ def _walk_first(
         address, capacity = words[at], words[at + 2]
         if s >= words[at + 1] or words[address + s] > until:
             return d, s, NEVER, 0
-        if timeline.offset(shard, address, s, capacity) > work.offset[i]:
+        if timeline.offset(shard, tables.shape, address, s, capacity) > work.offset[i]:
             return d, s, NEVER, 0
         time = words[address + s]
         if time > until - cell[C_OVER] and lanes.counts(shard, tables, lane, address, s, capacity):

@@ -67,7 +67,7 @@ def collect(
         address, capacity = words[at], words[at + 2]
         if words[address + s] > until:
             break
-        seen = timeline.offset(shard, address, s, capacity) <= o
+        seen = timeline.offset(shard, tables.shape, address, s, capacity) <= o
         if seen and lanes.counts(shard, tables, lane, address, s, capacity):
             times[n] = words[address + s]
             bits[n] = lanes.bits(shard, tables, lane, address, s, capacity)

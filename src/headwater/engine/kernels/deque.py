@@ -254,7 +254,7 @@ def _unfold(
             time = words[chunk + s]
             if time > upto:
                 return queue
-            known = timeline.offset(shard, chunk, s, capacity) <= offset
+            known = timeline.offset(shard, tables.shape, chunk, s, capacity) <= offset
             if known and lanes.counts(shard, tables, lane, chunk, s, capacity):
                 rank = lanes.to_rank(lanes.bits(shard, tables, lane, chunk, s, capacity), kind, op)
                 queue = append(words, address, queue, last, time, rank)

@@ -29,11 +29,11 @@ def counts(shard: Shard, tables: Tables, lane: int, address: int, slot: int, cap
     """Whether the stored event takes part in a lane."""
     kind, column, flag = tables.lanes[lane, L_KIND], tables.lanes[lane, L_COLUMN], tables.lanes[lane, L_FLAG]
     columns = tables.shape[SHAPE.columns]
-    if flag >= 0 and shard.bytes[(address + (2 + columns) * capacity) * 8 + flag * capacity + slot] == 0:
+    if flag >= 0 and shard.bytes[timeline.flags(address, capacity, columns) + flag * capacity + slot] == 0:
         return False
     if kind == UNIT:
         return True
-    value = address + (2 + column) * capacity + slot
+    value = timeline.column(address, capacity, column) + slot
     if kind == NUMBER:
         return not math.isnan(shard.floats[value])
     return bool(shard.words[value] != NULL)
@@ -43,14 +43,14 @@ def counts(shard: Shard, tables: Tables, lane: int, address: int, slot: int, cap
 def bits(shard: Shard, tables: Tables, lane: int, address: int, slot: int, capacity: int) -> int:
     """The bits or code of the stored event's value; 0 in a lane without a column."""
     column = tables.lanes[lane, L_COLUMN]
-    value: int = shard.words[address + (2 + column) * capacity + slot] if column >= 0 else 0
+    value: int = shard.words[timeline.column(address, capacity, column) + slot] if column >= 0 else 0
     return value
 
 
 @kernel("Shard, Tables, int, int, int, int")
 def number(shard: Shard, tables: Tables, lane: int, address: int, slot: int, capacity: int) -> float:
     """The stored event's value, in a lane of numbers."""
-    value: float = shard.floats[address + (2 + tables.lanes[lane, L_COLUMN]) * capacity + slot]
+    value: float = shard.floats[timeline.column(address, capacity, tables.lanes[lane, L_COLUMN]) + slot]
     return value
 
 
@@ -69,7 +69,7 @@ def following(
         while s < count:
             if words[address + s] > upto:
                 return d, s, 0, 0
-            known = timeline.offset(shard, address, s, capacity) <= offset
+            known = timeline.offset(shard, tables.shape, address, s, capacity) <= offset
             if known and counts(shard, tables, lane, address, s, capacity):
                 return d, s, address, capacity
             s += 1

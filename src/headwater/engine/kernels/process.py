@@ -20,7 +20,6 @@ from headwater.engine.kernels.layout import (
     C_OVER,
     CURSORS,
     DISTINCT,
-    ENTRY,
     FORGOTTEN,
     FRONTIER,
     G_CURSOR,
@@ -28,7 +27,6 @@ from headwater.engine.kernels.layout import (
     G_END,
     G_FIRST,
     HEAD,
-    LARGEST,
     LENGTH,
     MAX,
     MIN,
@@ -57,11 +55,8 @@ NEWEST = 2**62  # an offset that is later than any
 @kernel("Shard, Tables, int, int")
 def demand(shard: Shard, tables: Tables, key: int, m: int) -> int:
     """Arena words that ``m`` further items of ``key`` can need at most."""
-    shape, ints = tables.shape, shard.ints
-    chunks = m // 32 + 3
-    need: int = exact.MOST * shape[SHAPE.exacts] + 64
-    need += chunks * timeline.chunk_words(shape, LARGEST)
-    need += 4 * ENTRY * (ints[key, LENGTH] - ints[key, HEAD] + chunks + 2)
+    shape = tables.shape
+    need: int = exact.MOST * shape[SHAPE.exacts] + 64 + timeline.demand(shard, shape, key, m)
     for c in range(tables.cells.shape[0]):
         op, over = tables.cells[c, C_OP], tables.cells[c, C_OVER]
         at = tables.cells[c, C_INTS]
