@@ -21,7 +21,7 @@ import numpy as np
 import polars as pl
 
 from headwater.definitions.view import FeatureOutput, FeatureView
-from headwater.engine.kernels import decay, deque, exact, multiset, ranked
+from headwater.engine.kernels import decay, deque, exact, moments, multiset, ranked
 from headwater.engine.kernels import layout as at
 
 _OPS = {
@@ -301,7 +301,9 @@ def _reals(cell: Cell) -> list[float]:
         return [0.0, 0.0]
     if cell.op in (at.FIRST, at.LAST, at.SINCE_FIRST, at.SINCE_LAST):
         return [float(np.array(at.NEVER).view(np.float64)), 0.0]
-    extra = {at.COUNT: 1, at.MEAN: 1, at.VAR: 2, at.STD: 2, at.TREND: 2, at.DECAYED: 2}.get(cell.op, 0)
+    if cell.op in (at.VAR, at.STD, at.TREND):
+        return [0.0] * (moments.TREND if cell.op == at.TREND else moments.SPREAD)
+    extra = {at.COUNT: 1, at.MEAN: 1, at.DECAYED: 2}.get(cell.op, 0)
     return [0.0] * (extra + _EXACTS.get(cell.op, 0) * exact.RECORD)
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 
-from headwater.engine.kernels import decay, deque, exact, multiset, ranked, timeline
+from headwater.engine.kernels import decay, deque, exact, lanes, moments, multiset, ranked, timeline
 from headwater.engine.kernels.jit import kernel
 from headwater.engine.kernels.layout import (
     C_DELAY,
@@ -30,8 +30,6 @@ from headwater.engine.kernels.layout import (
     DECAYED,
     DISTINCT,
     FIRST,
-    L_COLUMN,
-    L_FLAG,
     L_KIND,
     LAST,
     LENGTH,
@@ -42,13 +40,11 @@ from headwater.engine.kernels.layout import (
     NULL,
     NUMBER,
     QUANTILE,
-    SHAPE,
     SINCE_FIRST,
     SINCE_LAST,
     STD,
     SUM,
     TREND,
-    UNIT,
     VAR,
     Float64,
     Int64,
@@ -58,10 +54,7 @@ from headwater.engine.kernels.layout import (
 )
 
 NAN = float("nan")
-HUGE = 1e150  # the square of anything larger overflows: variance is then infinite, a trend unknown
-ANCHOR = 946_684_800_000_000  # 2000-01-01: times minus this are exact float64 integers
 MICROSECONDS = 1e6
-DAY = 86_400e6
 
 
 @kernel("Shard, ints, Work, int, int, bool")
@@ -129,98 +122,20 @@ def _mean(shard: Shard, cell: Int64, work: Work, key: int, n: int, keep: bool) -
         shard.bits[key, at] = count
 
 
-@kernel("int, int, Work, pair")
-def variance(count: int, huge: int, work: Work, n: tuple[int, int]) -> float:
-    """The sample variance from exact moments in p and q; NaN below two values."""
-    if count < 2:
-        return NAN
-    if huge > 0:
-        return float("inf")
-    spread = exact.scaled_difference(float(count), work.q, n[1], work.p, n[0], work.p, n[0], work.w)
-    return spread / (float(count) * float(count - 1))
-
-
 @kernel("Shard, ints, Work, int, int, bool")
 def _var(shard: Shard, cell: Int64, work: Work, key: int, n: int, keep: bool) -> None:
-    bits, reals, at = shard.bits[key], shard.reals[key], cell[C_REALS]
-    count, huge = bits[at], bits[at + 1]
-    np_ = exact.load(reals, bits, at + 2, shard.floats, work.p)
-    nq = exact.load(reals, bits, at + 2 + exact.RECORD, shard.floats, work.q)
-    e = 0
-    for k in range(n):
-        step, x = work.step[k], work.signed[k]
-        if step != 0:
-            count += step
-            if abs(x) > HUGE:
-                huge += step
-            else:
-                np_ = exact.add(work.p, np_, x)
-                nq = exact.add_product(work.q, nq, x, x * step)
-        if work.end[k] != 0:
-            value = variance(count, huge, work, (np_, nq))
-            work.line[e] = math.sqrt(value) if cell[C_OP] == STD else value
-            e += 1
-    if keep:
-        bits[at], bits[at + 1] = count, huge
-        exact.store(reals, bits, at + 2, shard.floats, shard.heap, work.p, np_)
-        exact.store(reals, bits, at + 2 + exact.RECORD, shard.floats, shard.heap, work.q, nq)
-
-
-@kernel("Work, four, int, float, float")
-def trend_add(
-    work: Work, n: tuple[int, int, int, int], time: int, x: float, sign: float
-) -> tuple[int, int, int, int]:
-    """Add one point to sum(t), sum(t^2), sum(x), sum(tx), held in p, q, r, s; their counts."""
-    t = float(time - ANCHOR)
-    return (
-        exact.add(work.p, n[0], sign * t),
-        exact.add_product(work.q, n[1], sign * t, t),
-        exact.add(work.r, n[2], sign * x),
-        exact.add_product(work.s, n[3], sign * t, x),
+    root = cell[C_OP] == STD
+    moments.spread(
+        shard.floats, shard.heap, shard.reals[key], shard.bits[key], cell[C_REALS], work, n, root, keep
     )
-
-
-@kernel("int, int, Work, four")
-def slope(count: int, huge: int, work: Work, n: tuple[int, int, int, int]) -> float:
-    """The least-squares slope per day; NaN below two distinct times."""
-    if count < 2 or huge > 0:
-        return NAN
-    spread = exact.scaled_difference(float(count), work.q, n[1], work.p, n[0], work.p, n[0], work.w)
-    if spread <= 0.0:
-        return NAN
-    joint = exact.scaled_difference(float(count), work.s, n[3], work.p, n[0], work.r, n[2], work.w)
-    return joint / spread * DAY
 
 
 @kernel("Shard, ints, Work, int, int, bool")
 def _trend(shard: Shard, cell: Int64, work: Work, key: int, n: int, keep: bool) -> None:
-    bits, reals, floats = shard.bits[key], shard.reals[key], shard.floats
-    at, size = cell[C_REALS], exact.RECORD
-    count, huge = bits[at], bits[at + 1]
-    sums = (
-        exact.load(reals, bits, at + 2, floats, work.p),
-        exact.load(reals, bits, at + 2 + size, floats, work.q),
-        exact.load(reals, bits, at + 2 + 2 * size, floats, work.r),
-        exact.load(reals, bits, at + 2 + 3 * size, floats, work.s),
+    over = cell[C_OVER]
+    moments.trend(
+        shard.floats, shard.heap, shard.reals[key], shard.bits[key], cell[C_REALS], work, n, over, keep
     )
-    e = 0
-    for k in range(n):
-        step, x = work.step[k], work.signed[k]
-        if step != 0:
-            count += step
-            if abs(x) > HUGE:
-                huge += step
-            else:
-                sums = trend_add(work, sums, work.when[k], x * step, float(step))
-        if work.end[k] != 0:
-            work.line[e] = slope(count, huge, work, sums)
-            e += 1
-    if keep:
-        bits[at], bits[at + 1] = count, huge
-        exact.store(reals, bits, at + 2, floats, shard.heap, work.p, sums[0])
-        exact.store(reals, bits, at + 2 + size, floats, shard.heap, work.q, sums[1])
-        exact.store(reals, bits, at + 2 + 2 * size, floats, shard.heap, work.r, sums[2])
-        exact.store(reals, bits, at + 2 + 3 * size, floats, shard.heap, work.s, sums[3])
 
 
 @kernel("int, float, int, int")
@@ -260,21 +175,6 @@ def _decayed(shard: Shard, cell: Int64, work: Work, key: int, n: int, keep: bool
         exact.store(reals, bits, at + 2, shard.floats, shard.heap, p, partials)
 
 
-@kernel("int, int, int")
-def to_rank(bits: int, kind: int, op: int) -> int:
-    """An int64 that ascends with the value for a minimum and descends for a maximum."""
-    if kind == NUMBER and bits < 0:
-        bits = bits ^ 0x7FFFFFFFFFFFFFFF  # float64 bits of negative numbers descend
-    return ~bits if op == MAX else bits
-
-
-@kernel("int, int, int")
-def from_rank(rank: int, kind: int, op: int) -> int:
-    """The value's bits again."""
-    bits = ~rank if op == MAX else rank
-    return bits ^ 0x7FFFFFFFFFFFFFFF if kind == NUMBER and bits < 0 else bits
-
-
 @kernel("Work, int, int")
 def write_nothing(work: Work, e: int, kind: int) -> None:
     """Note that there is no value."""
@@ -292,13 +192,13 @@ def _extreme_ever(shard: Shard, cell: Int64, kind: int, work: Work, key: int, n:
     e = 0
     for k in range(n):
         if work.step[k] != 0:
-            rank = to_rank(work.bits[k], kind, op)
+            rank = lanes.to_rank(work.bits[k], kind, op)
             if some == 0 or rank < best:
                 best = rank
             some = 1
         if work.end[k] != 0:
             if some != 0:
-                work.whole[e] = from_rank(best, kind, op)
+                work.whole[e] = lanes.from_rank(best, kind, op)
             else:
                 write_nothing(work, e, kind)
             e += 1
@@ -306,27 +206,55 @@ def _extreme_ever(shard: Shard, cell: Int64, kind: int, work: Work, key: int, n:
         bits[at], bits[at + 1] = some, best
 
 
-@kernel("Shard, ints, int, Work, int, int, bool")
-def _extreme(shard: Shard, cell: Int64, kind: int, work: Work, key: int, n: int, keep: bool) -> None:
-    """Minimum or maximum of a window, from its deque."""
-    ints, at, op = shard.ints, cell[C_INTS], cell[C_OP]
-    head = ints[key, at + deque.HEAD]
+@kernel("Shard, Tables, ints, int, Work, int, int, bool")
+def _extreme(
+    shard: Shard, tables: Tables, cell: Int64, kind: int, work: Work, key: int, n: int, keep: bool
+) -> None:
+    """Minimum or maximum of a window, from its queue, which is held in registers along the tape.
+
+    With ``keep`` off nothing enters, and nothing changes.
+    """
+    words, at, op = shard.words, cell[C_INTS], cell[C_OP]
+    reach = cell[C_DELAY] + cell[C_OVER]
+    address, space = deque.block(shard, key, at)
+    head, end, exact, newest = deque.opened(shard, key, at)
+    last = shard.ints[key, at + deque.LAST]
     e = 0
     for k in range(n):
-        bound = work.time[work.item[k]] - cell[C_DELAY] - cell[C_OVER]
-        head = deque.front(shard, key, at, bound)
-        if keep:
-            ints[key, at + deque.HEAD] = head
-        if work.step[k] != 0 and work.when[k] > bound:
-            deque.push(shard, key, at, work.when[k], to_rank(work.bits[k], kind, op))
-            head = ints[key, at + deque.HEAD]
+        i = work.item[k]
+        bound = work.time[i] - reach
+        while exact > 0 and keep and words[address + deque.ENTRY * head] <= bound:
+            head += 1
+            exact -= 1
+        if head < end and keep and words[address + deque.ENTRY * head] <= bound:
+            deque.close(shard, key, at, (head, end, exact, newest), last)
+            deque.advance(shard, tables, cell, key, at, bound, work.offset[i])
+            address, space = deque.block(shard, key, at)
+            head, end, exact, newest = deque.opened(shard, key, at)
+        if work.step[k] != 0 and work.when[k] > bound and keep:
+            time, rank = work.when[k], lanes.to_rank(work.bits[k], kind, op)
+            if end == space or (time < last and head < end):
+                deque.close(shard, key, at, (head, end, exact, newest), last)
+                deque.push(shard, key, at, time, rank)
+                address, space = deque.block(shard, key, at)
+                head, end, exact, newest = deque.opened(shard, key, at)
+                last = shard.ints[key, at + deque.LAST]
+            else:
+                queue = (head, end, exact, newest)
+                head, end, exact, newest = deque.append(words, address, queue, last, time, rank)
+                last = time
         if work.end[k] != 0:
-            if head < ints[key, at + deque.END]:
-                address = ints[key, at + deque.ADDRESS] + deque.ENTRY * head + 1
-                work.whole[e] = from_rank(shard.words[address], kind, op)
+            found = head < end
+            rank = words[address + deque.ENTRY * head + 1] if found else 0
+            if not keep:
+                rank, found = deque.glance(shard, tables, cell, key, at, bound, work.offset[i])
+            if found:
+                work.whole[e] = lanes.from_rank(rank, kind, op)
             else:
                 write_nothing(work, e, kind)
             e += 1
+    if keep:
+        deque.close(shard, key, at, (head, end, exact, newest), last)
 
 
 @kernel("ints, int, Work, int, int, int, int")
@@ -361,21 +289,6 @@ def _edge(shard: Shard, cell: Int64, kind: int, work: Work, key: int, n: int, ke
         bits[at], bits[at + 1] = time, value
 
 
-@kernel("Shard, Tables, int, int, int, int")
-def counts(shard: Shard, tables: Tables, lane: int, address: int, slot: int, capacity: int) -> bool:
-    """Whether the stored event takes part in a lane."""
-    kind, column, flag = tables.lanes[lane, L_KIND], tables.lanes[lane, L_COLUMN], tables.lanes[lane, L_FLAG]
-    columns = tables.shape[SHAPE.columns]
-    if flag >= 0 and shard.bytes[(address + (2 + columns) * capacity) * 8 + flag * capacity + slot] == 0:
-        return False
-    if kind == UNIT:
-        return True
-    value = address + (2 + column) * capacity + slot
-    if kind == NUMBER:
-        return not math.isnan(shard.floats[value])
-    return bool(shard.words[value] != NULL)
-
-
 @kernel("Shard, Tables, ints, Work, int, int, int, int")
 def _walk_first(
     shard: Shard, tables: Tables, cell: Int64, work: Work, key: int, i: int, d: int, s: int
@@ -391,12 +304,11 @@ def _walk_first(
         address, capacity = words[at], words[at + 2]
         if s >= words[at + 1] or words[address + s] > until:
             return d, s, NEVER, 0
-        if words[address + capacity + s] > work.offset[i]:
+        if timeline.offset(shard, tables.shape, address, s, capacity) > work.offset[i]:
             return d, s, NEVER, 0
         time = words[address + s]
-        if time > until - cell[C_OVER] and counts(shard, tables, lane, address, s, capacity):
-            column = tables.lanes[lane, L_COLUMN]
-            return d, s, time, words[address + (2 + column) * capacity + s] if column >= 0 else 0
+        if time > until - cell[C_OVER] and lanes.counts(shard, tables, lane, address, s, capacity):
+            return d, s, time, lanes.bits(shard, tables, lane, address, s, capacity)
         s += 1
 
 
@@ -432,17 +344,18 @@ def _distinct(shard: Shard, cell: Int64, work: Work, key: int, n: int) -> None:
             e += 1
 
 
-@kernel("Shard, ints, float, Work, int, int")
-def _quantile(shard: Shard, cell: Int64, q: float, work: Work, key: int, n: int) -> None:
+@kernel("Shard, Tables, ints, float, Work, int, int")
+def _quantile(shard: Shard, tables: Tables, cell: Int64, q: float, work: Work, key: int, n: int) -> None:
     at = cell[C_INTS]
     e = 0
     for k in range(n):
         if work.step[k] > 0:
-            ranked.put(shard, key, at, work.signed[k])
+            ranked.put(shard, key, at, work.signed[k], q, cell[C_OVER] >= 0)
         elif work.step[k] < 0:
             ranked.drop(shard, key, at, -work.signed[k])
         if work.end[k] != 0:
-            work.line[e] = ranked.quantile(shard, key, at, q)
+            i = work.item[k]
+            work.line[e] = ranked.quantile(shard, tables, cell, key, q, work.time[i], work.offset[i])
             e += 1
 
 
@@ -463,13 +376,13 @@ def _dispatch(shard: Shard, tables: Tables, c: int, work: Work, key: int, n: int
     elif (op == MIN or op == MAX) and over < 0:
         _extreme_ever(shard, cell, kind, work, key, n, keep)
     elif op == MIN or op == MAX:
-        _extreme(shard, cell, kind, work, key, n, keep)
+        _extreme(shard, tables, cell, kind, work, key, n, keep)
     elif op == DECAYED:
         _decayed(shard, cell, work, key, n, keep)
     elif op == DISTINCT:
         _distinct(shard, cell, work, key, n)
     elif op == QUANTILE:
-        _quantile(shard, cell, tables.params[c], work, key, n)
+        _quantile(shard, tables, cell, tables.params[c], work, key, n)
     elif (op == FIRST or op == SINCE_FIRST) and over >= 0:
         _first(shard, tables, cell, kind, work, key, n, keep)
     else:

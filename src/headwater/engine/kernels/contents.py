@@ -7,11 +7,9 @@ only slower, in proportion to the window. Sees events with ``offset <= o`` and e
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
-from headwater.engine.kernels import cells, decay, exact, ranked, timeline
+from headwater.engine.kernels import cells, decay, exact, lanes, moments, ranked, timeline
 from headwater.engine.kernels.jit import kernel
 from headwater.engine.kernels.layout import (
     C_DELAY,
@@ -26,7 +24,6 @@ from headwater.engine.kernels.layout import (
     EVENTS,
     FIRST,
     FORGOTTEN,
-    L_COLUMN,
     L_KIND,
     LAST,
     LENGTH,
@@ -34,6 +31,7 @@ from headwater.engine.kernels.layout import (
     MEAN,
     MIN,
     NEVER,
+    PASS,
     SINCE_FIRST,
     SINCE_LAST,
     STD,
@@ -56,7 +54,6 @@ def collect(
     """Write the values of the window, in order, into ``bits`` and ``times``; how many."""
     ints, words = shard.ints, shard.words
     lane = cell[C_LANE]
-    kind, column = tables.lanes[lane, L_KIND], tables.lanes[lane, L_COLUMN]
     until = t - cell[C_DELAY]
     d, s = timeline.seek(shard, key, until - cell[C_OVER] if cell[C_OVER] >= 0 else NEVER)
     n = 0
@@ -70,37 +67,33 @@ def collect(
         address, capacity = words[at], words[at + 2]
         if words[address + s] > until:
             break
-        seen = words[address + capacity + s] <= o
-        if seen and cells.counts(shard, tables, lane, address, s, capacity):
+        seen = timeline.offset(shard, tables.shape, address, s, capacity) <= o
+        if seen and lanes.counts(shard, tables, lane, address, s, capacity):
             times[n] = words[address + s]
-            bits[n] = words[address + (2 + column) * capacity + s] if kind != UNIT else 0
+            bits[n] = lanes.bits(shard, tables, lane, address, s, capacity)
             n += 1
         s += 1
     return n
 
 
-@kernel("floats, ints, int, int, Work")
-def _spread(values: Float64, times: Int64, n: int, op: int, work: Work) -> float:
-    """Variance and trend from exact moments."""
-    huge = 0
-    counts = (0, 0, 0, 0)
-    for i in range(n):
-        x = values[i]
-        if abs(x) > cells.HUGE:
-            huge += 1
-        elif op == TREND:
-            counts = cells.trend_add(work, counts, times[i], x, 1.0)
+@kernel("floats, ints, int, int, Work", allocates=True)
+def _moments(values: Float64, times: Int64, n: int, op: int, work: Work) -> float:
+    """Variance and trend: their accumulators, from nothing, along the values, laid over the tape."""
+    reals = np.zeros(moments.TREND)
+    bits = reals.view(np.int64)
+    floats = np.zeros(1 + 4 * exact.MOST)  # where they may spill to
+    heap = np.ones(1, dtype=np.int64)
+    for first in range(0, n, PASS):
+        m = min(PASS, n - first)
+        for k in range(m):
+            work.signed[k], work.step[k], work.when[k] = values[first + k], 1, times[first + k]
+            work.end[k] = 1 if first + k == n - 1 else 0
+        if op == TREND:
+            moments.trend(floats, heap, reals, bits, 0, work, m, -1, True)
         else:
-            counts = (
-                exact.add(work.p, counts[0], x),
-                exact.add_product(work.q, counts[1], x, x),
-                counts[2],
-                counts[3],
-            )
-    if op == TREND:
-        return cells.slope(n, huge, work, counts)
-    value = cells.variance(n, huge, work, (counts[0], counts[1]))
-    return math.sqrt(value) if op == STD else value
+            moments.spread(floats, heap, reals, bits, 0, work, m, op == STD, True)
+    value: float = work.line[0]
+    return value
 
 
 @kernel("floats, ints, int, int, int, bool, Work")
@@ -149,7 +142,7 @@ def _number(
         total = exact.rounded(work.p, count)
         return total / n if op == MEAN else total
     if op == VAR or op == STD or op == TREND:
-        return _spread(values, times, n, op, work)
+        return _moments(values, times, n, op, work)
     if op == DECAYED:
         return _decayed(values, times, n, t - cell[C_DELAY], cell[C_HALF], unit, work)
     return _quantile(values, n, q)
@@ -160,10 +153,10 @@ def _extreme(bits: Int64, n: int, kind: int, op: int, work: Work) -> None:
     if n == 0:
         cells.write_nothing(work, 0, kind)
         return
-    best = cells.to_rank(bits[0], kind, op)
+    best = lanes.to_rank(bits[0], kind, op)
     for i in range(1, n):
-        best = min(best, cells.to_rank(bits[i], kind, op))
-    work.whole[0] = cells.from_rank(best, kind, op)
+        best = min(best, lanes.to_rank(bits[i], kind, op))
+    work.whole[0] = lanes.from_rank(best, kind, op)
 
 
 @kernel("Shard, Tables, int, int, int, int, int, Work, floats2", allocates=True)

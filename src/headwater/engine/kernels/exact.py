@@ -13,21 +13,23 @@ Reading rounds once, to nearest and ties to even, as ``math.fsum`` does.
               the rest becomes the largest partial
 
 Partials live in a work array while they are used and in an accumulator's record between uses (see
-``load`` and ``store``); two partials are enough for ordinary money, 40 for any float64 at all.
+``load`` and ``store``). Two are enough for ordinary money, and 40 could hold any sum of float64; but where
+much cancels they can come to hold a few bits each, so ``add`` packs them before they are too many.
+
+Where speed counts, a sum is held in exactly ``INLINE`` *components* in ascending order of size, which may
+overlap and may be zero: ``pour`` adds to them without a branch and says what fell out below.
 
 Source: J. R. Shewchuk, "Adaptive Precision Floating-Point Arithmetic and Fast Robust Geometric
-Predicates" (1997); R. Hettinger's ``msum``, which became ``math.fsum``. Called by ``cells`` and
-``contents``.
+Predicates" (1997); R. Hettinger's ``msum``, which became ``math.fsum``. Called by ``cells``, ``moments``
+and ``contents``.
 """
 
 from __future__ import annotations
 
-import numpy as np
-
 from headwater.engine.kernels.jit import kernel
 from headwater.engine.kernels.layout import Float64, Int64
 
-MOST = 48  # partials that any sum of float64 can need, with room
+MOST = 48  # partials that are ever kept: 2,098 bits from the smallest to the largest float64, and room
 INLINE = 4  # partials kept in the record itself; more are spilled to the arena
 RECORD = INLINE + 2  # words of a record: count, address of the spill, partials
 SPLITTER = 134217729.0  # 2^27 + 1, for Dekker's product
@@ -54,9 +56,32 @@ def two_product(a: float, b: float) -> tuple[float, float]:
     return p, ((a_high * b_high - p) + a_high * b_low + a_low * b_high) + a_low * b_low
 
 
+@kernel("floats, int")
+def pack(p: Float64, n: int) -> int:
+    """Let each of ``n`` partials hold as many bits as it can; the new count. Shewchuk's COMPRESS."""
+    q: float = p[n - 1]
+    last = n - 1
+    for i in range(n - 2, -1, -1):
+        q, error = two_sum(q, p[i])
+        if error != 0.0:
+            p[last] = q
+            last -= 1
+            q = error
+    kept = 0
+    for i in range(last + 1, n):
+        q, error = two_sum(p[i], q)
+        if error != 0.0:
+            p[kept] = error
+            kept += 1
+    p[kept] = q
+    return kept + 1
+
+
 @kernel("floats, int, float")
 def add(p: Float64, n: int, x: float) -> int:
     """Add ``x`` to the ``n`` partials in ``p``; the new count."""
+    if n >= MOST - 1:
+        n = pack(p, n)
     kept = 0
     for i in range(n):
         x, error = two_sum(x, p[i])
@@ -76,6 +101,44 @@ def add_product(p: Float64, n: int, a: float, b: float) -> int:
     if error != 0.0:
         n = add(p, n, error)
     return add(p, n, product)
+
+
+@kernel("floats, float")
+def pour(p: Float64, x: float) -> float:
+    """Add ``x`` to the components in ``p``; what they have no room for, nearly always 0."""
+    p[3], x = two_sum(p[3], x)
+    p[2], x = two_sum(p[2], x)
+    p[1], x = two_sum(p[1], x)
+    p[0], x = two_sum(p[0], x)
+    return x
+
+
+@kernel("floats, int")
+def widen(p: Float64, n: int) -> None:
+    """Make components of ``n`` partials, at most INLINE."""
+    for i in range(INLINE - 1, -1, -1):
+        p[i] = p[i + n - INLINE] if i + n >= INLINE else 0.0
+
+
+@kernel("floats")
+def settle(p: Float64) -> None:
+    """Let components that have come to overlap lie apart again; their sum stays."""
+    p[1], p[0] = two_sum(p[1], p[0])
+    p[2], p[1] = two_sum(p[2], p[1])
+    p[3], p[2] = two_sum(p[3], p[2])
+    p[1], p[0] = two_sum(p[1], p[0])
+    p[2], p[1] = two_sum(p[2], p[1])
+
+
+@kernel("floats, float")
+def narrow(p: Float64, rest: float) -> int:
+    """Make partials of the components and a rest; how many."""
+    a, b, c, d = p[0], p[1], p[2], p[3]
+    n = add(p, 0, rest)
+    n = add(p, n, a)
+    n = add(p, n, b)
+    n = add(p, n, c)
+    return add(p, n, d)
 
 
 @kernel("floats, int")
@@ -149,6 +212,3 @@ def scaled_difference(
         for j in range(nc):
             n = add_product(work, n, -b[i], c[j])
     return rounded(work, n)
-
-
-EMPTY = np.empty(0)

@@ -147,10 +147,10 @@ def _lay(
         at = timeline.entry(shard, key, d)
         address, capacity = words[at], words[at + 2]
         m = min(words[at + 1] - s, count)
-        flags = (address + (2 + columns) * capacity) * 8 + flag * capacity + s
+        flags = timeline.flags(address, capacity, columns) + flag * capacity + s
         # A lane without a condition is free: it is given some bytes and heeds none of them.
         there, free = (shard.bytes[flags : flags + m], 0) if flag >= 0 else (shard.bytes[:m], 1)
-        first = address + (2 + column) * capacity + s
+        first = timeline.column(address, capacity, column) + s
         numbers = shard.floats[:0] if unit else shard.floats[first : first + m]
         if not unit:
             bits = words[first : first + m]

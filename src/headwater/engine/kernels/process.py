@@ -9,7 +9,18 @@ from the window's contents. Called by ``engine.state``.
 
 from __future__ import annotations
 
-from headwater.engine.kernels import cells, contents, deque, exact, flow, multiset, ranked, tape, timeline
+from headwater.engine.kernels import (
+    cells,
+    contents,
+    deque,
+    exact,
+    flow,
+    lanes,
+    multiset,
+    ranked,
+    tape,
+    timeline,
+)
 from headwater.engine.kernels.jit import kernel
 from headwater.engine.kernels.layout import (
     C_DELAY,
@@ -20,7 +31,6 @@ from headwater.engine.kernels.layout import (
     C_OVER,
     CURSORS,
     DISTINCT,
-    ENTRY,
     FORGOTTEN,
     FRONTIER,
     G_CURSOR,
@@ -30,7 +40,6 @@ from headwater.engine.kernels.layout import (
     G_FLOW,
     G_FLOW_END,
     HEAD,
-    LARGEST,
     LENGTH,
     MAX,
     MIN,
@@ -61,11 +70,8 @@ NEWEST = 2**62  # an offset that is later than any
 @kernel("Shard, Tables, int, int", inline=True)
 def demand(shard: Shard, tables: Tables, key: int, m: int) -> int:
     """Arena words that ``m`` further items of ``key`` can need at most."""
-    shape, ints = tables.shape, shard.ints
-    chunks = m // 32 + 3
-    need: int = exact.MOST * shape[SHAPE.exacts] + 64
-    need += chunks * timeline.chunk_words(shape, LARGEST)
-    need += 4 * ENTRY * (ints[key, LENGTH] - ints[key, HEAD] + chunks + 2)
+    shape = tables.shape
+    need: int = exact.MOST * shape[SHAPE.exacts] + 64 + timeline.demand(shard, shape, key, m)
     for c in range(tables.cells.shape[0]):
         op, over = tables.cells[c, C_OP], tables.cells[c, C_OVER]
         at = tables.cells[c, C_INTS]
@@ -260,7 +266,7 @@ def _settle_cursors(shard: Shard, tables: Tables, key: int, time: int, d: int, s
         cell = tables.cells[tables.firsts[k]]
         c = cell[C_INTS]
         at = timeline.entry(shard, key, d)
-        covered = _covers(cell[C_OVER], cell[C_DELAY], time, frontier) and cells.counts(
+        covered = _covers(cell[C_OVER], cell[C_DELAY], time, frontier) and lanes.counts(
             shard, tables, cell[C_LANE], shard.words[at], s, shard.words[at + 2]
         )
         behind = ints[key, c] > d or (ints[key, c] == d and ints[key, c + 1] > s)
@@ -320,13 +326,16 @@ def _glance(
                     op = cell[C_OP]
                     pushes = (op == MIN or op == MAX) and cell[C_OVER] >= 0 and enters
                     at = cell[C_INTS]
+                    middle, told = 0.0, False
+                    if done == 1 and op == QUANTILE:
+                        q = tables.params[c]
+                        middle, told = ranked.after(shard, key, at, q, work.signed, work.step, n)
                     if done == 1 and op == DISTINCT:
                         work.whole[0] = multiset.after(shard, key, at, work.bits, work.step, n)
                         out[cell[C_OUT], emit] = work.line[0]
-                    elif done == 1 and op == QUANTILE:
-                        q = tables.params[c]
-                        out[cell[C_OUT], emit] = ranked.after(shard, key, at, q, work.signed, work.step, n)
-                    elif done == 1 and not pushes:
+                    elif told:
+                        out[cell[C_OUT], emit] = middle
+                    elif done == 1 and not pushes and op != QUANTILE:
                         cells.run(shard, tables, c, work, key, n, emit, 1, False, out)
                     elif not contents.evaluate(shard, tables, c, key, t, o, emit, work, out):
                         known = False

@@ -67,7 +67,7 @@ def gather(shard: Shard, tables: Tables, items: Items, work: Work, lane: int, n:
     elif kind == NUMBER:
         words, floats = shard.words, shard.floats
         for k in range(n):
-            at = place[k, 0] + (2 + column) * place[k, 2]
+            at = timeline.column(place[k, 0], place[k, 2], column)
             at = max(at, 0)
             bits[k] = words[at]
             value = floats[at]
@@ -77,7 +77,7 @@ def gather(shard: Shard, tables: Tables, items: Items, work: Work, lane: int, n:
     else:
         words = shard.words
         for k in range(n):
-            bits[k] = words[max(place[k, 0] + (2 + column) * place[k, 2], 0)]
+            bits[k] = words[max(timeline.column(place[k, 0], place[k, 2], column), 0)]
             step[k] = step[k] if bits[k] != NULL else 0
     for k in range(n):
         if place[k, 0] < 0 and sign[k] != 0:
@@ -99,7 +99,7 @@ def put(
 ) -> int:
     """Write step ``n`` of the tape, whose value is stored at a slot of a chunk; n + 1."""
     work.place[n, 0] = address + slot
-    work.place[n, 1] = (address + (2 + columns) * capacity) * 8 + slot
+    work.place[n, 1] = timeline.flags(address, capacity, columns) + slot
     work.place[n, 2] = capacity
     work.when[n], work.item[n], work.sign[n], work.end[n] = when, item, sign, end
     return n + 1

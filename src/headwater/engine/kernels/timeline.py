@@ -6,9 +6,13 @@
                      │                       │
     chunk            ▼                       ▼
       time     [ t t t t . . ]         [ t t t . ]      capacity 4 .. 64, growing
-      offset   [ o o o o . . ]         ...
       column   [ v v v v . . ]  x columns
       flag     [ 1 0 1 1 . . ]  x flags (bytes)
+      offsets  base [ o o o o . . ]    31 bits each, behind the base
+
+So an event takes 12 bytes, 8 for each column and 1 for each flag, and the chunk and its entry 32 for up to 64
+events. Events whose offsets are too far apart for 31 bits do not share a chunk. The rows in front of the
+flags are ``capacity`` words long; where they begin is known here alone (``column``, ``flags``, ``offset``).
 
 An event in order is written at the end: constant. An event that is d places late finds its chunk by
 galloping back from the end, log d, and moves at most one chunk. Places are (directory index, slot)
@@ -39,14 +43,67 @@ from headwater.engine.kernels.layout import (
 )
 
 SMALLEST = 4  # the least size, as a number, of a chunk behind full ones
+SPAN = 2**31  # offsets in a chunk, from its base on
+LOW = SPAN - 1
+
+
+@kernel("int, int, int")
+def column(address: int, capacity: int, number: int) -> int:
+    """Where the values of a column begin, in words."""
+    return address + (1 + number) * capacity
+
+
+@kernel("int, int, int")
+def flags(address: int, capacity: int, columns: int) -> int:
+    """Where the flags begin, in bytes; those of flag f are ``f * capacity`` further on."""
+    return (address + (1 + columns) * capacity) * 8
+
+
+@kernel("ints, int, int")
+def _base(shape: Int64, address: int, capacity: int) -> int:
+    """Where the base of the offsets is; two offsets a word follow."""
+    columns: int = shape[SHAPE.columns]
+    flag_words: int = (shape[SHAPE.flags] * capacity + 7) // 8
+    return address + (1 + columns) * capacity + flag_words
 
 
 @kernel("ints, int")
 def chunk_words(shape: Int64, capacity: int) -> int:
     """Words of a chunk of ``capacity`` events."""
-    columns: int = shape[SHAPE.columns]
-    flags: int = shape[SHAPE.flags]
-    return capacity * (2 + columns) + (capacity * flags + 7) // 8
+    return _base(shape, 0, capacity) + 1 + capacity // 2
+
+
+@kernel("Shard, ints, int, int")
+def demand(shard: Shard, shape: Int64, key: int, m: int) -> int:
+    """Arena words that ``m`` further events can need: chunks, and the directory twice over."""
+    chunks: int = m // 32 + 3
+    entries: int = shard.ints[key, LENGTH] - shard.ints[key, HEAD] + chunks + m + 2
+    return chunks * chunk_words(shape, LARGEST) + m * chunk_words(shape, CHUNK_SIZES[0]) + 4 * ENTRY * entries
+
+
+@kernel("ints, int, int")
+def _get_offset(words: Int64, base: int, slot: int) -> int:
+    value: int = (words[base + 1 + slot // 2] >> (32 * (slot & 1))) & LOW
+    return value
+
+
+@kernel("ints, int, int, int")
+def _set_offset(words: Int64, base: int, slot: int, value: int) -> None:
+    at = base + 1 + slot // 2
+    if slot & 1 == 1:
+        words[at] = (words[at] & LOW) | (value << 32)
+    else:
+        words[at] = ((words[at] >> 32) & LOW) << 32 | value
+
+
+@kernel("ints, int, int, int")
+def _shift_offsets(words: Int64, base: int, slot: int, count: int) -> None:
+    """Move the offsets from ``slot`` on by one."""
+    first, last = base + 1 + slot // 2, base + 1 + count // 2
+    for at in range(last, first, -1):
+        words[at] = ((words[at] & LOW) << 32) | ((words[at - 1] >> 32) & LOW)
+    if slot & 1 == 0:
+        words[first] = ((words[first] & LOW) << 32) | (words[first] & LOW)
 
 
 @kernel("Shard, int, int")
@@ -63,6 +120,14 @@ def normal(shard: Shard, key: int, d: int, s: int) -> tuple[int, int]:
         d += 1
         s = 0
     return d, s
+
+
+@kernel("Shard, ints, int, int, int")
+def offset(shard: Shard, shape: Int64, address: int, slot: int, capacity: int) -> int:
+    """The place in the log of the event at a slot of a chunk."""
+    base = _base(shape, address, capacity)
+    first: int = shard.words[base]
+    return first + _get_offset(shard.words, base, slot)
 
 
 @kernel("Shard, ints, int")
@@ -90,18 +155,21 @@ def _copy_slots(
     count: int,
 ) -> None:
     """Copy ``count`` events from slot ``start`` of one chunk to the front of another."""
-    words = shard.words
-    rows = 2 + shape[SHAPE.columns]
-    for row in range(rows):
+    words, columns = shard.words, shape[SHAPE.columns]
+    for row in range(1 + columns):
         a = source + row * source_capacity + start
         b = target + row * target_capacity
         for i in range(count):
             words[b + i] = words[a + i]
     for flag in range(shape[SHAPE.flags]):
-        a = (source + rows * source_capacity) * 8 + flag * source_capacity + start
-        b = (target + rows * target_capacity) * 8 + flag * target_capacity
+        a = flags(source, source_capacity, columns) + flag * source_capacity + start
+        b = flags(target, target_capacity, columns) + flag * target_capacity
         for i in range(count):
             shard.bytes[b + i] = shard.bytes[a + i]
+    a, b = _base(shape, source, source_capacity), _base(shape, target, target_capacity)
+    words[b] = words[a]
+    for i in range(count):
+        _set_offset(words, b, i, _get_offset(words, a, start + i))
 
 
 @kernel("Shard, ints, int, int")
@@ -162,33 +230,48 @@ def _open_chunk(shard: Shard, shape: Int64, key: int, size: int) -> int:
     return at
 
 
-@kernel("Shard, ints, int, int, int, Items, int", inline=True)
-def _write(shard: Shard, shape: Int64, address: int, capacity: int, slot: int, items: Items, i: int) -> None:
-    words = shard.words
+@kernel("Shard, ints, int, int, Items, int", inline=True)
+def _near(shard: Shard, shape: Int64, address: int, capacity: int, items: Items, i: int) -> bool:
+    """Whether the offset of item ``i`` can stand in the chunk, which is not empty."""
+    first: int = shard.words[_base(shape, address, capacity)]
+    return bool(0 <= items.offset[i] - first < SPAN)
+
+
+@kernel("Shard, ints, int, int, int, Items, int, bool", inline=True)
+def _write(
+    shard: Shard, shape: Int64, address: int, capacity: int, slot: int, items: Items, i: int, fresh: bool
+) -> None:
+    """Write event ``i`` into a slot of a chunk, to which it gives the base if it is the first in there."""
+    words, columns = shard.words, shape[SHAPE.columns]
     words[address + slot] = items.time[i]
-    words[address + capacity + slot] = items.offset[i]
-    for column in range(shape[SHAPE.columns]):
-        words[address + (2 + column) * capacity + slot] = items.columns[column, i]
-    flags = (address + (2 + shape[SHAPE.columns]) * capacity) * 8
+    for c in range(columns):
+        words[column(address, capacity, c) + slot] = items.columns[c, i]
     for flag in range(shape[SHAPE.flags]):
-        shard.bytes[flags + flag * capacity + slot] = items.flags[flag, i]
+        shard.bytes[flags(address, capacity, columns) + flag * capacity + slot] = items.flags[flag, i]
+    base = _base(shape, address, capacity)
+    if fresh:
+        words[base] = items.offset[i]
+    _set_offset(words, base, slot, items.offset[i] - words[base])
 
 
 @kernel("Shard, ints, int, Items, int, int", inline=True)
 def append(shard: Shard, shape: Int64, key: int, items: Items, i: int, more: int) -> None:
     """Write event ``i`` behind all others, the first of ``more`` that are to come. Constant."""
-    length = shard.ints[key, LENGTH]
+    words, length = shard.words, shard.ints[key, LENGTH]
     if length == shard.ints[key, HEAD]:
         at = _open_chunk(shard, shape, key, _size_of(min(more, LARGEST)))
     else:
         at = entry(shard, key, length - 1)
-        if shard.words[at + 1] == shard.words[at + 2]:
-            if shard.words[at + 2] < LARGEST:
-                _grow_chunk(shard, shape, at, more)
-            else:
-                at = _open_chunk(shard, shape, key, max(_size_of(min(more, LARGEST)), SMALLEST))
-    _write(shard, shape, shard.words[at], shard.words[at + 2], shard.words[at + 1], items, i)
-    shard.words[at + 1] += 1
+        count, capacity = words[at + 1], words[at + 2]
+        if count > 0 and not _near(shard, shape, words[at], capacity, items, i):
+            at = _open_chunk(shard, shape, key, _size_of(min(more, LARGEST)))
+        elif count == capacity and capacity < LARGEST:
+            _grow_chunk(shard, shape, at, more)
+        elif count == capacity:
+            at = _open_chunk(shard, shape, key, max(_size_of(min(more, LARGEST)), SMALLEST))
+    count = words[at + 1]
+    _write(shard, shape, words[at], words[at + 2], count, items, i, count == 0)
+    words[at + 1] = count + 1
     shard.ints[key, EVENTS] += 1
 
 
@@ -197,7 +280,7 @@ def append_events(
     shard: Shard, shape: Int64, key: int, items: Items, first: int, end: int, events: int
 ) -> None:
     """Write the ``events`` among items ``first`` .. ``end`` - 1 behind all others, without the readings."""
-    words, columns, flags = shard.words, shape[SHAPE.columns], shape[SHAPE.flags]
+    words, columns, flag_count = shard.words, shape[SHAPE.columns], shape[SHAPE.flags]
     i = first
     while i < end:
         if items.kind[i] != 0:
@@ -208,16 +291,17 @@ def append_events(
         events -= 1
         at = entry(shard, key, shard.ints[key, LENGTH] - 1)
         address, slot, capacity = words[at], words[at + 1], words[at + 2]
-        start = slot
-        while i < end and slot < capacity:
+        base = _base(shape, address, capacity)
+        start, log = slot, words[base]
+        while i < end and slot < capacity and 0 <= items.offset[i] - log < SPAN:
             if items.kind[i] == 0:
                 words[address + slot] = items.time[i]
-                words[address + capacity + slot] = items.offset[i]
-                for column in range(columns):
-                    words[address + (2 + column) * capacity + slot] = items.columns[column, i]
-                for flag in range(flags):
-                    place = (address + (2 + columns) * capacity) * 8 + flag * capacity + slot
+                for c in range(columns):
+                    words[column(address, capacity, c) + slot] = items.columns[c, i]
+                for flag in range(flag_count):
+                    place = flags(address, capacity, columns) + flag * capacity + slot
                     shard.bytes[place] = items.flags[flag, i]
+                _set_offset(words, base, slot, items.offset[i] - log)
                 slot += 1
             i += 1
         words[at + 1] = slot
@@ -264,42 +348,73 @@ def seek(shard: Shard, key: int, time: int) -> tuple[int, int]:
 
 
 @kernel("Shard, ints, int, int")
-def _split(shard: Shard, shape: Int64, key: int, d: int) -> None:
-    """Cut the full chunk ``d`` in two; cursors follow their events. The directory has room."""
-    words = shard.words
+def _insert_chunk(shard: Shard, shape: Int64, key: int, d: int) -> None:
+    """Put a new, empty chunk at index ``d`` of the directory, which has room."""
     at = entry(shard, key, d)
-    arena.move(shard, at + ENTRY, at + 2 * ENTRY, ENTRY * (shard.ints[key, LENGTH] - d - 1))
+    arena.move(shard, at, at + ENTRY, ENTRY * (shard.ints[key, LENGTH] - d))
     shard.ints[key, LENGTH] += 1
-    half = words[at + 1] // 2
-    rest = words[at + 1] - half
-    new = _new_chunk(shard, shape, 7)
-    _copy_slots(shard, shape, words[at], words[at + 2], half, new, LARGEST, rest)
-    words[at + ENTRY] = new
+    shard.words[at] = _new_chunk(shard, shape, 7)
+    shard.words[at + 1] = 0
+    shard.words[at + 2] = LARGEST
+    _move_cursors(shard, shape, key, d, 1)
+
+
+@kernel("Shard, ints, int, int, int")
+def _split(shard: Shard, shape: Int64, key: int, d: int, slot: int) -> None:
+    """Cut chunk ``d`` in two in front of a slot; cursors follow their events. The directory has room."""
+    words = shard.words
+    _insert_chunk(shard, shape, key, d + 1)
+    at = entry(shard, key, d)
+    rest = words[at + 1] - slot
+    _copy_slots(shard, shape, words[at], words[at + 2], slot, words[at + ENTRY], LARGEST, rest)
     words[at + ENTRY + 1] = rest
-    words[at + ENTRY + 2] = LARGEST
-    words[at + 1] = half
+    words[at + 1] = slot
     for c in range(shape[SHAPE.cursors]):
         p = CURSORS + 2 * c
-        if shard.ints[key, p] > d:
-            shard.ints[key, p] += 1
-        elif shard.ints[key, p] == d and shard.ints[key, p + 1] >= half:
+        if shard.ints[key, p] == d and shard.ints[key, p + 1] >= slot:
             shard.ints[key, p] = d + 1
-            shard.ints[key, p + 1] -= half
+            shard.ints[key, p + 1] -= slot
 
 
 @kernel("Shard, ints, int, int, int, int")
 def _shift_slots(shard: Shard, shape: Int64, address: int, capacity: int, s: int, count: int) -> None:
     """Move the events from slot ``s`` on by one."""
-    words = shard.words
-    rows = 2 + shape[SHAPE.columns]
-    for row in range(rows):
+    words, columns = shard.words, shape[SHAPE.columns]
+    for row in range(1 + columns):
         a = address + row * capacity
         for j in range(count, s, -1):
             words[a + j] = words[a + j - 1]
     for flag in range(shape[SHAPE.flags]):
-        a = (address + rows * capacity) * 8 + flag * capacity
+        a = flags(address, capacity, columns) + flag * capacity
         for j in range(count, s, -1):
             shard.bytes[a + j] = shard.bytes[a + j - 1]
+    _shift_offsets(words, _base(shape, address, capacity), s, count)
+
+
+@kernel("Shard, ints, int, int")
+def _room_at(shard: Shard, shape: Int64, key: int, d: int) -> int:
+    """Make room for one more entry; where entry ``d`` is then."""
+    behind: int = d - shard.ints[key, HEAD]
+    _directory_room(shard, shape, key)
+    head: int = shard.ints[key, HEAD]
+    return behind + head
+
+
+@kernel("Shard, ints, int, int, int")
+def _set_apart(shard: Shard, shape: Int64, key: int, d: int, s: int) -> int:
+    """Put an empty chunk at the place (d, s), and the cursors that stand there on it; its index."""
+    d = _room_at(shard, shape, key, d)
+    if 0 < s < shard.words[entry(shard, key, d) + 1]:
+        _split(shard, shape, key, d, s)
+        d = _room_at(shard, shape, key, d)
+    if s > 0:
+        d += 1
+    _insert_chunk(shard, shape, key, d)
+    for c in range(shape[SHAPE.cursors]):
+        p = CURSORS + 2 * c
+        if shard.ints[key, p] == d + 1 and shard.ints[key, p + 1] == 0:
+            shard.ints[key, p] = d
+    return d
 
 
 @kernel("Shard, ints, int, Items, int")
@@ -318,21 +433,22 @@ def insert(shard: Shard, shape: Int64, key: int, items: Items, i: int) -> tuple[
         p = CURSORS + 2 * c
         ints[key, p], ints[key, p + 1] = normal(shard, key, ints[key, p], ints[key, p + 1])
     at = entry(shard, key, d)
-    if words[at + 1] == words[at + 2]:
-        if words[at + 2] < LARGEST:
-            _grow_chunk(shard, shape, at, 1)
-        else:
-            behind = d - ints[key, HEAD]
-            _directory_room(shard, shape, key)
-            d = ints[key, HEAD] + behind
-            _split(shard, shape, key, d)
-            half = words[entry(shard, key, d) + 1]
-            if s >= half:
-                d, s = d + 1, s - half
-        at = entry(shard, key, d)
-    _shift_slots(shard, shape, words[at], words[at + 2], s, words[at + 1])
-    _write(shard, shape, words[at], words[at + 2], s, items, i)
-    words[at + 1] += 1
+    count, capacity = words[at + 1], words[at + 2]
+    if count > 0 and not _near(shard, shape, words[at], capacity, items, i):
+        d, s = _set_apart(shard, shape, key, d, s), 0
+    elif count == capacity and capacity < LARGEST:
+        _grow_chunk(shard, shape, at, 1)
+    elif count == capacity:
+        d = _room_at(shard, shape, key, d)
+        half = count // 2
+        _split(shard, shape, key, d, half)
+        if s >= half:
+            d, s = d + 1, s - half
+    at = entry(shard, key, d)
+    count = words[at + 1]
+    _shift_slots(shard, shape, words[at], words[at + 2], s, count)
+    _write(shard, shape, words[at], words[at + 2], s, items, i, count == 0)
+    words[at + 1] = count + 1
     ints[key, EVENTS] += 1
     for c in range(shape[SHAPE.cursors]):
         p = CURSORS + 2 * c
