@@ -88,9 +88,11 @@ class ViewState:
 
     def feed(self, rows: Rows, out: list[at.Float64]) -> None:
         """Run rows through the kernels, block by block; ``out`` holds a column per cell."""
-        block = Block(self.plan, rows, min(len(rows.ids), BLOCK))
-        for first in range(0, len(rows.ids), BLOCK):
-            self._block(block, first, min(first + BLOCK, len(rows.ids)), out)
+        n = len(rows.ids)
+        size = -(-n // max(1, round(n / BLOCK)))  # blocks of a length, none of them a rest of a few rows
+        block = Block(self.plan, rows, size)
+        for first in range(0, n, size or 1):
+            self._block(block, first, min(first + size, n), out)
 
     def frame(self, out: list[at.Float64]) -> pl.DataFrame:
         """The kernels' output as the view's columns."""
