@@ -39,7 +39,7 @@ from headwater.store.late import LateEvent, LateLedger, Reached, Touched
 
 STRETCH = 1 << 18  # offsets that are looked through at a time
 HINTS = 100_000  # refreshes that are remembered at most
-PAIRS = 256  # of a late event and a decision, that are derived in one pass over the log
+PAIRS = 32  # of a late event and a decision, that are derived in one pass over the log
 FOLLOW = 1 << 15  # offsets at a time, to catch up with the newest event of each key
 
 
@@ -271,7 +271,7 @@ class LateWatch:
     def _of_new_decisions(self, start: Reached, head: int) -> list[tuple[int, Touched]]:
         """Decisions that were recorded after the ledger had passed events that they rest not on."""
         pairs: list[tuple[int, LateEvent, Record]] = []
-        for record in self._decisions.scan(after=start.decisions, until_number=head):
+        for record in self._recorded(start.decisions, head):
             self._step()
             decision = record.decision
             if decision.model not in self._scorings or decision.offset >= start.offset - 1:
@@ -290,6 +290,15 @@ class LateWatch:
             ]
         touched = self._touched([(event, record) for _, event, record in pairs])
         return [(pair[0], one) for pair, one in zip(pairs, touched, strict=True) if one is not None]
+
+    def _recorded(self, after: int, head: int) -> Iterable[Record]:
+        """The decisions behind a number and up to another, a few at a time."""
+        while after < head:
+            page = self._decisions.page(after=after, limit=min(PAIRS, head - after))
+            if not page:
+                return
+            yield from page
+            after = page[-1].number
 
     def _touched(self, pairs: Sequence[tuple[LateEvent, Record]]) -> list[Touched | None]:
         """For each event and decision: what the event moved in it, and how it would have been decided."""

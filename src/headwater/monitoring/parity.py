@@ -181,9 +181,7 @@ def _by_scoring(taken: Sequence[tuple[Scored, Scoring]]) -> list[tuple[Scoring, 
     return list(groups.values())
 
 
-def _compare(
-    log: EventLog, scoring: Scoring, served: Sequence[Scored], step: Step | None
-) -> list[Mismatch]:
+def _compare(log: EventLog, scoring: Scoring, served: Sequence[Scored], step: Step | None) -> list[Mismatch]:
     asked = [Asked(one.keys, one.time, one.offset, one.request) for one in served]
     X = rederive(scoring, asked, log, step=step)
     found = (_difference(scoring, one, x) for one, x in zip(served, X, strict=True))

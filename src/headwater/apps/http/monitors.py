@@ -54,7 +54,7 @@ class Monitors:
         self._serving = service.serving
         self.sampler = ParitySampler(service.log, self._serving.scorings.values(), rate=rate)
         self._watch = self._new_watch(self._serving)
-        metrics.late_backlog.set_function(lambda: self._watch.behind())
+        metrics.late_backlog.set_function(self._behind)
         metrics.parity_waiting.set_function(lambda: self.sampler.waiting)
 
     def __enter__(self) -> Self:
@@ -131,6 +131,12 @@ class Monitors:
             stretch = STRETCH[0] if settled.late else min(2 * stretch, STRETCH[1])
             self._step()
 
+    def _behind(self) -> int:
+        return self._watch.behind()
+
+    def _stepping(self) -> None:
+        self._step()
+
     def _new_watch(self, serving: Serving) -> LateWatch:
         service = self._service
         models, views = list(serving.scorings.values()), serving.project.views
@@ -141,7 +147,7 @@ class Monitors:
             models,
             views,
             self._past.own,
-            step=lambda: self._step(),
+            step=self._stepping,
         )
 
 
