@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 import headwater as hw
+from headwater.apps.anchors import ACTION
 from headwater.apps.cli.failures import run
 from headwater.apps.cli.main import cli
 from headwater.core.errors import HeadwaterError
@@ -23,6 +24,7 @@ from headwater.definitions.loading import load_project
 from headwater.engine.run import Engine
 from headwater.log.embedded import EmbeddedLog
 from headwater.serving.rising import catch_up
+from headwater.store.audit import AuditTrail
 from headwater.store.decisions import DecisionStore
 from headwater.store.folder import DataFolder
 from headwater.store.snapshots import Snapshots
@@ -79,12 +81,16 @@ def test_it_ends_when_told_and_keeps_the_state(shop: Path, how: signal.Signals) 
     with served(shop) as server:
         with hw.Client(server.url) as client:
             assert client.events("payments", [pay(90_000 + i, i) for i in range(50)]).accepted == 50
+            made = client.decide({"who": 3})
         assert server.end(how) == 0
     data = DataFolder(shop / ".headwater")
+    with AuditTrail.open(data.access) as trail:
+        noted = trail.newest(1)[0].act
+        assert (noted.action, noted.actor, noted.details["link"]) == (ACTION, "server", made.chain)
     project = load_project(shop / "project.py")
     with EmbeddedLog.open(data.log, project.streams) as log:
         kept = Snapshots(data.snapshots).newest(project.views)
-        assert kept is not None
+        assert kept.engine is not None
         assert kept.engine.offset == log.end() - 1
 
 

@@ -205,7 +205,7 @@ def test_a_damaged_snapshot_is_passed_over(tmp_path: Path) -> None:
     blob[-100] ^= 1
     path.write_bytes(blob)
     with open_service(tmp_path) as service:
-        assert service.passed_over == (f"{path.name}: it is damaged, or of other definitions",)
+        assert service.passed_over == (f"{path.name}: a snapshot is damaged",)
         assert service.offset == service.log.end() - 1
 
 

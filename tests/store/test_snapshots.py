@@ -7,7 +7,7 @@ from pathlib import Path
 import headwater as hw
 from headwater.core.errors import StoreError
 from headwater.store.folder import DataFolder
-from headwater.store.snapshots import Snapshots
+from headwater.store.snapshots import Restored, Snapshots
 from tests.letters import says
 from tests.store.cases import PAYMENTS, VIEW, engine, feed
 
@@ -16,13 +16,13 @@ DAY = 86_400_000_000
 
 def test_an_engine_goes_on_from_the_newest(tmp_path: Path) -> None:
     snapshots = Snapshots(tmp_path / "snapshots")
-    assert snapshots.newest([VIEW]) is None
+    assert snapshots.newest([VIEW]) == Restored(None, ())
     made = engine(3)
     snapshots.save(made)
     feed(made, 3, 5)
     snapshots.save(made)
     found = snapshots.newest([VIEW])
-    assert found is not None
+    assert found.engine is not None
     assert (found.engine.offset, found.passed_over) == (4, ())
     assert found.engine.read("spending", [1], 4)["spent_1d"].to_list() == [5.0]
     assert found.engine.snapshot() == made.snapshot()
@@ -41,9 +41,18 @@ def test_a_damaged_one_is_passed_over(tmp_path: Path) -> None:
     newest = snapshots.save(engine(4))
     newest.write_bytes(newest.read_bytes()[:-1])
     found = snapshots.newest([VIEW])
-    assert found is not None
+    assert found.engine is not None
     assert found.engine.offset == 1
     assert found.passed_over == (f"{newest.name}: a snapshot is damaged",)
+
+
+def test_the_reasons_are_told_when_all_are_damaged(tmp_path: Path) -> None:
+    snapshots = Snapshots(tmp_path)
+    paths = [snapshots.save(engine(events)) for events in (2, 4)]
+    for path in paths:
+        path.write_bytes(path.read_bytes()[:-1])
+    reasons = tuple(f"{path.name}: a snapshot is damaged" for path in reversed(paths))
+    assert snapshots.newest([VIEW]) == Restored(None, reasons)
 
 
 def test_one_that_was_cut_off_by_a_crash_has_another_name(tmp_path: Path) -> None:
@@ -51,16 +60,18 @@ def test_one_that_was_cut_off_by_a_crash_has_another_name(tmp_path: Path) -> Non
     snapshots.save(engine(2))
     (tmp_path / f"{9:020d}.new").write_bytes(b"half of it")
     found = snapshots.newest([VIEW])
-    assert found is not None
+    assert found.engine is not None
     assert found.engine.offset == 1
 
 
 def test_one_of_other_definitions_is_passed_over(tmp_path: Path) -> None:
     snapshots = Snapshots(tmp_path)
     path = snapshots.save(engine(2))
-    assert snapshots.newest([VIEW]) is not None
+    assert snapshots.newest([VIEW]).engine is not None
     changed = hw.FeatureView("spending", PAYMENTS, "who", {"spent": hw.sum("amount", over="2d")})
-    assert snapshots.newest([changed]) is None
+    found = snapshots.newest([changed])
+    assert found.engine is None
+    assert [reason.partition(":")[0] for reason in found.passed_over] == [path.name]
     assert path.exists(), "what other definitions can use is not thrown away"
 
 

@@ -30,7 +30,7 @@ from headwater.log.protocol import EventLog
 from headwater.serving.decide import Decider
 from headwater.serving.frontier import Frontiers, newest_of, refreshing
 from headwater.serving.live import Refresh
-from headwater.serving.rederive import Asked, features, reach, rederive
+from headwater.serving.rederive import Asked, Step, features, reach, rederive
 from headwater.serving.replay import Deciders
 from headwater.serving.scoring import Float64, Scoring
 from headwater.store.decision import Decision
@@ -39,6 +39,8 @@ from headwater.store.late import LateEvent, LateLedger, Reached, Touched
 
 STRETCH = 1 << 18  # offsets that are looked through at a time
 HINTS = 100_000  # refreshes that are remembered at most
+PAIRS = 32  # of a late event and a decision, that are derived in one pass over the log
+FOLLOW = 1 << 15  # offsets at a time, to catch up with the newest event of each key
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,8 @@ class LateWatch:
         scorings: the models, in the versions that serve now.
         views: of the whole project: an event of any of them is news of its key.
         deciders: each decision's own model and policy, where they are at hand.
+        step: called every few milliseconds of work in :meth:`settle`; may wait, and may raise to stop: what
+            the ledger holds by then stays, and the next round goes on from there.
     """
 
     def __init__(
@@ -80,7 +84,9 @@ class LateWatch:
         scorings: Sequence[Scoring],
         views: Sequence[FeatureView],
         deciders: Deciders,
+        step: Step = lambda: None,
     ) -> None:
+        self._step = step
         self._log = log
         self._decisions = decisions
         self._ledger = ledger
@@ -92,7 +98,7 @@ class LateWatch:
         self._frontiers = Frontiers(self._views)
         self._at = 0
         self._hints: dict[tuple[int, str], Refresh] = {}
-        self._came: set[tuple[str, str, int]] = set()  # in the stretch before
+        self._came: set[tuple[str, str, int]] = set()  # with the last arrival so far
         self._lock = Lock()
 
     def observe(self, refresh: Refresh) -> None:
@@ -150,7 +156,8 @@ class LateWatch:
             if self._at < 0 or self._at > offset:
                 self._frontiers, self._at = Frontiers(self._views), 0
             while self._at < offset:
-                following = min(self._at + STRETCH, offset)
+                self._step()
+                following = min(self._at + FOLLOW, offset)
                 self._frontiers.take(self._batches(self._at, following))
                 self._at = following
 
@@ -159,26 +166,19 @@ class LateWatch:
         self._at = -1  # until all of the stretch is taken in
         before = self._frontiers.take(batches)
         self._at = stop
-        found = [
-            each
-            for batch in batches
-            for scoring in self._scorings.values()
-            for each in _late(batch, before[batch.stream], scoring)
-        ]
+        found: list[_Found] = []
+        for batch in batches:
+            for scoring in self._scorings.values():
+                for each in _late(batch, before[batch.stream], scoring):
+                    self._step()
+                    found.append(each)
         found.sort(key=lambda each: (each.event.offset, each.event.model))
-        pairs = [
-            (place, record) for place, each in enumerate(found) for record in self._missing(each.event, last)
-        ]
-        touched = self._touched([(found[place].event, record) for place, record in pairs])
+        decisions = self._decisions_of(found, last)
         moved = self._moved(found)
         with self._lock:
             self._hints = {key: hint for key, hint in self._hints.items() if key[0] >= stop}
-        of_event: dict[int, list[Touched]] = {}
-        for (place, _), one in zip(pairs, touched, strict=True):
-            if one is not None:
-                of_event.setdefault(place, []).append(one)
         return [
-            replace(each.event, moved=moved[place], decisions=tuple(of_event.get(place, ())))
+            replace(each.event, moved=moved[place], decisions=tuple(decisions[place]))
             for place, each in enumerate(found)
         ]
 
@@ -208,7 +208,9 @@ class LateWatch:
                 moved[place] = hint.moved
             else:
                 groups.setdefault((event.model, event.stream, tuple(event.keys)), []).append(place)
-        self._came = set(comings)
+        last = max((arrival for _, _, arrival in comings), default=None)
+        if last is not None:  # what came together may lie in several stretches
+            self._came = {coming for coming in (*self._came, *comings) if coming[2] == last}
         for (model, stream, _), places in groups.items():
             some = [found[place] for place in places]
             for place, names in zip(places, self._apart(self._scorings[model], stream, some), strict=True):
@@ -224,14 +226,30 @@ class LateWatch:
         ]
         keys = found[0].event.keys
         if stream in refreshing(scoring.model) and len(keys) == len(scoring.model.keys):
-            X = rederive(scoring, asked, self._log)
+            X = rederive(scoring, asked, self._log, step=self._step)
             return [_differing(scoring, X[2 * n], X[2 * n + 1]) for n in range(len(found))]
-        frame = features(_on(scoring, stream, keys), asked, self._log).frame  # the other keys are not known
+        own = _on(scoring, stream, keys)  # the other keys are not known
+        frame = features(own, asked, self._log, step=self._step).frame
         before, after = frame.gather_every(2), frame.gather_every(2, 1)
         apart = {column.name: column.ne_missing(after[column.name]) for column in before.iter_columns()}
         return [tuple(name for name, differs in apart.items() if differs[n]) for n in range(len(found))]
 
     # --- Which decisions would have been different ----------------------------------------------------
+
+    def _decisions_of(self, found: Sequence[_Found], last: int) -> list[list[Touched]]:
+        """For each late event the decisions that would have been different."""
+        of_event: list[list[Touched]] = [[] for _ in found]
+        pairs: list[tuple[int, Record]] = []
+        for place, each in enumerate(found):
+            self._step()
+            pairs += [(place, record) for record in self._missing(each.event, last)]
+            if len(pairs) >= PAIRS or place == len(found) - 1:
+                touched = self._touched([(found[at].event, record) for at, record in pairs])
+                for (at, _), one in zip(pairs, touched, strict=True):
+                    if one is not None:
+                        of_event[at].append(one)
+                pairs = []
+        return of_event
 
     def _missing(self, event: LateEvent, last: int) -> list[Record]:
         """Decisions that were made without the event although it had happened, as far as windows reach."""
@@ -253,7 +271,8 @@ class LateWatch:
     def _of_new_decisions(self, start: Reached, head: int) -> list[tuple[int, Touched]]:
         """Decisions that were recorded after the ledger had passed events that they rest not on."""
         pairs: list[tuple[int, LateEvent, Record]] = []
-        for record in self._decisions.scan(after=start.decisions, until_number=head):
+        for record in self._recorded(start.decisions, head):
+            self._step()
             decision = record.decision
             if decision.model not in self._scorings or decision.offset >= start.offset - 1:
                 continue
@@ -272,6 +291,15 @@ class LateWatch:
         touched = self._touched([(event, record) for _, event, record in pairs])
         return [(pair[0], one) for pair, one in zip(pairs, touched, strict=True) if one is not None]
 
+    def _recorded(self, after: int, head: int) -> Iterable[Record]:
+        """The decisions behind a number and up to another, a few at a time."""
+        while after < head:
+            page = self._decisions.page(after=after, limit=min(PAIRS, head - after))
+            if not page:
+                return
+            yield from page
+            after = page[-1].number
+
     def _touched(self, pairs: Sequence[tuple[LateEvent, Record]]) -> list[Touched | None]:
         """For each event and decision: what the event moved in it, and how it would have been decided."""
         groups: dict[tuple[str, str], list[int]] = {}
@@ -279,10 +307,13 @@ class LateWatch:
         for place, (scoring, _) in enumerate(deciders):
             groups.setdefault((scoring.definition_hash, scoring.digest), []).append(place)
         found: list[Touched | None] = [None] * len(pairs)
-        for places in groups.values():
+        parts = [group[at : at + PAIRS] for group in groups.values() for at in range(0, len(group), PAIRS)]
+        for places in parts:
             scoring = deciders[places[0]][0]
-            X = rederive(scoring, [one for p in places for one in _before_and_at(*pairs[p])], self._log)
+            asked = [one for place in places for one in _before_and_at(*pairs[place])]
+            X = rederive(scoring, asked, self._log, step=self._step)
             for n, place in enumerate(places):
+                self._step()
                 names = _differing(scoring, X[2 * n], X[2 * n + 1])
                 if names:
                     found[place] = _touch(pairs[place][1], deciders[place][1], X[2 * n + 1], names)

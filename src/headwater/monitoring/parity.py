@@ -17,7 +17,7 @@ import numpy as np
 
 from headwater.log.protocol import EventLog
 from headwater.serving.live import Scored
-from headwater.serving.rederive import Asked, rederive
+from headwater.serving.rederive import Asked, Step, rederive
 from headwater.serving.scoring import Float64, Scoring
 
 ROOM = 1_000  # vectors that wait for a check
@@ -138,11 +138,17 @@ class ParitySampler:
             self._waiting.append((scored, known))
             return True
 
-    def check(self, limit: int | None = None) -> ParityReport:
+    @property
+    def waiting(self) -> int:
+        """How many vectors wait for a check."""
+        return len(self._waiting)
+
+    def check(self, limit: int | None = None, *, step: Step | None = None) -> ParityReport:
         """Derive what waits from the log, and compare.
 
         Args:
             limit: how many at most, the oldest first; None for all.
+            step: called now and then; may wait, and may raise to stop: what waited, waits still.
 
         Raises:
             LogError: the log cannot be read; what waited, waits still.
@@ -150,7 +156,7 @@ class ParitySampler:
         with self._lock:
             count = len(self._waiting) if limit is None else min(limit, len(self._waiting))
             taken = [self._waiting[place] for place in range(count)]
-        found = [mismatch for group in _by_scoring(taken) for mismatch in _compare(self._log, *group)]
+        found = [mismatch for group in _by_scoring(taken) for mismatch in _compare(self._log, *group, step)]
         with self._lock:
             for _ in taken:
                 self._waiting.popleft()
@@ -175,8 +181,9 @@ def _by_scoring(taken: Sequence[tuple[Scored, Scoring]]) -> list[tuple[Scoring, 
     return list(groups.values())
 
 
-def _compare(log: EventLog, scoring: Scoring, served: Sequence[Scored]) -> list[Mismatch]:
-    X = rederive(scoring, [Asked(one.keys, one.time, one.offset, one.request) for one in served], log)
+def _compare(log: EventLog, scoring: Scoring, served: Sequence[Scored], step: Step | None) -> list[Mismatch]:
+    asked = [Asked(one.keys, one.time, one.offset, one.request) for one in served]
+    X = rederive(scoring, asked, log, step=step)
     found = (_difference(scoring, one, x) for one, x in zip(served, X, strict=True))
     return [mismatch for mismatch in found if mismatch is not None]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from headwater.definitions.view import FeatureView
 from headwater.engine.run import Engine
 from headwater.log.protocol import EventLog
-from headwater.store.snapshots import Snapshots
+from headwater.store.snapshots import Restored, Snapshots
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +42,11 @@ def rise(views: Sequence[FeatureView], log: EventLog, snapshots: Snapshots | Non
     Raises:
         LogError: the log cannot be read.
     """
-    restored = None if snapshots is None else snapshots.newest(views)
-    engine = Engine(views) if restored is None else restored.engine
+    restored = Restored(None, ()) if snapshots is None else snapshots.newest(views)
+    engine = Engine(views) if restored.engine is None else restored.engine
     start = engine.offset
     replayed = catch_up(engine, log)
-    return Risen(engine, start, replayed, _unused(snapshots) if restored is None else restored.passed_over)
-
-
-def _unused(snapshots: Snapshots | None) -> tuple[str, ...]:
-    """The snapshots that are there, none of which could be used."""
-    files = [] if snapshots is None else snapshots.files()
-    return tuple(f"{path.name}: it is damaged, or of other definitions" for path in files)
+    return Risen(engine, start, replayed, restored.passed_over)
 
 
 def catch_up(engine: Engine, log: EventLog) -> int:

@@ -23,9 +23,14 @@ KEEP = 2  # the newest, and one to fall back on
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """An engine from a snapshot, and the snapshots that were passed over with the reason."""
+    """An engine from a snapshot, and the snapshots that were passed over with the reason.
 
-    engine: Engine
+    Attributes:
+        engine: None if there is no snapshot that can be used.
+        passed_over: the damaged ones, or those of other definitions; the newest first.
+    """
+
+    engine: Engine | None
     passed_over: tuple[str, ...]
 
 
@@ -81,15 +86,15 @@ class Snapshots:
         """The snapshots' files, the newest first."""
         return sorted(self.folder.glob(f"*{SUFFIX}"), reverse=True)
 
-    def newest(self, views: Sequence[FeatureView]) -> Restored | None:
-        """An engine from the newest snapshot that is whole and of these views; None if there is none."""
+    def newest(self, views: Sequence[FeatureView]) -> Restored:
+        """An engine from the newest snapshot that is whole and of these views, if there is one."""
         passed_over: list[str] = []
         for path in self.files():
             try:
                 return Restored(Engine.restore(views, path.read_bytes()), tuple(passed_over))
             except (StoreError, OSError) as error:
                 passed_over.append(f"{path.name}: {str(error).partition(chr(10))[0]}")
-        return None
+        return Restored(None, tuple(passed_over))
 
 
 def _write(path: Path, blob: bytes) -> None:

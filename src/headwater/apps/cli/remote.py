@@ -10,6 +10,8 @@ from contextlib import contextmanager
 
 import click
 
+from headwater.apps.access.settings import read_secret
+from headwater.apps.settings import environment
 from headwater.client.failures import ApiError, UnreachableError
 from headwater.client.sync import URL, Client
 from headwater.core.errors import DataError, StoreError
@@ -22,14 +24,15 @@ WHERE = click.option("--url", default=URL, show_default=True, help="Where `headw
 
 @contextmanager
 def service(url: str) -> Iterator[Client]:
-    """A client of the service.
+    """A client of the service, with the key of HEADWATER_API_KEY or its file, if one is set.
 
     Raises:
-        DataError: the service refuses the request.
+        DataError: the service refuses the request, or the key of HEADWATER_API_KEY cannot be read.
         StoreError: it cannot be reached, or cannot answer now.
     """
     try:
-        with Client(url) as client:
+        key = read_secret("HEADWATER_API_KEY", environment())
+        with Client(url, key=None if key is None else key.reveal()) as client:
             yield client
     except ApiError as error:
         ours = error.status >= _SERVER or error.status == _BUSY

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import click
 
+from headwater.apps import anchors
 from headwater.apps.access.door import Access
 from headwater.apps.access.settings import AccessSettings
 from headwater.apps.access.tls import context
@@ -21,8 +23,10 @@ from headwater.apps.http.metrics import Metrics
 from headwater.apps.http.monitors import Monitors
 from headwater.apps.http.server import Address, Server, beside, settle
 from headwater.apps.http.shelf import Attic, Shelf, scorings
+from headwater.apps.masking import Mask
 from headwater.apps.settings import Settings, environment
 from headwater.serving.service import Service
+from headwater.store.audit import AuditTrail
 from headwater.store.folder import DataFolder
 
 _PORTS = 65_535
@@ -79,7 +83,7 @@ def serve(
     log_level: str = "warning",
 ) -> None:
     """Serve a project until it is told to end; also what ``headwater demo --serve`` ends with."""
-    logs.set_up(log_level)
+    logs.set_up(log_level, mask=Mask.of(work.project))
     data = DataFolder(work.settings.data).make()
     settings = AccessSettings.read(environment())
     tls = None if settings.tls is None else context(settings.tls)
@@ -108,6 +112,7 @@ def serve(
         ExitStack() as stack,
     ):
         rise = time.perf_counter() - started
+        stack.enter_context(_anchored(work, service))
         past = Attic(Archive(work.project, registry))
         hooks.monitors = stack.enter_context(Monitors(service, past, metrics))
         app = create_app(
@@ -124,6 +129,15 @@ def serve(
         settle()
         address = Address(host, port, None if tls is None else lambda: tls)
         Server(app, address, lambda url: _banner(screen, service, url, rise, shelf, access.told())).run()
+
+
+@contextmanager
+def _anchored(work: Workplace, service: Service) -> Iterator[None]:
+    """Note in the audit trail where the decision records stand: now, and at the end."""
+    with AuditTrail.open(service.folder.access) as trail:
+        anchors.note(trail, service.decisions, now=work.clock.now(), actor="server")
+        yield
+        anchors.note(trail, service.decisions, now=work.clock.now(), actor="server")
 
 
 def _microseconds() -> int:

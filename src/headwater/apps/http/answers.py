@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
+from headwater.apps.masking import Mask
 from headwater.core.instant import SECOND, instant, iso
 from headwater.core.schema import PERSONAL
 from headwater.log.protocol import Outcome
@@ -77,19 +78,20 @@ def of_refresh(refresh: Refresh, serving: Serving) -> dict[str, Any]:
     }
 
 
-def of_decision(record: Record) -> dict[str, Any]:
-    """``DecisionAnswer``."""
+def of_decision(record: Record, mask: Mask | None = None) -> dict[str, Any]:
+    """``DecisionAnswer``; with a mask, without personal values."""
     made = record.decision
+    shown = made.to_json() if mask is None else mask.decision(made)
     return {
         "decision_id": record.id,
         "policy": made.policy,
         "model": made.model,
-        "keys": plain(made.keys),
-        "request": plain(made.request),
+        "keys": plain(made.keys if mask is None else shown["keys"]),
+        "request": plain(made.request if mask is None else shown["request"]),
         "score": made.score,
         "band": made.band,
-        "reasons": made.reasons,
-        "features": made.features,
+        "reasons": made.reasons if mask is None else shown["reasons"],
+        "features": made.features if mask is None else shown["features"],
         "time": iso(made.time),
         "decided_at": iso(made.decided_at),
         "offset": made.offset,

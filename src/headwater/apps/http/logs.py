@@ -11,6 +11,7 @@ import sys
 import traceback
 from typing import TextIO
 
+from headwater.apps.masking import LogMask, Mask
 from headwater.core.instant import iso
 
 _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -32,16 +33,41 @@ class JsonLines(logging.Formatter):
         }
         line |= {name: value for name, value in vars(record).items() if name not in _PLAIN}
         if record.exc_info and record.exc_info[1] is not None:
-            frames = traceback.extract_tb(record.exc_info[2])
-            line["error"] = type(record.exc_info[1]).__name__
-            line["where"] = [f"{frame.filename}:{frame.lineno}" for frame in frames]
+            line |= _told(record.exc_info[1])
         return json.dumps(line, default=str)
 
 
-def set_up(level: str = "info", stream: TextIO | None = None) -> None:
-    """Send the service's log, and uvicorn's, to a stream as JSON lines."""
+class _Places(logging.Filter):
+    """Turns an exception into its type and places, before anybody writes its text into the record."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Change a record; never drops one."""
+        if record.exc_info and record.exc_info[1] is not None:
+            record.__dict__ |= _told(record.exc_info[1])
+        record.exc_info = record.exc_text = None
+        return True
+
+
+def _told(error: BaseException) -> dict[str, object]:
+    frames = traceback.extract_tb(error.__traceback__)
+    return {
+        "error": type(error).__name__,
+        "where": [f"{frame.filename}:{frame.lineno}" for frame in frames],
+    }
+
+
+def set_up(level: str = "info", stream: TextIO | None = None, mask: Mask | None = None) -> None:
+    """Send the service's log, and uvicorn's, to a stream as JSON lines.
+
+    Args:
+        level: the least.
+        stream: stderr, if none is given.
+        mask: what is personal. Secrets are hidden in any case.
+    """
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonLines())
+    handler.addFilter(_Places())
+    handler.addFilter(LogMask(mask))
     for name in ("headwater", "uvicorn"):
         logger = logging.getLogger(name)
         logger.handlers[:] = [handler]

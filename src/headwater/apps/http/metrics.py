@@ -89,6 +89,14 @@ class Metrics:
         self.late_decisions = Counter(
             "headwater_late_decisions", "Decisions that late events would have changed.", registry=registry
         )
+        self.late_backlog = Gauge(
+            "headwater_late_backlog_events",
+            "Events that the late ledger did not look through yet.",
+            registry=registry,
+        )
+        self.parity_waiting = Gauge(
+            "headwater_parity_waiting", "Served vectors that wait to be derived again.", registry=registry
+        )
         self.snapshots = Counter("headwater_snapshots", "Snapshots of the state.", registry=registry)
         self.snapshot_seconds = Gauge(
             "headwater_snapshot_seconds", "How long the last snapshot took.", registry=registry

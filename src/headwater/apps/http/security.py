@@ -28,6 +28,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from headwater.apps.access.door import Access, ambiguous, is_loopback
 from headwater.apps.access.principal import Principal, Role
+from headwater.apps.masking import Mask
 from headwater.core.errors import (
     AccessError,
     CredentialMissingError,
@@ -37,6 +38,7 @@ from headwater.core.errors import (
     RateError,
     StoreError,
 )
+from headwater.definitions.project import Project
 
 PUBLIC = frozenset({"/healthz", "/readyz"})
 
@@ -89,6 +91,12 @@ def principal_of(scope: Scope) -> Principal | None:
     """Whoever sent a request, for logs and the audit trail; None on public paths."""
     found = scope.get(_PRINCIPAL)
     return found if isinstance(found, Principal) else None
+
+
+def mask_for(request: Request, project: Project) -> Mask | None:
+    """What is hidden from whoever asks; None for administrators, and where nobody is asked who they are."""
+    principal = principal_of(request.scope)
+    return None if principal is None or principal.may(Role.ADMIN) else Mask.of(project)
 
 
 def protect(

@@ -131,10 +131,12 @@ def beside(
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         tasks = [asyncio.create_task(now_and_then("snapshot", every, keep))]
         if monitors is not None:
-            tasks.append(asyncio.create_task(now_and_then("monitors", ROUND, monitors.round)))
+            tasks.append(asyncio.create_task(now_and_then("monitors", ROUND, monitors.gentle_round)))
         yield
         for task in tasks:
             task.cancel()
+        if monitors is not None:
+            await asyncio.to_thread(monitors.stop)
 
     return lifespan
 

@@ -12,6 +12,7 @@ from headwater.apps.http import body
 from headwater.apps.http.answers import answer
 from headwater.apps.http.openapi import documented
 from headwater.apps.http.payloads import DeadLetters, Redriven, RedriveRequest
+from headwater.apps.http.security import mask_for
 from headwater.apps.http.site import Site, site_of
 from headwater.core.instant import iso
 from headwater.core.schema import PERSONAL
@@ -43,9 +44,10 @@ async def get_dead_letters(
         )
 
     letters, counts = await asyncio.to_thread(read)
+    mask = mask_for(request, site.service.serving.project)
     return answer(
         {
-            "letters": [_told(letter) for letter in letters],
+            "letters": [_told(letter if mask is None else mask.letter(letter)) for letter in letters],
             "counts": counts,
             "next": letters[-1].id if len(letters) == limit else None,
         }

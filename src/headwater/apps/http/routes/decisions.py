@@ -18,6 +18,7 @@ from headwater.apps.http.payloads import (
     ReplayRequest,
 )
 from headwater.apps.http.problems import NotFoundError
+from headwater.apps.http.security import mask_for
 from headwater.apps.http.site import Site, site_of
 from headwater.core.errors import DataError
 from headwater.core.instant import instant
@@ -44,7 +45,8 @@ async def post_decision(request: Request) -> Response:
     asked = body.valid(DecisionRequest, body.parsed(await body.read(request, site.bounds.body)))
     at = None if asked.at is None else instant(asked.at)
     future = site.service.ask(asked.policy, asked.keys, asked.request, at, idempotency_key=_name(request))
-    return answer(of_decision(await asyncio.wrap_future(future)))
+    record = await asyncio.wrap_future(future)
+    return answer(of_decision(record, mask_for(request, site.service.serving.project)))
 
 
 @reading.get("/v1/decisions", summary="Decisions", **documented(Decisions, "data"))
@@ -72,7 +74,8 @@ async def get_decisions(
         )
     )  # fmt: skip
     following = records[-1].number if len(records) == limit else None
-    return answer({"decisions": [of_decision(record) for record in records], "next": following})
+    mask = mask_for(request, site.service.serving.project)
+    return answer({"decisions": [of_decision(record, mask) for record in records], "next": following})
 
 
 @reading.get(
@@ -81,7 +84,8 @@ async def get_decisions(
 async def get_decision(request: Request, decision_id: DecisionId) -> Response:
     """A decision as it was recorded."""
     site = site_of(request)
-    return answer(of_decision(await asyncio.to_thread(_record, site, decision_id)))
+    record = await asyncio.to_thread(_record, site, decision_id)
+    return answer(of_decision(record, mask_for(request, site.service.serving.project)))
 
 
 @reading.post(

@@ -62,6 +62,8 @@ async def _told(
             except TimeoutError:
                 yield b": still here\n\n"
                 continue
+            if not site.holds(request):
+                break
             woken.clear()
             heard = listener.take()
             if heard.lost:
