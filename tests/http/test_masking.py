@@ -43,8 +43,9 @@ def lines() -> Iterator[io.StringIO]:
 def test_no_log_line_holds_a_secret_or_a_person(lines: io.StringIO, name: str) -> None:
     log = logging.getLogger(name)
     log.warning("came with %s", LIKE_A_KEY, extra={"who": "Ada"})
+    nothing: dict[str, str] = {}
     try:
-        {}[LIKE_A_KEY]
+        nothing[LIKE_A_KEY]
     except KeyError:
         log.exception("bug")
     assert "Ada" not in lines.getvalue()

@@ -160,12 +160,12 @@ def _ids(log: EmbeddedLog) -> Iterator[tuple[int, int]]:
 
 def _same_state(log: EmbeddedLog, data: DataFolder, views: Any) -> None:
     """What rises from the newest snapshot is what a replay of everything gives, to the bit."""
-    kept = Snapshots(data.snapshots).newest(views)
+    kept = Snapshots(data.snapshots).newest(views).engine
     assert kept is not None
-    catch_up(kept.engine, log)
+    catch_up(kept, log)
     straight = Engine(views)
     catch_up(straight, log)
     at = 1_780_000_000_000_000
     for view in views:
         keys = list(range(45))
-        assert kept.engine.read(view.name, keys, at).equals(straight.read(view.name, keys, at))
+        assert kept.read(view.name, keys, at).equals(straight.read(view.name, keys, at))
