@@ -44,7 +44,7 @@ def test_no_log_line_holds_a_secret_or_a_person(lines: io.StringIO, name: str) -
     log = logging.getLogger(name)
     log.warning("came with %s", LIKE_A_KEY, extra={"who": "Ada"})
     try:
-        {}[LIKE_A_KEY]
+        dict[str, int]()[LIKE_A_KEY]
     except KeyError:
         log.exception("bug")
     assert "Ada" not in lines.getvalue()

@@ -161,7 +161,7 @@ def _ids(log: EmbeddedLog) -> Iterator[tuple[int, int]]:
 def _same_state(log: EmbeddedLog, data: DataFolder, views: Any) -> None:
     """What rises from the newest snapshot is what a replay of everything gives, to the bit."""
     kept = Snapshots(data.snapshots).newest(views)
-    assert kept is not None
+    assert kept.engine is not None
     catch_up(kept.engine, log)
     straight = Engine(views)
     catch_up(straight, log)

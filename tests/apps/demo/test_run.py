@@ -92,7 +92,7 @@ def test_the_folder_is_a_project_that_anyone_can_go_on_with(found: dict[str, Any
     data = folder / ".headwater"
     model = project.models[0]
     restored = Snapshots(data / "snapshots").newest(project.views)
-    assert restored is not None
+    assert restored.engine is not None
     assert restored.engine.offset == found["past"]["events"] - 1
     registry = open_registry(data, project)
     scoring = Scoring(model, registry.load(model.name), registry.version(model.name).digest)
