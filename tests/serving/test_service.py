@@ -16,8 +16,10 @@ from headwater.core.errors import DataError, HeadwaterError, LogError
 from headwater.log.protocol import Outcome
 from headwater.serving.group import Taken
 from headwater.serving.live import Refresh
+from headwater.serving.rederive import Asked, rederive
 from headwater.serving.replay import replay
 from headwater.serving.service import Hooks, Limits, Service
+from headwater.serving.vectors import Moment
 from headwater.serving.waiting import ClosingError, OverloadedError
 from headwater.store.decisions import DecisionStore
 from tests.http.house import Faults, open_service
@@ -64,7 +66,7 @@ def many(count: int, seed: int, *, ordered: bool) -> list[dict[str, Any]]:
     random = np.random.default_rng(seed)
     days = np.sort(random.uniform(100.0, 100.5, count)) if ordered else random.uniform(98.5, 100.5, count)
     return [
-        pay(60_000 + i, int(who), float(day), amount=float(amount))
+        pay(60_000 + 1_000 * seed + i, int(who), float(day), amount=float(amount))
         for i, (who, day, amount) in enumerate(
             zip(random.integers(0, 25, count), days, random.gamma(3, 20, count), strict=True)
         )
@@ -214,6 +216,24 @@ def test_a_decision_is_replayed_to_the_bit(bank: Service) -> None:
     for who in range(5):
         record = bank.decide("lend", {"who": who})
         assert replay(record.decision, bank.log, bank.serving.policy("lend")).same
+
+
+def test_what_is_read_while_late_events_come_in_rests_on_what_it_says(bank: Service) -> None:
+    """Readers between the waves of a flood: each vector is that of the log as of its own time and offset."""
+    made = bank.serving.policy("lend").scoring
+    seen: list[tuple[Asked, bytes]] = []
+    floods = [
+        bank.submit_rows("payments", many(400, seed, ordered=False), size=100, refresh=False)
+        for seed in (31, 32, 33)
+    ]
+    while not all(flood.done() for flood in floods):
+        for who in range(25):
+            read = bank.serving.vectors.read(made.model, {"who": who}, Moment(bank.now(), exact=False), {})
+            seen.append((Asked({"who": who}, read.time, read.offset, {}), made.vector(read.values).tobytes()))
+    assert len(seen) > 25
+    true = rederive(made, [asked for asked, _ in seen], bank.log)
+    wrong = [asked for row, (asked, bits) in zip(true, seen, strict=True) if row.tobytes() != bits]
+    assert not wrong, wrong[0]
 
 
 class Raising:

@@ -27,6 +27,7 @@ from headwater.serving.live import Refresh, Stopwatch
 from headwater.serving.waiting import Waiting
 
 Task = Callable[[], Any]
+_Scores = tuple[list[list[Rescored]], HeadwaterError | None]  # of each batch; what a model raised
 
 
 class StoppedError(HeadwaterError):
@@ -161,19 +162,33 @@ class Writer:
             return
         timings = Timings(started, self._watch())
         try:
-            applied = [self.fresh.apply(batch) for batch in committed.batches]
+            applied, early = self._take_in(committed, timings)
         except Exception as error:  # noqa: BLE001 - the log has the events, the engine maybe not: stop
             self.broken = error
             self._ears.on_fault("apply", error)
             _fail(offers, stopped(error))
             return
-        self._answer(committed, applied, timings)
+        self._answer(committed, applied, early, timings)
 
-    def _answer(self, committed: Committed, applied: Sequence[Applied], timings: Timings) -> None:
+    def _take_in(self, committed: Committed, timings: Timings) -> tuple[list[Applied], list[_Scores]]:
+        """Take in the batches. Of several, each is scored before what lies behind it is taken in."""
+        applied: list[Applied] = []
+        early: list[_Scores] = []
+        for batch in committed.batches:
+            applied.append(self.fresh.apply(batch))
+            if len(committed.batches) > 1:
+                early.append(self._score(committed, applied[-1:], timings))
+        return applied, early
+
+    def _answer(
+        self, committed: Committed, applied: Sequence[Applied], early: Sequence[_Scores], timings: Timings
+    ) -> None:
         for offer, taken in zip(committed.offers, committed.taken, strict=True):
             if not offer.refresh:
                 offer.answer(taken)
-        rescored, failure = self._score(committed, applied, timings)
+        parts = early or [self._score(committed, applied, timings)]
+        rescored = [found for part, _ in parts for found in part]
+        failure = next((raised for _, raised in parts if raised is not None), None)
         flat = [one for batch in rescored for one in batch]
         self._ears.on_turn(_turned(committed, flat, timings, self._watch()))
         for offer, taken, events in zip(committed.offers, committed.taken, committed.events, strict=True):
@@ -182,9 +197,7 @@ class Writer:
         if flat:
             self._ears.on_fresh(flat)
 
-    def _score(
-        self, committed: Committed, applied: Sequence[Applied], timings: Timings
-    ) -> tuple[list[list[Rescored]], HeadwaterError | None]:
+    def _score(self, committed: Committed, applied: Sequence[Applied], timings: Timings) -> _Scores:
         """The fresh scores of each batch; a model that raises leaves its own out and no event undone."""
         failure: HeadwaterError | None = None
         rescored: list[list[Rescored]] = []

@@ -13,7 +13,7 @@ Called by ``commit``, in its thread.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -53,7 +53,8 @@ class Rescored:
         entities: n rows: keys and request columns.
         entity: which row each event of the batch is about, int64, shape (events,).
         time: as of when, int64 microseconds, shape (n,).
-        offset: the last event that touched the entity, int64, shape (n,).
+        offset: the last place in the log that its vector may rest on, int64, shape (n,): of the entity's last
+            event, or of the batch's where other keys than the entity's take part.
         X: feature vectors, float64, shape (n, f).
         score: float64, shape (n,).
         late: row to by how much its latest late event was late, and the inputs that its late events moved.
@@ -120,6 +121,10 @@ class Touched:
     time: Int64
     late: dict[int, tuple[int, tuple[str, ...]]] = field(default_factory=dict)
 
+    def until(self, offset: int) -> Touched:
+        """The same, resting on everything up to an offset."""
+        return replace(self, offset=np.full_like(self.offset, offset))
+
 
 @dataclass(frozen=True)
 class Applied:
@@ -155,8 +160,12 @@ class Fresh:
         before = self._before(batch, concerned)
         touched = tuple(_touched(scoring, batch, before) for scoring in concerned)
         late = _late(batch, touched, before)
-        if len(late) > SOME and self._of_one_key(batch.stream, concerned):
-            self._take_in_waves(batch, touched, late)
+        alone = self._of_one_key(batch.stream, concerned)
+        if not alone:  # another's event behind the entity's own may be in its vector
+            touched = tuple(one.until(int(batch.offset[-1])) for one in touched)
+        if len(late) > SOME and alone:
+            with self._vectors.shut():  # else a wave would be seen before those below it
+                self._take_in_waves(batch, touched, late)
         else:
             self._take_in_order(batch, late)
         return Applied(batch, touched)

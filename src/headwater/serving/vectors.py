@@ -6,9 +6,10 @@ looked at or changed and no longer: scoring goes on beside it. Called by ``fresh
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from threading import Lock
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -63,7 +64,7 @@ class Vectors:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._single = Single(engine)
-        self._lock = Lock()
+        self._lock = RLock()
         self._named: dict[str, tuple[Model, list[tuple[FeatureView, list[str]]]]] = {}
 
     @property
@@ -75,6 +76,12 @@ class Vectors:
         """Take in events of one stream, behind all those taken in before."""
         with self._lock:
             self._single.apply(batch)
+
+    @contextmanager
+    def shut(self) -> Iterator[None]:
+        """Nobody reads meanwhile: for events that are not taken in by offset, one after the other."""
+        with self._lock:
+            yield
 
     def pass_over(self, offset: int) -> None:
         """Note that the log is read up to an offset, whose events no view takes."""
