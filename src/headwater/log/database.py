@@ -157,9 +157,10 @@ def _letter(error: sqlite3.Error, path: Path) -> LogError:
 
 
 def _check_format(connection: sqlite3.Connection, path: Path, *, may_be_empty: bool) -> None:
+    # In this order: whoever sees the tables of a file that another is just making sees its marks, too.
+    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if application == 0 and version == 0 and tables == 0 and may_be_empty:
         return
     if application != APPLICATION:

@@ -148,8 +148,9 @@ class Database:
         )
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
-        application = connection.execute("PRAGMA application_id").fetchone()[0]
+        # In this order: whoever sees the tables of a file that another is just making sees its mark, too.
         tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        application = connection.execute("PRAGMA application_id").fetchone()[0]
         if tables and application != self.kind.application:
             raise StoreError.of(
                 f"the file holds no {self.kind.what}",
