@@ -163,22 +163,37 @@ def _lay(
     return peak
 
 
-@kernel("Work, int, int, float, float", inline=True)
-def _total(work: Work, first: int, count: int, coarse: float, fine: float) -> bool:
-    """Running totals of what was laid out, on both grids; whether each value lies on them."""
-    value = work.value[first + 1 : first + 1 + count]
-    high, low = work.high[first : first + 1 + count], work.low[first : first + 1 + count]
-    h, l = 0.0, 0.0  # noqa: E741 - the two letters of the picture above
-    high[0], low[0] = h, l
+@kernel("Work, int, int, int, int, float, float", inline=True)
+def _total(work: Work, here: int, count: int, there: int, other: int, coarse: float, fine: float) -> bool:
+    """Running totals of what two edges passed, on both grids; whether each value lies on them.
+
+    The two are added up side by side, for each sum waits for the one before.
+    """
+    x, y = work.value[here + 1 : here + 1 + count], work.value[there + 1 : there + 1 + other]
+    h, l = work.high[here : here + 1 + count], work.low[here : here + 1 + count]  # noqa: E741
+    u, v = work.high[there : there + 1 + other], work.low[there : there + 1 + other]
+    hk, lk, uk, vk = 0.0, 0.0, 0.0, 0.0
+    h[0], l[0], u[0], v[0] = 0.0, 0.0, 0.0, 0.0
     lost = 0.0
-    for k in range(count):
-        x = value[k]
-        a = (x + coarse) - coarse
-        b = x - a
-        lost += abs(((b + fine) - fine) - b)
-        h += a
-        l += b  # noqa: E741
-        high[k + 1], low[k + 1] = h, l
+    both = min(count, other)
+    for k in range(both):
+        a, b = (x[k] + coarse) - coarse, (y[k] + coarse) - coarse
+        c, d = x[k] - a, y[k] - b
+        lost += abs(((c + fine) - fine) - c) + abs(((d + fine) - fine) - d)
+        hk, lk, uk, vk = hk + a, lk + c, uk + b, vk + d
+        h[k + 1], l[k + 1], u[k + 1], v[k + 1] = hk, lk, uk, vk
+    for k in range(both, count):
+        a = (x[k] + coarse) - coarse
+        c = x[k] - a
+        lost += abs(((c + fine) - fine) - c)
+        hk, lk = hk + a, lk + c
+        h[k + 1], l[k + 1] = hk, lk
+    for k in range(both, other):
+        b = (y[k] + coarse) - coarse
+        d = y[k] - b
+        lost += abs(((d + fine) - fine) - d)
+        uk, vk = uk + b, vk + d
+        u[k + 1], v[k + 1] = uk, vk
     return lost == 0.0
 
 
@@ -247,13 +262,13 @@ def _keep(shard: Shard, key: int, at: int, high: float, low: float) -> None:
     shard.bits[key, at] = n
 
 
-@kernel("Shard, Work, int, int, int, int, int, int, floats2, int, int", inline=True)
+@kernel("Shard, Work, int, int, bool, int, int, int, floats2, int, int", inline=True)
 def _counts(
     shard: Shard,
     work: Work,
     key: int,
     at: int,
-    near: int,
+    straight: bool,
     far: int,
     readings: int,
     mean: int,
@@ -263,12 +278,18 @@ def _counts(
 ) -> None:
     """Counts at each reading: into ``out``, or into ``whole`` for a mean that divides by them."""
     before = shard.bits[key, at]
-    a, x = work.passed[near], work.tally[work.edges[near, 4] :]
+    a, x = work.passed[0], work.tally[work.edges[0, 4] :]
     whole = work.whole
     if far >= 0:
         b, y = work.passed[far], work.tally[work.edges[far, 4] :]
-        for e in range(readings + 1):
-            whole[e] = before + x[np.uint64(a[e])] - y[np.uint64(b[e])]
+        if straight:
+            passed = x[1 : readings + 1]
+            for e in range(readings):
+                whole[e] = before + passed[e] - y[np.uint64(b[e])]
+            whole[readings] = before + x[np.uint64(a[readings])] - y[np.uint64(b[readings])]
+        else:
+            for e in range(readings + 1):
+                whole[e] = before + x[np.uint64(a[e])] - y[np.uint64(b[e])]
     else:
         for e in range(readings + 1):
             whole[e] = before + x[np.uint64(a[e])]
@@ -279,13 +300,13 @@ def _counts(
             target[e] = line[e]
 
 
-@kernel("Shard, Work, int, int, int, int, int, int, floats2, int, int", inline=True)
+@kernel("Shard, Work, int, int, bool, int, int, int, floats2, int, int", inline=True)
 def _sums(
     shard: Shard,
     work: Work,
     key: int,
     at: int,
-    near: int,
+    straight: bool,
     far: int,
     readings: int,
     mean: int,
@@ -295,15 +316,21 @@ def _sums(
 ) -> None:
     """Sums at each reading; means, if ``whole`` holds the counts."""
     high, low = work.p[0], work.p[1]
-    start = work.edges[near, 4]
-    a, hx, lx = work.passed[near], work.high[start:], work.low[start:]
+    start = work.edges[0, 4]
+    a, hx, lx = work.passed[0], work.high[start:], work.low[start:]
     target = out[column, first : first + readings]
     if far >= 0:
         start = work.edges[far, 4]
         b, hy, ly = work.passed[far], work.high[start:], work.low[start:]
-        for e in range(readings):
-            i, j = np.uint64(a[e]), np.uint64(b[e])
-            target[e] = (high + hx[i] - hy[j]) + (low + lx[i] - ly[j])
+        if straight:
+            hp, lp = hx[1 : readings + 1], lx[1 : readings + 1]
+            for e in range(readings):
+                j = np.uint64(b[e])
+                target[e] = (high + hp[e] - hy[j]) + (low + lp[e] - ly[j])
+        else:
+            for e in range(readings):
+                i, j = np.uint64(a[e]), np.uint64(b[e])
+                target[e] = (high + hx[i] - hy[j]) + (low + lx[i] - ly[j])
         i, j = np.uint64(a[readings]), np.uint64(b[readings])
         _keep(shard, key, at, high + hx[i] - hy[j], low + lx[i] - ly[j])
     else:
@@ -317,7 +344,7 @@ def _sums(
             target[e] = target[e] / work.whole[e] if work.whole[e] > 0 else NAN
 
 
-@kernel("Shard, Tables, Work, int, int, int, int, floats2, int", inline=True)
+@kernel("Shard, Tables, Work, int, int, int, int, bool, floats2, int", inline=True)
 def _lane(
     shard: Shard,
     tables: Tables,
@@ -326,10 +353,14 @@ def _lane(
     g: int,
     flow: int,
     readings: int,
+    straight: bool,
     out: Float64,
     first: int,
 ) -> bool:
-    """All sums, means and counts of a lane in a group's windows; False, and nothing done, if it cannot be."""
+    """All sums, means and counts of a lane in a group's windows; False, and nothing done, if it cannot be.
+
+    ``straight``: the near edge passes one event before each reading.
+    """
     lane, tally = tables.flows[flow, F_LANE], tables.flows[flow, F_TALLY]
     edges = tables.groups[g, G_END] - tables.groups[g, G_FIRST] + 1
     peak, most = 0, 0
@@ -344,8 +375,11 @@ def _lane(
             return False
         coarse, fine = work.line[0], work.line[1]
         fits = True
-        for edge in range(edges):
-            fits = _total(work, work.edges[edge, 4], work.passed[edge, readings], coarse, fine) and fits
+        for edge in range(0, edges, 2):
+            last = min(edge + 1, edges - 1)
+            here, count = work.edges[edge, 4], work.passed[edge, readings]
+            there, other = work.edges[last, 4], work.passed[last, readings]
+            fits = _total(work, here, count, there, other, coarse, fine) and fits
         for term in range(tables.flows[flow, F_FIRST], tables.flows[flow, F_END]):
             cell = tables.cells[tables.terms[term, T_CELL]]
             at = cell[C_REALS] + int(cell[C_OP] == MEAN)
@@ -358,10 +392,10 @@ def _lane(
         far = window - tables.groups[g, G_FIRST] + 1 if tables.windows[window, W_OVER] >= 0 else -1
         mean = int(op == MEAN)
         if op == COUNT or op == MEAN:
-            _counts(shard, work, key, at, 0, far, readings, mean, out, first, c)
+            _counts(shard, work, key, at, straight, far, readings, mean, out, first, c)
         if op != COUNT:
             _split(shard, work, key, at + mean, coarse, fine)
-            _sums(shard, work, key, at + mean, 0, far, readings, mean, out, first, c)
+            _sums(shard, work, key, at + mean, straight, far, readings, mean, out, first, c)
     return True
 
 
@@ -400,9 +434,12 @@ def run(
         else:
             work.passed[edge, readings] = 0
             room += 1
-    fits, every = room <= work.value.shape[0], True
+    fits, every, straight = room <= work.value.shape[0], True, True
+    near = work.passed[0]
+    for e in range(readings):
+        straight = straight and near[e] == e + 1
     for flow in range(group[G_FLOW], group[G_FLOW_END]):
-        done = fits and _lane(shard, tables, work, key, g, flow, readings, out, first)
+        done = fits and _lane(shard, tables, work, key, g, flow, readings, straight, out, first)
         work.done[tables.flows[flow, F_LANE]] = int(done)
         every = every and done
     return every
