@@ -28,7 +28,7 @@ class Rows:
     """Events and readings of one view in the order of the log, as the kernels take them.
 
     ``kind`` is 0 for an event and 1 for a reading; ``emit`` is the output's row, or -1. ``plain``: all are
-    events, each is read, and no offset is left out.
+    events, each is read, and no offset is left out; then ``kind`` and ``emit`` are empty.
     """
 
     ids: at.Int64

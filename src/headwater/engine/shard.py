@@ -12,6 +12,8 @@ from headwater.engine.kernels import layout as at
 from headwater.engine.kernels import process
 from headwater.engine.plan import ViewPlan
 
+LARGE = 1 << 23  # words; memory that large is moved by its pages, and keeps their size
+
 NO_ITEMS = at.Items(
     time=np.zeros(0, dtype=np.int64),
     offset=np.zeros(0, dtype=np.int64),
@@ -56,7 +58,12 @@ class Memory:
         """Grow the arena so that ``words`` more fit."""
         size = max(int(self._heap[0]) + words, len(self._words) * 3 // 2)
         self.shard = None  # type: ignore[assignment]
-        self._words.resize(size, refcheck=False)
+        if size < LARGE:
+            words = np.empty(2 * size, dtype=np.int64)  # afresh, for only so it comes on large pages
+            words[: len(self._words)] = self._words
+            self._words = words
+        else:
+            self._words.resize(size, refcheck=False)
         self._bind()
 
     def bytes_used(self) -> int:

@@ -75,15 +75,16 @@ class ViewState:
             parallel=n >= SERIAL,
         )
         columns, flags = evaluated
+        plain = emit and n > 0 and int(batch.offset[-1] - batch.offset[0]) == n - 1
         return Rows(
             ids=ids,
             time=batch.time,
             offset=batch.offset,
-            kind=np.zeros(n, dtype=np.uint8),
-            emit=np.arange(n) if emit else np.full(n, -1),
+            kind=np.zeros(0 if plain else n, dtype=np.uint8),
+            emit=np.arange(0 if plain else n) if emit else np.full(n, -1),
             columns=columns,
             flags=flags,
-            plain=emit and n > 0 and int(batch.offset[-1] - batch.offset[0]) == n - 1,
+            plain=plain,
         )
 
     def feed(self, rows: Rows, out: list[at.Float64]) -> None:
@@ -99,8 +100,11 @@ class ViewState:
         return values.decode(self.plan, out, self.book)
 
     def output(self, rows: int) -> list[at.Float64]:
-        """Room for the kernels' output: a column of ``rows`` values per cell."""
-        return [np.empty(rows, dtype=np.float64) for _ in range(len(self.plan.tables.cells))]
+        """Room for the kernels' output: a column of ``rows`` values per cell, in one piece of memory.
+
+        One large piece lies on large pages, where those are to be had; many smaller ones hardly.
+        """
+        return list(np.empty((len(self.plan.tables.cells), rows), dtype=np.float64))
 
     def _block(self, block: Block, first: int, end: int, out: list[at.Float64]) -> None:
         shards = len(self.memories)

@@ -31,19 +31,20 @@ def evaluate(plan: ViewPlan, frame: pl.DataFrame, book: Codebook) -> tuple[at.In
         return columns, flags
     results = select_rows(frame, wanted).get_columns()
     for i, column in enumerate(plan.columns):
-        columns[i] = _encode(column, results[i], book)
+        _encode(column, results[i], book, columns[i])
     for i, series in enumerate(results[len(plan.columns) :]):
         flags[i] = series.fill_null(value=False).cast(pl.UInt8).to_numpy()
     return columns, flags
 
 
-def _encode(column: Column, series: pl.Series, book: Codebook) -> at.Int64:
+def _encode(column: Column, series: pl.Series, book: Codebook, out: at.Int64) -> None:
     if column.kind == at.NUMBER:
         numbers = series.cast(pl.Float64).fill_null(float("nan")).to_numpy()
-        return (numbers + 0.0).view(np.int64)  # zero has no sign: adding zero turns -0.0 into 0.0
-    if column.dtype in (pl.String, pl.Categorical):
-        return book.encode(series, add=True)
-    return series.to_physical().cast(pl.Int64).fill_null(at.NULL).to_numpy()
+        np.add(numbers, 0.0, out=out.view(np.float64))  # zero has no sign: -0.0 becomes 0.0
+    elif column.dtype in (pl.String, pl.Categorical):
+        out[:] = book.encode(series, add=True)
+    else:
+        out[:] = series.to_physical().cast(pl.Int64).fill_null(at.NULL).to_numpy()
 
 
 def decode(plan: ViewPlan, out: list[at.Float64], book: Codebook) -> pl.DataFrame:

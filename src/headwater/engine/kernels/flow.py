@@ -54,16 +54,15 @@ from headwater.engine.kernels.layout import (
     W_CURSOR,
     W_OVER,
     Float64,
-    Int64,
     Shard,
     Tables,
-    UInt8,
     Work,
 )
 
 NAN = float("nan")
 MAGNITUDE = 0x7FFFFFFFFFFFFFFF  # the bits of a float64 without its sign
 STRIDE = 4
+ONE, TWO, THREE = np.uint64(1), np.uint64(2), np.uint64(3)  # without a sign an index needs no look at it
 LOWEST, HIGHEST = -900, 900  # exponents within which no grid leaves the normal numbers
 
 
@@ -73,29 +72,29 @@ def _advance(shard: Shard, work: Work, key: int, edge: int, age: int, moments: i
     words, moment, passed = shard.words, work.moment, work.passed[edge]
     length: int = shard.ints[key, LENGTH]
     d, s = work.edges[edge, 0], work.edges[edge, 1]
-    times = words[:0]
+    address, held = 0, 0
     if d < length:
         at = timeline.entry(shard, key, d)
-        times = words[words[at] : words[at] + words[at + 1]]
+        address, held = words[at], words[at + 1]
     before: int = -s
     for i in range(moments):
         bound = moment[i] - age
         more = 1
         while more != 0:
-            if s + STRIDE <= times.shape[0]:  # how many of the next four: no branch to be guessed wrong
-                four = times[s : s + STRIDE]
-                gone = int(four[0] <= bound) + int(four[1] <= bound)
-                gone += int(four[2] <= bound) + int(four[3] <= bound)
+            next_ = np.uint64(address + s)
+            if s + STRIDE <= held:  # how many of the next four: no branch to be guessed wrong
+                gone = int(words[next_] <= bound) + int(words[next_ + ONE] <= bound)
+                gone += int(words[next_ + TWO] <= bound) + int(words[next_ + THREE] <= bound)
                 s += gone
                 more = int(gone == STRIDE)
-            elif s < times.shape[0]:
-                more = int(times[s] <= bound)
+            elif s < held:
+                more = int(words[next_] <= bound)
                 s += more
             elif d + 1 < length:
                 before += s
                 d, s = d + 1, 0
                 at = timeline.entry(shard, key, d)
-                times = words[words[at] : words[at] + words[at + 1]]
+                address, held = words[at], words[at + 1]
             else:
                 more = 0
         passed[i] = before + s
@@ -104,30 +103,34 @@ def _advance(shard: Shard, work: Work, key: int, edge: int, age: int, moments: i
     return count
 
 
-@kernel("floats, ints, bytes, int, floats", inline=True)
-def _lay_numbers(numbers: Float64, bits: Int64, there: UInt8, free: int, value: Float64) -> int:
-    """Lay out numbers, 0.0 for those that do not count; the bits of the largest magnitude."""
+@kernel("Shard, Work, int, int, int, int, int", inline=True)
+def _lay_numbers(shard: Shard, work: Work, first: int, there: int, free: int, n: int, m: int) -> int:
+    """Lay out ``m`` numbers, 0.0 for those that do not count; the bits of the largest magnitude."""
+    numbers, bits, bytes_, value = shard.floats, shard.words, shard.bytes, work.value
     peak = 0
-    for k in range(value.shape[0]):
-        x = numbers[k]
-        some = int(x == x) & (int(there[k] != 0) | free)
-        value[k] = x if some != 0 else 0.0
-        peak = max(peak, (bits[k] & MAGNITUDE) * some)
+    for k in range(m):
+        x = numbers[np.uint64(first + k)]
+        some = int(x == x) & (int(bytes_[np.uint64(there + k)] != 0) | free)
+        value[np.uint64(n + k)] = x if some != 0 else 0.0
+        peak = max(peak, (bits[np.uint64(first + k)] & MAGNITUDE) * some)
     return peak
 
 
-@kernel("bytes, int, floats, int, ints", inline=True)
-def _lay_tally(there: UInt8, free: int, numbers: Float64, before: int, tally: Int64) -> int:
-    """Count on from ``before`` those that count; ``numbers`` is empty where no value is asked for."""
-    count = before
-    if numbers.shape[0] == 0:
-        for k in range(tally.shape[0]):
-            count += int(there[k] != 0) | free
-            tally[k] = count
+@kernel("Shard, Work, bool, int, int, int, int, int, int", inline=True)
+def _lay_tally(
+    shard: Shard, work: Work, unit: bool, first: int, there: int, free: int, count: int, n: int, m: int
+) -> int:
+    """Count on from ``count`` those of ``m`` that count; ``unit``: no number is asked for."""
+    numbers, bytes_, tally = shard.floats, shard.bytes, work.tally
+    if unit:
+        for k in range(m):
+            count += int(bytes_[np.uint64(there + k)] != 0) | free
+            tally[np.uint64(n + k)] = count
     else:
-        for k in range(tally.shape[0]):
-            count += int(numbers[k] == numbers[k]) & (int(there[k] != 0) | free)
-            tally[k] = count
+        for k in range(m):
+            x = numbers[np.uint64(first + k)]
+            count += int(x == x) & (int(bytes_[np.uint64(there + k)] != 0) | free)
+            tally[np.uint64(n + k)] = count
     return count
 
 
@@ -147,38 +150,52 @@ def _lay(
         at = timeline.entry(shard, key, d)
         address, capacity = words[at], words[at + 2]
         m = min(words[at + 1] - s, count)
-        flags = timeline.flags(address, capacity, columns) + flag * capacity + s
         # A lane without a condition is free: it is given some bytes and heeds none of them.
-        there, free = (shard.bytes[flags : flags + m], 0) if flag >= 0 else (shard.bytes[:m], 1)
+        there, free = timeline.flags(address, capacity, columns) + flag * capacity + s, 0
+        if flag < 0:
+            there, free = 0, 1
         first = timeline.column(address, capacity, column) + s
-        numbers = shard.floats[:0] if unit else shard.floats[first : first + m]
         if not unit:
-            bits = words[first : first + m]
-            peak = max(peak, _lay_numbers(numbers, bits, there, free, work.value[n : n + m]))
+            peak = max(peak, _lay_numbers(shard, work, first, there, free, n, m))
         if tally != 0:
-            inside = _lay_tally(there, free, numbers, inside, work.tally[n : n + m])
+            inside = _lay_tally(shard, work, unit, first, there, free, inside, n, m)
         n += m
         count -= m
         d, s = d + 1, 0
     return peak
 
 
-@kernel("Work, int, int, float, float", inline=True)
-def _total(work: Work, first: int, count: int, coarse: float, fine: float) -> bool:
-    """Running totals of what was laid out, on both grids; whether each value lies on them."""
-    value = work.value[first + 1 : first + 1 + count]
-    high, low = work.high[first : first + 1 + count], work.low[first : first + 1 + count]
-    h, l = 0.0, 0.0  # noqa: E741 - the two letters of the picture above
-    high[0], low[0] = h, l
+@kernel("Work, int, int, int, int, float, float", inline=True)
+def _total(work: Work, here: int, count: int, there: int, other: int, coarse: float, fine: float) -> bool:
+    """Running totals of what two edges passed, on both grids; whether each value lies on them.
+
+    The two are added up side by side, for each sum waits for the one before.
+    """
+    x, y = work.value[here + 1 : here + 1 + count], work.value[there + 1 : there + 1 + other]
+    h, l = work.high[here : here + 1 + count], work.low[here : here + 1 + count]  # noqa: E741
+    u, v = work.high[there : there + 1 + other], work.low[there : there + 1 + other]
+    hk, lk, uk, vk = 0.0, 0.0, 0.0, 0.0
+    h[0], l[0], u[0], v[0] = 0.0, 0.0, 0.0, 0.0
     lost = 0.0
-    for k in range(count):
-        x = value[k]
-        a = (x + coarse) - coarse
-        b = x - a
-        lost += abs(((b + fine) - fine) - b)
-        h += a
-        l += b  # noqa: E741
-        high[k + 1], low[k + 1] = h, l
+    both = min(count, other)
+    for k in range(both):
+        a, b = (x[k] + coarse) - coarse, (y[k] + coarse) - coarse
+        c, d = x[k] - a, y[k] - b
+        lost += abs(((c + fine) - fine) - c) + abs(((d + fine) - fine) - d)
+        hk, lk, uk, vk = hk + a, lk + c, uk + b, vk + d
+        h[k + 1], l[k + 1], u[k + 1], v[k + 1] = hk, lk, uk, vk
+    for k in range(both, count):
+        a = (x[k] + coarse) - coarse
+        c = x[k] - a
+        lost += abs(((c + fine) - fine) - c)
+        hk, lk = hk + a, lk + c
+        h[k + 1], l[k + 1] = hk, lk
+    for k in range(both, other):
+        b = (y[k] + coarse) - coarse
+        d = y[k] - b
+        lost += abs(((d + fine) - fine) - d)
+        uk, vk = uk + b, vk + d
+        u[k + 1], v[k + 1] = uk, vk
     return lost == 0.0
 
 
@@ -247,13 +264,13 @@ def _keep(shard: Shard, key: int, at: int, high: float, low: float) -> None:
     shard.bits[key, at] = n
 
 
-@kernel("Shard, Work, int, int, int, int, int, int, floats2, int, int", inline=True)
+@kernel("Shard, Work, int, int, bool, int, int, int, floats2, int, int", inline=True)
 def _counts(
     shard: Shard,
     work: Work,
     key: int,
     at: int,
-    near: int,
+    straight: bool,
     far: int,
     readings: int,
     mean: int,
@@ -263,29 +280,32 @@ def _counts(
 ) -> None:
     """Counts at each reading: into ``out``, or into ``whole`` for a mean that divides by them."""
     before = shard.bits[key, at]
-    a, x = work.passed[near], work.tally[work.edges[near, 4] :]
-    whole = work.whole
+    passed, tally, whole, line = work.passed, work.tally, work.whole, work.line
+    x, y, edge = work.edges[0, 4], 0, np.uint64(0)
     if far >= 0:
-        b, y = work.passed[far], work.tally[work.edges[far, 4] :]
-        for e in range(readings + 1):
-            whole[e] = before + x[np.uint64(a[e])] - y[np.uint64(b[e])]
-    else:
-        for e in range(readings + 1):
-            whole[e] = before + x[np.uint64(a[e])]
-    shard.bits[key, at] = whole[readings]
-    if mean == 0:
-        target, line = out[column, first : first + readings], work.line
+        y, edge = work.edges[far, 4], np.uint64(far)
+    here = np.uint64(column)
+    last = before + tally[np.uint64(x + passed[0, readings])]
+    for e in range(readings):
+        gone = x + 1 + e if straight else x + passed[0, e]
+        whole[e] = before + tally[np.uint64(gone)]
+    if far >= 0:
+        last -= tally[np.uint64(y + passed[edge, readings])]
         for e in range(readings):
-            target[e] = line[e]
+            whole[e] -= tally[np.uint64(y + passed[edge, e])]
+    shard.bits[key, at] = last
+    if mean == 0:
+        for e in range(readings):
+            out[here, np.uint64(first + e)] = line[e]
 
 
-@kernel("Shard, Work, int, int, int, int, int, int, floats2, int, int", inline=True)
+@kernel("Shard, Work, int, int, bool, int, int, int, floats2, int, int", inline=True)
 def _sums(
     shard: Shard,
     work: Work,
     key: int,
     at: int,
-    near: int,
+    straight: bool,
     far: int,
     readings: int,
     mean: int,
@@ -295,29 +315,33 @@ def _sums(
 ) -> None:
     """Sums at each reading; means, if ``whole`` holds the counts."""
     high, low = work.p[0], work.p[1]
-    start = work.edges[near, 4]
-    a, hx, lx = work.passed[near], work.high[start:], work.low[start:]
-    target = out[column, first : first + readings]
+    passed, h, l = work.passed, work.high, work.low  # noqa: E741
+    x, here = work.edges[0, 4], np.uint64(column)
     if far >= 0:
-        start = work.edges[far, 4]
-        b, hy, ly = work.passed[far], work.high[start:], work.low[start:]
-        for e in range(readings):
-            i, j = np.uint64(a[e]), np.uint64(b[e])
-            target[e] = (high + hx[i] - hy[j]) + (low + lx[i] - ly[j])
-        i, j = np.uint64(a[readings]), np.uint64(b[readings])
-        _keep(shard, key, at, high + hx[i] - hy[j], low + lx[i] - ly[j])
+        y, edge = work.edges[far, 4], np.uint64(far)
+        if straight:
+            for e in range(readings):
+                i, j = np.uint64(x + 1 + e), np.uint64(y + passed[edge, e])
+                out[here, np.uint64(first + e)] = (high + h[i] - h[j]) + (low + l[i] - l[j])
+        else:
+            for e in range(readings):
+                i, j = np.uint64(x + passed[0, e]), np.uint64(y + passed[edge, e])
+                out[here, np.uint64(first + e)] = (high + h[i] - h[j]) + (low + l[i] - l[j])
+        i, j = np.uint64(x + passed[0, readings]), np.uint64(y + passed[edge, readings])
+        _keep(shard, key, at, high + h[i] - h[j], low + l[i] - l[j])
     else:
         for e in range(readings):
-            i = np.uint64(a[e])
-            target[e] = (high + hx[i]) + (low + lx[i])
-        i = np.uint64(a[readings])
-        _keep(shard, key, at, high + hx[i], low + lx[i])
+            i = np.uint64(x + passed[0, e])
+            out[here, np.uint64(first + e)] = (high + h[i]) + (low + l[i])
+        i = np.uint64(x + passed[0, readings])
+        _keep(shard, key, at, high + h[i], low + l[i])
     if mean != 0:
         for e in range(readings):
-            target[e] = target[e] / work.whole[e] if work.whole[e] > 0 else NAN
+            place = np.uint64(first + e)
+            out[here, place] = out[here, place] / work.whole[e] if work.whole[e] > 0 else NAN
 
 
-@kernel("Shard, Tables, Work, int, int, int, int, floats2, int", inline=True)
+@kernel("Shard, Tables, Work, int, int, int, int, bool, floats2, int", inline=True)
 def _lane(
     shard: Shard,
     tables: Tables,
@@ -326,10 +350,14 @@ def _lane(
     g: int,
     flow: int,
     readings: int,
+    straight: bool,
     out: Float64,
     first: int,
 ) -> bool:
-    """All sums, means and counts of a lane in a group's windows; False, and nothing done, if it cannot be."""
+    """All sums, means and counts of a lane in a group's windows; False, and nothing done, if it cannot be.
+
+    ``straight``: the near edge passes one event before each reading.
+    """
     lane, tally = tables.flows[flow, F_LANE], tables.flows[flow, F_TALLY]
     edges = tables.groups[g, G_END] - tables.groups[g, G_FIRST] + 1
     peak, most = 0, 0
@@ -344,8 +372,11 @@ def _lane(
             return False
         coarse, fine = work.line[0], work.line[1]
         fits = True
-        for edge in range(edges):
-            fits = _total(work, work.edges[edge, 4], work.passed[edge, readings], coarse, fine) and fits
+        for edge in range(0, edges, 2):
+            last = min(edge + 1, edges - 1)
+            here, count = work.edges[edge, 4], work.passed[edge, readings]
+            there, other = work.edges[last, 4], work.passed[last, readings]
+            fits = _total(work, here, count, there, other, coarse, fine) and fits
         for term in range(tables.flows[flow, F_FIRST], tables.flows[flow, F_END]):
             cell = tables.cells[tables.terms[term, T_CELL]]
             at = cell[C_REALS] + int(cell[C_OP] == MEAN)
@@ -358,10 +389,10 @@ def _lane(
         far = window - tables.groups[g, G_FIRST] + 1 if tables.windows[window, W_OVER] >= 0 else -1
         mean = int(op == MEAN)
         if op == COUNT or op == MEAN:
-            _counts(shard, work, key, at, 0, far, readings, mean, out, first, c)
+            _counts(shard, work, key, at, straight, far, readings, mean, out, first, c)
         if op != COUNT:
             _split(shard, work, key, at + mean, coarse, fine)
-            _sums(shard, work, key, at + mean, 0, far, readings, mean, out, first, c)
+            _sums(shard, work, key, at + mean, straight, far, readings, mean, out, first, c)
     return True
 
 
@@ -400,9 +431,12 @@ def run(
         else:
             work.passed[edge, readings] = 0
             room += 1
-    fits, every = room <= work.value.shape[0], True
+    fits, every, straight = room <= work.value.shape[0], True, True
+    near = work.passed[0]
+    for e in range(readings):
+        straight = straight and near[e] == e + 1
     for flow in range(group[G_FLOW], group[G_FLOW_END]):
-        done = fits and _lane(shard, tables, work, key, g, flow, readings, out, first)
+        done = fits and _lane(shard, tables, work, key, g, flow, readings, straight, out, first)
         work.done[tables.flows[flow, F_LANE]] = int(done)
         every = every and done
     return every

@@ -13,7 +13,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numba
+from llvmlite import ir
 from numba import types
+from numba.extending import intrinsic
 
 from headwater.engine.kernels.layout import Items, Shard, Tables, Work
 from headwater.engine.kernels.machine_code import announce, kept
@@ -80,3 +82,26 @@ def kernel(
         _nrt=allocates,
     )
     return kept(jit)
+
+
+def _fetch(_context: Any, array: types.Array, index: types.Integer) -> tuple[Any, Any]:
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        place = builder.bitcast(builder.gep(data, [arguments[1]]), ir.IntType(8).as_pointer())
+        word = ir.IntType(32)
+        shape = ir.FunctionType(ir.VoidType(), [place.type, word, word, word])
+        prefetch = builder.module.declare_intrinsic("llvm.prefetch", (place.type,), shape)
+        builder.call(prefetch, [place, word(0), word(3), word(1)])  # to read, to keep, data
+        return context.get_dummy_value()
+
+    return types.void(array, index), codegen
+
+
+if numba.config.DISABLE_JIT:
+
+    def fetch(array: Any, index: int) -> None:
+        """Nothing: there is no machine code."""
+
+else:
+    fetch = intrinsic(_fetch)
+    """``fetch(array, index)`` asks for the memory of an element, counted as in one dimension; no bounds."""

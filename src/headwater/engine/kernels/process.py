@@ -10,6 +10,7 @@ from the window's contents. Called by ``engine.state``.
 from __future__ import annotations
 
 from headwater.engine.kernels import (
+    ahead,
     cells,
     contents,
     deque,
@@ -393,6 +394,10 @@ def process(
     has room for ``words`` more, or words = -1 where a reading reaches behind what is kept.
     """
     for r in range(run, runs.shape[0]):
+        if r + 3 < runs.shape[0]:
+            ahead.rows(shard, runs[r + 3, 0])
+            ahead.entries(shard, tables.shape, runs[r + 2, 0])
+            ahead.events(shard, tables.shape, runs[r + 1, 0], runs[r + 1, 2] - runs[r + 1, 1])
         key, i, end = runs[r, 0], runs[r, 1], runs[r, 2]
         if r == run and item > i:
             i = item
