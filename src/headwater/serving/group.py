@@ -26,6 +26,7 @@ from headwater.core.batch import Batch
 from headwater.core.errors import HeadwaterError
 from headwater.core.instant import instant, iso
 from headwater.core.schema import PERSONAL, Checked, check_frame
+from headwater.core.tracing import Trace
 from headwater.log.protocol import Append, DeadLetter, EventLog, Outcome, Receipt
 from headwater.serving.live import Refresh
 from headwater.serving.rows import Refused, RowReader, Rows
@@ -75,6 +76,7 @@ class Offer:
         refresh: answer with fresh scores.
         source: where they come from, for dead letters.
         came: when they came: stopwatch, nanoseconds.
+        trace: of the request that they came with, if it is traced.
     """
 
     reader: RowReader
@@ -87,6 +89,7 @@ class Offer:
     refresh: bool = False
     source: str | None = None
     came: int = 0
+    trace: Trace | None = None
     future: Future[Taken] = field(default_factory=Future)
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 
 import click
 
@@ -25,6 +25,7 @@ from headwater.apps.http.server import Address, Server, beside, settle
 from headwater.apps.http.shelf import Attic, Shelf, scorings
 from headwater.apps.masking import Mask
 from headwater.apps.settings import Settings, environment
+from headwater.apps.tracing import traces
 from headwater.serving.service import Service
 from headwater.store.audit import AuditTrail
 from headwater.store.folder import DataFolder
@@ -92,7 +93,9 @@ def serve(
     metrics = Metrics()
     hooks = Watching(metrics)
     started = time.perf_counter()
+    tracing = traces(environment(), time.perf_counter_ns)
     with (
+        nullcontext() if tracing is None else tracing,
         Access.open(
             settings,
             data.access,
@@ -125,6 +128,7 @@ def serve(
             access=access,
             tls=tls is not None,
             lifespan=beside(service, snapshot_every, metrics, hooks, hooks.monitors),
+            traced=None if tracing is None else tracing.around,
         )
         settle()
         address = Address(host, port, None if tls is None else lambda: tls)

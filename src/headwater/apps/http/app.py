@@ -12,6 +12,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
 
 from headwater.apps.access.door import Access
 from headwater.apps.access.principal import Role
@@ -69,6 +70,7 @@ def create_app(
     access: Access | None = None,
     tls: bool = False,
     lifespan: Callable[[FastAPI], Any] | None = None,
+    traced: Callable[[ASGIApp], ASGIApp] | None = None,
 ) -> FastAPI:
     """The API of a service.
 
@@ -83,6 +85,7 @@ def create_app(
         access: the door; without one, nobody is asked who they are (for tests).
         tls: whether the server speaks TLS.
         lifespan: what runs beside it.
+        traced: puts traces around everything (``traces``), if they are configured.
     """
     app = bare(service.serving.project.name, guarded=access is not None, lifespan=lifespan)
     metrics = metrics or Metrics()
@@ -95,6 +98,8 @@ def create_app(
         protect(app, access, tls=tls, public=PUBLIC | DOCUMENTATION, answer=_refused)
         app.state.site.holds = lambda request: _holds(access, request)
     app.add_middleware(Around, stopwatch=stopwatch, observe=metrics.request)
+    if traced is not None:
+        app.add_middleware(traced)
     return app
 
 

@@ -13,6 +13,7 @@ from typing import TextIO
 
 from headwater.apps.masking import LogMask, Mask
 from headwater.core.instant import iso
+from headwater.core.tracing import current
 
 _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -31,6 +32,8 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        if (trace := current()) is not None:
+            line["trace_id"] = trace.id
         line |= {name: value for name, value in vars(record).items() if name not in _PLAIN}
         if record.exc_info and record.exc_info[1] is not None:
             line |= _told(record.exc_info[1])

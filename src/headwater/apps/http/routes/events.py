@@ -112,7 +112,7 @@ async def _arrow(site: Site, came: bytes, stream: str, refresh: bool) -> tuple[s
         _few_enough(len(frame), site.bounds)
         return site.service.submit_frame(stream, frame, size=len(came), refresh=refresh, source="http")
 
-    future = await asyncio.get_running_loop().run_in_executor(None, submit)
+    future = await asyncio.to_thread(submit)  # which knows the request's trace
     return stream, await asyncio.wrap_future(future)
 
 
