@@ -25,7 +25,7 @@ import polars as pl
 from headwater.core.batch import Batch
 from headwater.core.errors import HeadwaterError
 from headwater.core.instant import instant, iso
-from headwater.core.schema import PERSONAL, Checked, check_frame
+from headwater.core.schema import Checked, check_frame
 from headwater.core.tracing import Trace
 from headwater.log.protocol import Append, DeadLetter, EventLog, Outcome, Receipt
 from headwater.serving.live import Refresh
@@ -243,7 +243,7 @@ def _settle(part: _Part, receipt: Receipt) -> None:
     }
     for refusal in receipt.refusals:
         row = int(checked.row[refusal.row])
-        event = _event_text(checked.accepted.row(refusal.row, named=True), _stream(part).personal)
+        event = _event_text(checked.accepted.row(refusal.row, named=True))
         part.refused[row] = Refused(row, refusal.reason, refusal.message, event)
 
 
@@ -336,9 +336,8 @@ def _taken(part: _Part, offer: Offer, start: int, stop: int, arrival: int) -> Ta
     return Taken(arrival, outcome, offset, tuple(sorted((*before, *later), key=lambda one: one.row)))
 
 
-def _event_text(event: Mapping[str, Any], personal: Collection[str]) -> str:
-    masked = {name: PERSONAL if name in personal else value for name, value in event.items()}
-    return json.dumps(masked, default=_plain, ensure_ascii=False, separators=(",", ":"))
+def _event_text(event: Mapping[str, Any]) -> str:
+    return json.dumps(event, default=_plain, ensure_ascii=False, separators=(",", ":"))
 
 
 def _plain(value: object) -> str:

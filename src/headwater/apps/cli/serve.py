@@ -23,7 +23,7 @@ from headwater.apps.http.metrics import Metrics
 from headwater.apps.http.monitors import Monitors
 from headwater.apps.http.server import Address, Server, beside, settle
 from headwater.apps.http.shelf import Attic, Shelf, scorings
-from headwater.apps.masking import Mask
+from headwater.apps.masking import LogMask, Mask
 from headwater.apps.settings import Settings, environment
 from headwater.apps.tracing import traces
 from headwater.serving.service import Service
@@ -84,7 +84,7 @@ def serve(
     log_level: str = "warning",
 ) -> None:
     """Serve a project until it is told to end; also what ``headwater demo --serve`` ends with."""
-    logs.set_up(log_level, mask=Mask.of(work.project))
+    masked = logs.set_up(log_level, mask=Mask.of(work.project))
     data = DataFolder(work.settings.data).make()
     settings = AccessSettings.read(environment())
     tls = None if settings.tls is None else context(settings.tls)
@@ -122,7 +122,7 @@ def serve(
             service,
             time.perf_counter_ns,
             metrics=metrics,
-            reload=lambda: _reload(work, service),
+            reload=lambda: _reload(work, service, masked),
             past=past,
             ledger=hooks.monitors.ledger,
             access=access,
@@ -148,9 +148,10 @@ def _microseconds() -> int:
     return time.perf_counter_ns() // 1_000
 
 
-def _reload(work: Workplace, service: Service) -> None:
+def _reload(work: Workplace, service: Service, masked: LogMask) -> None:
     """Serve what the project file and the registry say now."""
     fresh = Workplace(work.settings, work.clock)
+    masked.follow(Mask.of(fresh.project))  # before anything of it can be told
     service.swap(scorings(Shelf(registry_of(fresh), fresh.project).champions()), fresh.project)
 
 
