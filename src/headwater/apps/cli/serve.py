@@ -118,6 +118,7 @@ def serve(
         stack.enter_context(_anchored(work, service))
         past = Attic(Archive(work.project, registry))
         hooks.monitors = stack.enter_context(Monitors(service, past, metrics))
+        chores = {"keys": access.credentials.note_uses}
         app = create_app(
             service,
             time.perf_counter_ns,
@@ -127,7 +128,7 @@ def serve(
             ledger=hooks.monitors.ledger,
             access=access,
             tls=tls is not None,
-            lifespan=beside(service, snapshot_every, metrics, hooks, hooks.monitors),
+            lifespan=beside(service, snapshot_every, metrics, hooks, hooks.monitors, chores),
             traced=None if tracing is None else tracing.around,
         )
         settle()

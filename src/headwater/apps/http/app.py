@@ -96,6 +96,7 @@ def create_app(
     app.add_exception_handler(HTTPException, _http)
     if access is not None:
         protect(app, access, tls=tls, public=PUBLIC | DOCUMENTATION, answer=_refused)
+        metrics.caches["credentials"] = access.credentials.lookups
         app.state.site.holds = lambda request: _holds(access, request)
     app.add_middleware(Around, stopwatch=stopwatch, observe=metrics.request)
     if traced is not None:
