@@ -306,9 +306,8 @@ def test_no_answer_below_admin_tells_it(place: Place, route: str, role: Role) ->
 
 def test_each_route_is_reached_by_some_role_below_admin(place: Place) -> None:
     """The test above is worth something only if it sees answers, not refusals."""
-    needs = {
-        f"{how} {one.path}": role for router, role in ROLES for one in router.routes for how in one.methods
-    }  # type: ignore[attr-defined]
+    routes: list[tuple[Any, str | None]] = [(one, role) for router, role in ROLES for one in router.routes]
+    needs = {f"{how} {one.path}": role for one, role in routes for how in one.methods}
     for route, role in needs.items():
         if role in (None, "admin") or route == "GET /v1/scores/stream":
             continue

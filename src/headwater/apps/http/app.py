@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 
 from headwater.apps.access.door import Access
 from headwater.apps.access.principal import Role
-from headwater.apps.http import problems
+from headwater.apps.http import problems, reference
 from headwater.apps.http.metrics import Metrics
 from headwater.apps.http.middleware import Around
 from headwater.apps.http.openapi import complete
@@ -38,7 +38,7 @@ from headwater.serving.live import Stopwatch
 from headwater.serving.service import Service
 from headwater.store.late import LateLedger
 
-DOCUMENTATION = frozenset({"/docs", "/docs/oauth2-redirect", "/openapi.json"})
+DOCUMENTATION = reference.PATHS | {"/openapi.json"}
 
 # Who may do what: a role for each router, None for anybody.
 ROLES: tuple[tuple[APIRouter, str | None], ...] = (
@@ -110,6 +110,7 @@ def bare(name: str, *, guarded: bool = True, lifespan: Callable[[FastAPI], Any] 
         title=f"Headwater: {name}",
         description="Events in, decisions out: always fresh, always explained, replayable bit for bit.",
         version="1",
+        docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
         generate_unique_id_function=lambda route: route.name,
@@ -117,6 +118,7 @@ def bare(name: str, *, guarded: bool = True, lifespan: Callable[[FastAPI], Any] 
     for router, role in ROLES:
         needed = [] if role is None or not guarded else [Depends(guard(Role(role)))]
         app.include_router(router, dependencies=needed)
+    app.include_router(reference.router)
     complete(app)
     return app
 
