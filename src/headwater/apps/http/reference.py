@@ -1,8 +1,8 @@
 """``/docs``: the API's reference, to be read and tried in a browser; whole without a network.
 
 Swagger UI comes out of a package (``fastapi-offline``), so that nothing is fetched from elsewhere, and the
-page needs no more of a browser than scripts and styles of this server: no inline script, no ``eval``, no other
-host. Called by ``app``; the document that it shows is ``/openapi.json``.
+page needs no more of a browser than scripts and styles of this server: no inline script, no ``eval``, no
+other host. Called by ``app``; the document that it shows is ``/openapi.json``.
 """
 
 from __future__ import annotations
