@@ -187,8 +187,8 @@ def test_log_lines() -> None:
     assert logged("sent %s and %r", SECRET, {"t": TOKEN}) == (
         "sent hw_3f9c0a7be412_(secret) and {'t': '(secret)'} \n"
     )
-    assert logged("x", extra={"extra": {"income": 5, "n": 1, "deep": [{"who": "Ada"}], "t": TOKEN}}) == (
-        "x {'income': '(personal)', 'n': 1, 'deep': [{'who': '(personal)'}], 't': '(secret)'}\n"
+    assert logged("x", extra={"extra": {"income": 5, "id": 1, "deep": [{"who": "Ada"}], "t": TOKEN}}) == (
+        "x {'income': '(personal)', 'id': 1, 'deep': [{'who': '(personal)'}], 't': '(secret)'}\n"
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,14 +84,21 @@ def open_service(
 
 
 @contextmanager
-def serving(folder: Path, *, bounds: Bounds | None = None, **kw: Any) -> Iterator[House]:
-    """A server on a free port, until the block ends."""
+def serving(
+    folder: Path, *, bounds: Bounds | None = None, around: Mapping[str, Any] | None = None, **kw: Any
+) -> Iterator[House]:
+    """A server on a free port, until the block ends; ``around`` goes to ``create_app``."""
     clock, faults = ManualClock(micros(NOW)), Faults()
     with open_service(folder, clock=clock, hooks=faults, **kw) as service, ExitStack() as stack:
         monitors = stack.enter_context(Monitors(service, Present(service), faults.metrics, rate=1.0))
         faults.monitors = monitors
         app = create_app(
-            service, time.perf_counter_ns, bounds=bounds, metrics=faults.metrics, ledger=monitors.ledger
+            service,
+            time.perf_counter_ns,
+            bounds=bounds,
+            metrics=faults.metrics,
+            ledger=monitors.ledger,
+            **(around or {}),
         )
         ready, found = Event(), []
 

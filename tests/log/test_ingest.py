@@ -60,10 +60,10 @@ def test_each_row_is_in_the_log_or_was_there_or_is_a_dead_letter(tmp_path: Path)
         assert json.loads(letters[1].event) == {
             "id": 0,
             "time": "2026-01-02T00:00:00Z",
-            "name": "(personal)",
+            "name": "Cyd",
             "limit": 9.0,
         }
-        assert "Bob" not in "".join(letter.event for letter in letters)
+        assert "Bob" not in "".join(letter.message for letter in letters)
 
 
 def test_dead_letters_are_counted_listed_and_removed(tmp_path: Path) -> None:

@@ -233,7 +233,7 @@ def test_each_act_is_in_the_trail(store: CredentialStore, path: Path) -> None:
         "UPDATE keys SET digest = NULL WHERE 0; UPDATE keys SET digest = 'text'",
         "UPDATE keys SET old_digest = zeroblob(32), old_until = 9000000000000000",
         "DROP TRIGGER keys_remain; DELETE FROM keys",
-        "INSERT INTO keys SELECT 'aaaaaaaaaaaa', name, roles, 0, 0, 0, digest, 0, digest, 0 FROM keys",
+        "INSERT INTO keys SELECT 'aaaaaaaaaaaa', name, roles, 0, 0, 0, digest, 0, digest, 0, 0 FROM keys",
     ],
 )
 def test_a_key_written_by_hand_is_found(store: CredentialStore, path: Path, statement: str) -> None:
@@ -378,3 +378,93 @@ def test_a_key_needs_a_role_and_a_future(store: CredentialStore) -> None:
         """,
     ):
         create(store, expires=NOW)
+
+
+# --- Rates, uses, and what is remembered ---------------------------------------------------------------
+
+
+def test_a_key_has_a_rate_of_its_own(store: CredentialStore) -> None:
+    key, secret = store.create("batch", [Role.INGEST], now=NOW, actor=ADA, rate=2.5)
+    assert (key.rate, store.authenticate(secret.reveal(), NOW).rate) == (2.5, 2.5)
+    assert store.rotate("batch", now=NOW, actor=ADA, grace=0)[0].rate == 2.5
+    assert create(store)[0].rate is None
+    assert store.verify() == 2
+    with says(
+        DataError,
+        """
+        the rate is none
+          expected: requests a second, from 0 (no limit) to 1,000,000
+          got:      -1
+          where:    other
+          do:       give another rate
+        """,
+    ):
+        store.create("other", [Role.INGEST], now=NOW, actor=ADA, rate=-1)
+
+
+def test_when_a_key_was_last_used_is_written_down_later(store: CredentialStore, path: Path) -> None:
+    key, secret = create(store)
+    create(store, "idle")
+    for late in range(3):
+        store.authenticate(secret, NOW + late)
+    assert [one.used for one in store.listing()] == [None, None]
+    assert (store.note_uses(), store.note_uses()) == (1, 0)
+    with CredentialStore.open(path) as other:
+        assert {one.name: one.used for one in other.listing()} == {"loader": NOW + 2, "idle": None}
+        other.authenticate(secret, NOW + 1)
+        other.note_uses()  # an older use of another server
+        assert {one.used for one in other.listing()} == {NOW + 2, None}
+        assert other.verify() == 2
+    assert store.find(key.id) == key
+
+
+def test_a_use_that_cannot_be_written_is_tried_again(store: CredentialStore, path: Path) -> None:
+    _, secret = create(store)
+    store.authenticate(secret, NOW)
+    with sqlite3.connect(path, isolation_level=None) as other:
+        other.execute("ALTER TABLE uses RENAME TO used_before")
+        with pytest.raises(StoreError, match="cannot be used"):
+            store.note_uses()
+        other.execute("ALTER TABLE used_before RENAME TO uses")
+    other.close()
+    assert store.note_uses() == 1
+
+
+def test_a_remembered_key_follows_whatever_others_do(store: CredentialStore, path: Path) -> None:
+    key, secret = create(store)
+    for _ in range(3):
+        store.authenticate(secret, NOW)
+    assert store.lookups() == (2, 1)
+    with CredentialStore.open(path) as other:
+        new = other.rotate(key.id, now=NOW, actor=ADA, grace=HOUR)[1].reveal()
+        assert store.authenticate(secret, NOW).rotated == NOW
+        with pytest.raises(CredentialExpiredError):
+            store.authenticate(secret, NOW + HOUR)
+        store.authenticate(new, NOW)
+        other.revoke(key.id, now=NOW, actor=ADA)
+        with pytest.raises(CredentialRevokedError):
+            store.authenticate(new, NOW)
+    store.create("next", [Role.INGEST], now=NOW, actor=ADA)
+    assert store.lookups()[0] == 3
+
+
+def test_a_remembered_key_still_ends(store: CredentialStore) -> None:
+    _, secret = create(store, expires=NOW + HOUR)
+    store.authenticate(secret, NOW)
+    with pytest.raises(CredentialExpiredError):
+        store.authenticate(secret, NOW + HOUR)
+
+
+def test_a_file_from_before_there_were_rates(path: Path) -> None:
+    with CredentialStore.open(path) as store:
+        key, secret = create(store)
+    with sqlite3.connect(path, isolation_level=None) as old:
+        old.execute("ALTER TABLE keys DROP COLUMN rate")
+        old.execute("DROP TABLE uses")
+    old.close()
+    with CredentialStore.open(path) as store:
+        assert store.authenticate(secret, NOW) == key
+        assert store.verify() == 1
+        assert store.note_uses() == 1
+    with AuditTrail.open(path) as trail:
+        trail.verify()

@@ -12,7 +12,7 @@ import json
 import logging
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from headwater.core.errors import Problem
@@ -23,6 +23,8 @@ from headwater.definitions.model import Model
 from headwater.definitions.observe import Each
 from headwater.definitions.project import Project
 from headwater.definitions.stream import Stream
+from headwater.definitions.view import FeatureView
+from headwater.log.embedded import EmbeddedLog
 from headwater.log.protocol import DeadLetter
 from headwater.store.decision import Decision
 
@@ -54,13 +56,34 @@ class Mask:
         listed = list(streams)
         self._personal = {stream.name: frozenset(stream.personal) for stream in listed}
         self._columns = {stream.name: frozenset(stream.schema) for stream in listed}
-        self._inputs = {model.name: frozenset(personal_inputs(model)) for model in models}
-        self.names = frozenset().union(*self._personal.values())
+        self._inputs = {model.name: _Inputs.of(model) for model in models}
+        self.names = frozenset().union(
+            *self._personal.values(), *(one.personal for one in self._inputs.values())
+        )
 
     @classmethod
     def of(cls, project: Project) -> Mask:
         """What is personal in a project."""
         return cls(project.streams, project.models)
+
+    @classmethod
+    def of_log(cls, log: EmbeddedLog, project: Project | None = None) -> Mask:
+        """What is personal by what a log remembers of its streams, or by a project.
+
+        Args:
+            log: open.
+            project: today's, if it can be loaded: it may know better.
+        """
+        mask = cls() if project is None else cls.of(project)
+        for stored in map(log.schema, log.streams):
+            mask.add(stored.stream, stored.names, stored.personal)
+        return mask
+
+    def add(self, stream: str, names: Iterable[str], personal: Iterable[str]) -> None:
+        """A stream's columns, and the personal ones, beside those that are known of it."""
+        self._personal[stream] = self._personal.get(stream, frozenset()).union(personal)
+        self._columns[stream] = self._columns.get(stream, frozenset()).union(names)
+        self.names |= self._personal[stream]
 
     def event(self, stream: str, event: Mapping[str, Any]) -> dict[str, Any]:
         """An event as it may be listed; of a stream that nobody declared, only the fields' names."""
@@ -84,19 +107,36 @@ class Mask:
 
     def decision(self, decision: Decision) -> dict[str, Any]:
         """A decision's JSON form as it may be listed; of a model that nobody declared, no values at all."""
-        hidden = self._inputs.get(decision.model)
         form = decision.to_json()
         for part in ("keys", "request", "features"):
-            form[part] = {name: _unless(hidden, name, value) for name, value in form[part].items()}
+            form[part] = self.values(decision.model, form[part])
         form["reasons"] = [
-            {**reason, "value": _unless(hidden, reason["feature"], reason["value"])}
+            {**reason, "value": self.value(decision.model, reason["feature"], reason["value"])}
             for reason in form["reasons"]
         ]
         return form
 
     def values(self, model: str, values: Mapping[str, Any]) -> dict[str, Any]:
         """Inputs or keys of a model as they may be listed."""
-        return {name: _unless(self._inputs.get(model), name, value) for name, value in values.items()}
+        hidden = self.inputs(model, values)
+        return {name: masked(name, value, hidden) for name, value in values.items()}
+
+    def value(self, model: str, name: str, value: Any) -> Any:
+        """One input or key of a model as it may be listed."""
+        return masked(name, value, self.inputs(model, [name]))
+
+    def inputs(self, model: str, names: Collection[str]) -> set[str]:
+        """Which of these inputs and keys of a model are personal.
+
+        A name that the model does not know comes from another definition of it, and may be anything: it is,
+        too, unless nothing in the model is.
+        """
+        known = self._inputs.get(model)
+        if known is None:
+            return set(names)
+        return {
+            name for name in names if name in known.personal or (known.personal and name not in known.all)
+        }
 
     def text(self, text: str, stream: str, event: Mapping[str, Any]) -> str:
         """A text about an event, without the event's personal values, should any stand in it."""
@@ -127,6 +167,40 @@ class Mask:
         return name in personal or (bool(personal) and name not in self._columns[stream])
 
 
+@dataclass(frozen=True, slots=True)
+class _Inputs:
+    """A model's inputs and keys: all, and those that are personal."""
+
+    all: frozenset[str]
+    personal: frozenset[str]
+
+    @classmethod
+    def of(cls, model: Model) -> _Inputs:
+        names = frozenset((*model.inputs, *model.keys, *model.request))
+        return cls(names, frozenset(personal_inputs(model)))
+
+
+class Masks:
+    """The mask of a project, made once for each project that is served.
+
+    Example:
+        >>> from headwater.apps.demo.project import project
+        >>> masks = Masks()
+        >>> masks.of(project) is masks.of(project)
+        True
+    """
+
+    def __init__(self) -> None:
+        self._made: tuple[Project, Mask] | None = None
+
+    def of(self, project: Project) -> Mask:
+        """What is personal in a project."""
+        made = self._made
+        if made is None or made[0] is not project:
+            self._made = made = project, Mask.of(project)
+        return made[1]
+
+
 class LogMask(logging.Filter):
     """A filter for log handlers: no secret in any text, no personal field among the extras.
 
@@ -136,7 +210,12 @@ class LogMask(logging.Filter):
 
     def __init__(self, mask: Mask | None = None) -> None:
         super().__init__()
-        self._names = frozenset() if mask is None else mask.names - _RECORD
+        self._names: frozenset[str] = frozenset()
+        self.follow(mask or Mask())
+
+    def follow(self, mask: Mask) -> None:
+        """Hide what is personal by another project too; what was hidden before stays hidden."""
+        self._names |= mask.names - _RECORD
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Mask a record; never drops one."""
@@ -173,14 +252,19 @@ def redacted(text: str) -> str:
     return _SECRETS.sub(lambda found: (found["key"] or found["scheme"] or found["user"] or "") + HIDDEN, text)
 
 
+def personal_outputs(view: FeatureView) -> set[str]:
+    """The outputs of a view that are made of personal columns, and its key if that is one."""
+    personal = set(view.stream.personal)
+    return (personal & {view.key}) | {
+        output.name
+        for output in view.outputs
+        if personal & set(columns(output.aggregate.column, output.aggregate.where))
+    }
+
+
 def personal_inputs(model: Model) -> set[str]:
     """The inputs of a model that are made of personal columns, keys included."""
-    names = {view.key for view in model.features if view.key in view.stream.personal}
-    for view in model.features:
-        for output in view.outputs:
-            read = columns(output.aggregate.column, output.aggregate.where)
-            if set(read) & set(view.stream.personal):
-                names.add(output.name)
+    names: set[str] = set().union(*map(personal_outputs, model.features))
     if isinstance(model.observe, Each):
         names |= set(model.request) & set(model.observe.stream.personal)
     names |= {name for name, expr in model.derived.items() if set(columns(expr)) & names}
@@ -190,7 +274,3 @@ def personal_inputs(model: Model) -> set[str]:
 def masked(name: str, value: Any, personal: Collection[str]) -> Any:
     """The value, or a mask in its place."""
     return PERSONAL if name in personal and value is not None else value
-
-
-def _unless(hidden: Collection[str] | None, name: str, value: Any) -> Any:
-    return PERSONAL if value is not None and (hidden is None or name in hidden) else value

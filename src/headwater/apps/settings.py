@@ -119,6 +119,17 @@ SETTINGS: tuple[Setting, ...] = (
         "By how much the provider's clock may differ from ours, at most 10m.",
     ),
     Setting(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        None,
+        "not set: no traces",
+        "Where traces go, by OTLP over HTTP, with the extra `otel`; every other `OTEL_` variable of the"
+        " OpenTelemetry SDK holds too.",
+    ),
+    Setting(
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", None, "not set", "The same for traces alone, with its path."
+    ),
+    Setting("OTEL_TRACES_EXPORTER", None, "not set", "`otlp`: traces go to this machine; `none`: nowhere."),
+    Setting(
         "HEADWATER_DEBUG",
         None,
         "0",

@@ -147,7 +147,11 @@ class AsyncClient:
     async def _ask(self, call: calls.Call[T]) -> T:
         try:
             response = await self._http.request(
-                call.method, call.path, params=dict(call.query), content=call.body, headers=call.headers
+                call.method,
+                call.path,
+                params=dict(call.query),
+                content=call.body,
+                headers=calls.headers(call),
             )
         except httpx.HTTPError as error:
             raise failures.of_transport(error, f"{self._http.base_url}") from error

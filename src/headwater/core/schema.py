@@ -79,8 +79,9 @@ class Checked:
         accepted: the rows that fit: exactly the schema's columns and types, in the order they came.
         places: int64, shape (accepted,): the place of each in the frame, from 0; None if all are accepted.
         time: int64 microseconds UTC, shape (accepted,): the event times.
-        rejected: ``row``, ``reason`` (a key of ``REASONS``), ``message``, ``event`` (JSON; personal columns
-            are masked), ascending by row. A row with several faults is named once, with the first.
+        rejected: ``row``, ``reason`` (a key of ``REASONS``), ``message`` (without personal values), ``event``
+            (JSON, as it came: mask it before it is shown), ascending by row. A row with several faults is
+            named once, with the first.
         problems: the rejections as problems, one for each column and reason.
     """
 
@@ -135,7 +136,7 @@ def check_frame(
         time: the column with the event time, Datetime or Date; never null.
         id: the column with the event's id; never null.
         keys: entity keys; never null.
-        personal: columns whose values must not show in a message or in ``rejected``.
+        personal: columns whose values must not show in a message.
         oldest: the oldest event time that is taken, microseconds; ``None`` for no bound.
         newest: the newest event time that is taken, microseconds; ``None`` for no bound.
         parse: read texts as numbers, Booleans and dates, as for a CSV file.
@@ -272,7 +273,7 @@ def _rejected(
         message[at] = [_message(f, text) for text in _texts(lost[f.column].gather(at), f.column in personal)]
     reason = [faults[code].reason for code in codes]
     return pl.DataFrame(
-        {"row": row, "reason": reason, "message": message.tolist(), "event": _json(lost, personal)},
+        {"row": row, "reason": reason, "message": message.tolist(), "event": _json(lost)},
         schema=REJECTED,
     )
 
@@ -312,15 +313,13 @@ def _time_text(value: int | None) -> str:
         return f"{value} us"
 
 
-def _json(frame: pl.DataFrame, personal: frozenset[str]) -> pl.Series:
+def _json(frame: pl.DataFrame) -> pl.Series:
     """Each row as JSON; times as text, and as a plain number where no calendar reaches."""
-    columns = [_writable(column, column.name in personal) for column in frame]
+    columns = [_writable(column) for column in frame]
     return pl.DataFrame(columns).select(pl.struct(pl.all()).struct.json_encode()).to_series()
 
 
-def _writable(column: pl.Series, masked: bool) -> pl.Series:
-    if masked:
-        return pl.Series(column.name, [PERSONAL] * len(column), pl.String)
+def _writable(column: pl.Series) -> pl.Series:
     if isinstance(column.dtype, pl.Datetime | pl.Date) or column.dtype == pl.Object:
         return pl.Series(column.name, _texts(column, masked=False), pl.String)
     return column

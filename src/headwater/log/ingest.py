@@ -19,7 +19,7 @@ import polars as pl
 from headwater.core.batch import Int64
 from headwater.core.errors import DataError
 from headwater.core.instant import instant, iso
-from headwater.core.schema import PERSONAL, REJECTED, Checked, check_frame
+from headwater.core.schema import REJECTED, Checked, check_frame
 from headwater.definitions.stream import Stream
 from headwater.log.protocol import Append, DeadLetter, EventLog, Receipt
 
@@ -240,11 +240,10 @@ def _result(one: _Checked, receipt: Receipt) -> Ingested:
 
 
 def _conflicts(one: _Checked, receipt: Receipt) -> pl.DataFrame:
-    personal = set(one.incoming.stream.personal)
     places = [refusal.row for refusal in receipt.refusals]
     events = [
         json.dumps(
-            {name: PERSONAL if name in personal else value for name, value in event.items()},
+            event,
             default=_text,
             ensure_ascii=False,
             separators=(",", ":"),

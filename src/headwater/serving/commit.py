@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from threading import Thread
 from typing import Any
 
@@ -62,6 +62,14 @@ class Turn:
     scores: int
     late: int
     offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """From when to when each batch of a turn was applied, and scored: stopwatch, nanoseconds."""
+
+    apply: list[tuple[int, int]] = field(default_factory=list)
+    score: list[tuple[int, int]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,33 +168,42 @@ class Writer:
             self._ears.on_fault("commit", error)
             _fail(offers, error)
             return
-        timings = Timings(started, self._watch())
+        timings, steps = Timings(started, self._watch()), Steps()
         try:
-            applied, early = self._take_in(committed, timings)
+            applied, early = self._take_in(committed, timings, steps)
         except Exception as error:  # noqa: BLE001 - the log has the events, the engine maybe not: stop
             self.broken = error
             self._ears.on_fault("apply", error)
             _fail(offers, stopped(error))
             return
-        self._answer(committed, applied, early, timings)
+        self._answer(committed, applied, early, timings, steps)
 
-    def _take_in(self, committed: Committed, timings: Timings) -> tuple[list[Applied], list[_Scores]]:
+    def _take_in(
+        self, committed: Committed, timings: Timings, steps: Steps
+    ) -> tuple[list[Applied], list[_Scores]]:
         """Take in the batches. Of several, each is scored before what lies behind it is taken in."""
         applied: list[Applied] = []
         early: list[_Scores] = []
         for batch in committed.batches:
+            started = self._watch()
             applied.append(self.fresh.apply(batch))
+            steps.apply.append((started, self._watch()))
             if len(committed.batches) > 1:
-                early.append(self._score(committed, applied[-1:], timings))
+                early.append(self._score(committed, applied[-1:], timings, steps))
         return applied, early
 
     def _answer(
-        self, committed: Committed, applied: Sequence[Applied], early: Sequence[_Scores], timings: Timings
+        self,
+        committed: Committed,
+        applied: Sequence[Applied],
+        early: Sequence[_Scores],
+        timings: Timings,
+        steps: Steps,
     ) -> None:
         for offer, taken in zip(committed.offers, committed.taken, strict=True):
             if not offer.refresh:
                 offer.answer(taken)
-        parts = early or [self._score(committed, applied, timings)]
+        parts = early or [self._score(committed, applied, timings, steps)]
         rescored = [found for part, _ in parts for found in part]
         failure = next((raised for _, raised in parts if raised is not None), None)
         flat = [one for batch in rescored for one in batch]
@@ -196,13 +213,17 @@ class Writer:
                 offer.answer(replace(taken, refreshes=_about(rescored, events), failure=failure))
         if flat:
             self._ears.on_fresh(flat)
+        _trace(committed, timings, steps)
 
-    def _score(self, committed: Committed, applied: Sequence[Applied], timings: Timings) -> _Scores:
+    def _score(
+        self, committed: Committed, applied: Sequence[Applied], timings: Timings, steps: Steps
+    ) -> _Scores:
         """The fresh scores of each batch; a model that raises leaves its own out and no event undone."""
         failure: HeadwaterError | None = None
         rescored: list[list[Rescored]] = []
         for one in applied:
             found = []
+            started = self._watch()
             for touched in one.touched:
                 try:
                     found.append(self.fresh.score(touched, committed.arrival, timings))
@@ -210,6 +231,7 @@ class Writer:
                     self._ears.on_fault("score", error)
                     failure = error if isinstance(error, HeadwaterError) else failed(error)
             rescored.append(found)
+            steps.score.append((started, self._watch()))
         now = self._watch()
         return [[replace(one, fresh=now) for one in found] for found in rescored], failure
 
@@ -237,6 +259,22 @@ def failed(error: Exception) -> HeadwaterError:
 def _fail(offers: Sequence[Offer], error: BaseException) -> None:
     for offer in offers:
         offer.fail(error)
+
+
+def _trace(committed: Committed, timings: Timings, steps: Steps) -> None:
+    """Tell the traced requests what was done for them, together with others."""
+    shared = len(committed.offers)
+    for offer, (batch, rows) in zip(committed.offers, committed.events, strict=True):
+        trace, stream = offer.trace, offer.reader.stream.name
+        if trace is None:
+            continue
+        trace.add("wait", offer.came, timings.sent, stream=stream)
+        trace.add("commit", timings.sent, timings.accepted, stream=stream, events=offer.events, shared=shared)
+        if batch >= 0:
+            offset = committed.batches[batch].offset
+            first, last = int(offset[rows.start]), int(offset[rows.stop - 1])
+            trace.add("apply", *steps.apply[batch], stream=stream, first_offset=first, last_offset=last)
+            trace.add("score", *steps.score[batch], stream=stream)
 
 
 def _about(rescored: Sequence[Sequence[Rescored]], events: tuple[int, slice]) -> tuple[Refresh, ...]:

@@ -25,7 +25,8 @@ import polars as pl
 from headwater.core.batch import Batch
 from headwater.core.errors import HeadwaterError
 from headwater.core.instant import instant, iso
-from headwater.core.schema import PERSONAL, Checked, check_frame
+from headwater.core.schema import Checked, check_frame
+from headwater.core.tracing import Trace
 from headwater.log.protocol import Append, DeadLetter, EventLog, Outcome, Receipt
 from headwater.serving.live import Refresh
 from headwater.serving.rows import Refused, RowReader, Rows
@@ -75,6 +76,7 @@ class Offer:
         refresh: answer with fresh scores.
         source: where they come from, for dead letters.
         came: when they came: stopwatch, nanoseconds.
+        trace: of the request that they came with, if it is traced.
     """
 
     reader: RowReader
@@ -87,6 +89,7 @@ class Offer:
     refresh: bool = False
     source: str | None = None
     came: int = 0
+    trace: Trace | None = None
     future: Future[Taken] = field(default_factory=Future)
 
     @property
@@ -240,7 +243,7 @@ def _settle(part: _Part, receipt: Receipt) -> None:
     }
     for refusal in receipt.refusals:
         row = int(checked.row[refusal.row])
-        event = _event_text(checked.accepted.row(refusal.row, named=True), _stream(part).personal)
+        event = _event_text(checked.accepted.row(refusal.row, named=True))
         part.refused[row] = Refused(row, refusal.reason, refusal.message, event)
 
 
@@ -333,9 +336,8 @@ def _taken(part: _Part, offer: Offer, start: int, stop: int, arrival: int) -> Ta
     return Taken(arrival, outcome, offset, tuple(sorted((*before, *later), key=lambda one: one.row)))
 
 
-def _event_text(event: Mapping[str, Any], personal: Collection[str]) -> str:
-    masked = {name: PERSONAL if name in personal else value for name, value in event.items()}
-    return json.dumps(masked, default=_plain, ensure_ascii=False, separators=(",", ":"))
+def _event_text(event: Mapping[str, Any]) -> str:
+    return json.dumps(event, default=_plain, ensure_ascii=False, separators=(",", ":"))
 
 
 def _plain(value: object) -> str:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from threading import Thread
 
 from headwater.core.errors import HeadwaterError
+from headwater.core.tracing import Trace
 from headwater.serving.commit import failed
 from headwater.serving.live import Scored, Stopwatch
 from headwater.serving.waiting import Waiting
@@ -31,12 +32,14 @@ class Asked:
         make: scores and decides; called in the recorder's thread.
         came: when it was asked: stopwatch, nanoseconds.
         name: the sender's name for the request, if it has one: sent again, it decides nothing anew.
+        trace: of the request that asked, if it is traced.
         future: gets the record.
     """
 
     make: Callable[[], tuple[Scored, Decision]]
     came: int = 0
     name: Idempotency | None = None
+    trace: Trace | None = None
     future: Future[Record] = field(default_factory=Future)
 
 
@@ -119,15 +122,31 @@ class Recorder:
             else:
                 asked.future.set_exception(answer)
         self._on_decided([scored for _, scored, _ in made])
+        for asked, answer in zip((asked for asked, _, _ in made), answers, strict=True):
+            if asked.trace is not None and isinstance(answer, Record):
+                asked.trace.add("record", before, done, decision=answer.id, shared=len(made))
 
     def _made(self, asked: Asked) -> tuple[Scored, Decision] | None:
         if not asked.future.set_running_or_notify_cancel():
             return None
+        started = self._watch() if asked.trace is not None else 0
         try:
-            return asked.make()
+            scored, decision = asked.make()
+            if asked.trace is not None:
+                asked.trace.add("wait", asked.came, started)
+                asked.trace.add(
+                    "score",
+                    started,
+                    self._watch(),
+                    model=scored.model,
+                    policy=decision.policy,
+                    offset=scored.offset,
+                )
         except HeadwaterError as error:
             asked.future.set_exception(error)
         except Exception as error:  # noqa: BLE001 - an estimator is the user's code
             self._on_fault("decide", error)
             asked.future.set_exception(failed(error))
+        else:
+            return scored, decision
         return None

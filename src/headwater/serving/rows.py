@@ -34,7 +34,11 @@ _NONE_REJECTED = REJECTED.to_frame()
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """An event that was not taken: its place in the request, a reason code, words, and itself as JSON."""
+    """An event that was not taken: its place in the request, a reason code, words, and itself as JSON.
+
+    The words hold no personal values. The event does: it is kept to be sent again, and masked where it is
+    shown.
+    """
 
     row: int
     reason: str
@@ -151,11 +155,10 @@ class RowReader:
         return values
 
     def _text(self, event: Any) -> str:
-        """The event as JSON, personal columns masked; all of it is, where it is no object."""
+        """The event as JSON, as it came; where it is no object, only what it is."""
         if not isinstance(event, dict):
             return json.dumps(_kind(event))
-        masked = {name: PERSONAL if name in self._personal else value for name, value in event.items()}
-        return json.dumps(masked, ensure_ascii=False, separators=(",", ":"))
+        return json.dumps(event, ensure_ascii=False, separators=(",", ":"))
 
 
 class _UnfitError(Exception):

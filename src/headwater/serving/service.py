@@ -24,6 +24,7 @@ import polars as pl
 from headwater.core.errors import DataError, HeadwaterError, Problem, StoreError
 from headwater.core.instant import MINUTE
 from headwater.core.schema import check_frame
+from headwater.core.tracing import current, span
 from headwater.definitions.policy import Policy
 from headwater.definitions.project import Project
 from headwater.engine.run import Engine
@@ -309,15 +310,18 @@ class Service:
             ClosingError: the service is going down.
         """
         reader = self.reader(stream)
+        with span("validate", self._watch, stream=stream, events=len(events)):
+            rows = reader.read(events)
         offer = Offer(
             reader,
             self.serving.keys[stream],
             len(events),
-            rows=reader.read(events),
+            rows=rows,
             refused=refused,
             refresh=refresh,
             source=source,
             came=self._watch(),
+            trace=current(),
         )
         self._offers.put(offer, max(1, len(events)), size)
         return offer.future
@@ -333,15 +337,16 @@ class Service:
         reader = self.reader(stream)
         declared = reader.stream
         keys = self.serving.keys[stream]
-        checked = check_frame(
-            frame,
-            declared.schema,
-            time=declared.time,
-            id=declared.id,
-            keys=keys,
-            personal=declared.personal,
-            name=stream,
-        )
+        with span("validate", self._watch, stream=stream):
+            checked = check_frame(
+                frame,
+                declared.schema,
+                time=declared.time,
+                id=declared.id,
+                keys=keys,
+                personal=declared.personal,
+                name=stream,
+            )
         offer = Offer(
             reader,
             keys,
@@ -352,6 +357,7 @@ class Service:
             refresh=refresh,
             source=source,
             came=self._watch(),
+            trace=current(),
         )
         self._offers.put(offer, max(1, offer.events), size)
         return offer.future
@@ -383,15 +389,9 @@ class Service:
             OverloadedError, ClosingError: nothing was taken.
         """
         decider = self.serving.policy(policy)
-        model = decider.scoring.model
-        need(model, keys, request or {})
-        types = key_types(decider.policy)
-        exact_keys = {name: exact(keys[name], types[name], f"$.keys.{name}") for name in model.keys}
-        given = {
-            name: exact((request or {})[name], model.columns[name], f"$.request.{name}")
-            for name in model.request
-        }
-        self._not_ahead(at)
+        with span("validate", self._watch, policy=decider.policy.name):
+            exact_keys, given = _exactly(decider, keys, request or {})
+            self._not_ahead(at)
 
         def make() -> tuple[Scored, Decision]:
             return self._decide(decider.policy.name, exact_keys, given, at)
@@ -402,7 +402,7 @@ class Service:
             name = Idempotency(
                 idempotency_key, sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
             )
-        asked = Asked(make, self._watch(), name)
+        asked = Asked(make, self._watch(), name, current())
         self._asked.put(asked, 1, 1_000)
         return asked.future
 
@@ -437,7 +437,8 @@ class Service:
         found = views[view]
         self._not_ahead(at)
         exact_key = exact(key, found.stream.schema[found.key], found.key)
-        return serving.vectors.read_view(found, exact_key, self._moment(at))
+        with span("read", self._watch, view=view):
+            return serving.vectors.read_view(found, exact_key, self._moment(at))
 
     # --- Its own life ------------------------------------------------------------------------------
 
@@ -569,6 +570,19 @@ class Service:
         x = scoring.vector(read.values)
         scored = Scored(scoring.model.name, keys, read.time, read.offset, request, x, scoring.score(x))
         return scored, decider.decide(scored, self._clock())
+
+
+def _exactly(
+    decider: Decider, keys: Mapping[str, Any], request: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Keys and request columns in their declared types."""
+    model = decider.scoring.model
+    need(model, keys, request)
+    types = key_types(decider.policy)
+    return (
+        {name: exact(keys[name], types[name], f"$.keys.{name}") for name in model.keys},
+        {name: exact(request[name], model.columns[name], f"$.request.{name}") for name in model.request},
+    )
 
 
 def _same_views(new: Project, old: Project) -> bool:

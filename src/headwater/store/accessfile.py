@@ -19,12 +19,15 @@ from headwater.core.errors import StoreError
 APPLICATION = 0x48574143  # "HWAC"
 _PATIENCE = 5.0  # seconds to wait for another writer
 
+# When a key was last used: no act, so it stands beside the keys and not in the trail.
+_USES = "CREATE TABLE IF NOT EXISTS uses (id TEXT PRIMARY KEY, used INTEGER NOT NULL) WITHOUT ROWID"
+
 _TABLES = (
     """
     CREATE TABLE keys (
         id TEXT PRIMARY KEY, name TEXT NOT NULL, roles TEXT NOT NULL, created INTEGER NOT NULL,
         expires INTEGER, revoked INTEGER, digest BLOB NOT NULL, rotated INTEGER,
-        old_digest BLOB, old_until INTEGER
+        old_digest BLOB, old_until INTEGER, rate REAL
     ) WITHOUT ROWID
     """,
     "CREATE TABLE trail (number INTEGER PRIMARY KEY, entry TEXT NOT NULL, chain BLOB NOT NULL)",
@@ -116,9 +119,24 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         with transaction(connection):
             if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                 _create(connection)
+    _grow(connection)
+
+
+def _grow(connection: sqlite3.Connection) -> None:
+    """Give an older file what newer ones have."""
+    if _is_grown(connection):
+        return
+    with transaction(connection):
+        if not _is_grown(connection):
+            connection.execute("ALTER TABLE keys ADD COLUMN rate REAL")
+            connection.execute(_USES)
+
+
+def _is_grown(connection: sqlite3.Connection) -> bool:
+    return any(row[1] == "rate" for row in connection.execute("PRAGMA table_info(keys)"))
 
 
 def _create(connection: sqlite3.Connection) -> None:
-    for statement in _TABLES:
+    for statement in (*_TABLES, _USES):
         connection.execute(statement)
     connection.execute(f"PRAGMA application_id={APPLICATION}")

@@ -20,7 +20,7 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -42,8 +42,11 @@ from headwater.store.names import checked_name, folded
 
 _SECRET = re.compile(r"hw_([0-9a-f]{12})_[0-9a-f]{64}", re.ASCII)
 _NOBODY = bytes(32)
-_COLUMNS = "id, name, roles, created, expires, revoked, digest, rotated, old_digest, old_until"
+_COLUMNS = "id, name, roles, created, expires, revoked, digest, rotated, old_digest, old_until, rate"
 _SELECT = f"SELECT {_COLUMNS} FROM keys"  # noqa: S608 - constant text
+_USED = "INSERT INTO uses VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET used = max(used, excluded.used)"
+_FASTEST = 1_000_000
+_MOST_KNOWN = 10_000  # secrets whose key is remembered
 
 
 class Role(StrEnum):
@@ -66,6 +69,8 @@ class ApiKey:
         created, expires, revoked: expires None: never; revoked None: it was not.
         rotated: when it got its present secret, if that is not its first.
         old_until: until when the secret before that one is still taken.
+        rate: requests a second that it may send, 0 for no limit; None: as many as the server lets anybody.
+        used: when it was last used, to the minute; told by :meth:`CredentialStore.listing` alone.
     """
 
     id: str
@@ -76,6 +81,8 @@ class ApiKey:
     revoked: int | None = None
     rotated: int | None = None
     old_until: int | None = None
+    rate: float | None = None
+    used: int | None = None
 
     def state(self, now: int) -> str:
         """``active``, ``expired`` or ``revoked``."""
@@ -98,7 +105,16 @@ class _Row:
     def facts(self) -> dict[str, Any]:
         """The row as it stands in the audit trail: hashes of the hashes, which open nothing."""
         seals = [None if one is None else _seal(one).hex() for one in (self.digest, self.old_digest)]
-        return {**asdict(self.key), "roles": list(self.key.roles), "secret": seals[0], "old_secret": seals[1]}
+        facts = {
+            **asdict(self.key),
+            "roles": list(self.key.roles),
+            "secret": seals[0],
+            "old_secret": seals[1],
+        }
+        del facts["used"]
+        if self.key.rate is None:  # as it stood before there were rates
+            del facts["rate"]
+        return facts
 
 
 class CredentialStore:
@@ -119,6 +135,10 @@ class CredentialStore:
         self.path = path
         self._connection = connection
         self._lock = threading.Lock()
+        self._known: dict[bytes, tuple[ApiKey, bool]] = {}  # hash of a secret to its key; whether it is old
+        self._version = -1  # of the file, when these were read
+        self._uses: dict[str, int] = {}
+        self._hits = self._misses = 0
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
@@ -143,12 +163,20 @@ class CredentialStore:
         self.close()
 
     def create(
-        self, name: str, roles: Collection[Role], *, now: int, actor: str, expires: int | None = None
+        self,
+        name: str,
+        roles: Collection[Role],
+        *,
+        now: int,
+        actor: str,
+        expires: int | None = None,
+        rate: float | None = None,
     ) -> tuple[ApiKey, Secret]:
         """A new key, and its secret, which cannot be had again.
 
         Raises:
-            DataError: the name is unfit or taken, there is no role, or the key would be expired already.
+            DataError: the name is unfit or taken, there is no role, the rate is none, or the key would be
+                expired already.
             StoreError: the disk.
         """
         name = checked_name(name)
@@ -160,14 +188,17 @@ class CredentialStore:
                 do="name a role",
             )
         _check_expiry(name, expires, now)
+        _check_rate(name, rate)
         with self._writing():
             self._check_free(name)
             ident = secrets.token_hex(6)
             secret, digest = _draw(ident)
-            key = ApiKey(ident, name, tuple(role for role in Role if role in roles), now, expires)
+            held = tuple(role for role in Role if role in roles)
+            key = ApiKey(ident, name, held, now, expires, rate=rate)
             self._connection.execute(
-                "INSERT INTO keys (id, name, roles, created, expires, digest) VALUES (?, ?, ?, ?, ?, ?)",
-                (key.id, key.name, json.dumps(key.roles), key.created, key.expires, digest),
+                "INSERT INTO keys (id, name, roles, created, expires, digest, rate)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (key.id, key.name, json.dumps(key.roles), key.created, key.expires, digest, rate),
             )
             self._note(_Row(key, digest), Act(now, actor, "key.create", ident))
         return key, secret
@@ -222,7 +253,8 @@ class CredentialStore:
         """All keys, the oldest first, revoked ones too."""
         with self._using():
             rows = self._connection.execute(_SELECT + " ORDER BY created, id").fetchall()
-        return [_row(row).key for row in rows]
+            used = dict(self._connection.execute("SELECT id, used FROM uses").fetchall())
+        return [replace(_row(row).key, used=used.get(row[0])) for row in rows]
 
     def __len__(self) -> int:
         with self._using():
@@ -237,15 +269,61 @@ class CredentialStore:
         """The key that a secret proves.
 
         Takes the same time whichever part of it is wrong. That a key is expired or revoked is told only to
-        whoever has its secret.
+        whoever has its secret. A key is remembered until the file changes, whoever changes it.
 
         Raises:
             CredentialInvalidError: it is no secret of any key.
             CredentialExpiredError, CredentialRevokedError: it was one.
         """
+        given = hashlib.sha256(secret.encode(errors="replace")).digest()
+        key, is_old = self._remembered(given) or self._proven(secret, given)
+        _check_alive(key, now, is_old=is_old)
+        with self._lock:
+            self._uses[key.id] = now
+        return key
+
+    def note_uses(self) -> int:
+        """Write down when keys were last used; how many. Not for the way of a request: it waits for the disk.
+
+        Raises:
+            StoreError: the disk; they are tried again the next time.
+        """
+        with self._lock:
+            uses, self._uses = self._uses, {}
+        if not uses:
+            return 0
+        try:
+            with letters(self.path), closing(connect(self.path)) as apart:  # nobody waits for its lock
+                apart.execute("PRAGMA synchronous=NORMAL")
+                with transaction(apart):
+                    apart.executemany(_USED, uses.items())
+        except StoreError:
+            with self._lock:
+                self._uses = uses | self._uses
+            raise
+        return len(uses)
+
+    def lookups(self) -> tuple[int, int]:
+        """How often a secret's key was remembered, and how often it had to be looked for."""
+        return self._hits, self._misses
+
+    def _remembered(self, given: bytes) -> tuple[ApiKey, bool] | None:
+        with self._using():
+            version = self._connection.execute("PRAGMA data_version").fetchone()[0]
+            if version != self._version:
+                self._known.clear()
+                self._version = version
+            found = self._known.get(given)
+            if found is None:
+                self._misses += 1
+            else:
+                self._hits += 1
+            return found
+
+    def _proven(self, secret: str, given: bytes) -> tuple[ApiKey, bool]:
+        """The key of a secret, and whether the key has a newer one."""
         shape = _SECRET.fullmatch(secret)
         row = self._by_id(shape[1] if shape else "")
-        given = hashlib.sha256(secret.encode(errors="replace")).digest()
         known, old = (_NOBODY, None) if row is None else (row.digest, row.old_digest)
         is_present = hmac.compare_digest(given, known)
         is_old = hmac.compare_digest(given, _NOBODY if old is None else old)
@@ -254,8 +332,10 @@ class CredentialStore:
                 "the credential is not known here",
                 do="send a key that `headwater keys create` gave, or a token of the identity provider",
             )
-        _check_alive(row.key, now, is_old=is_old)
-        return row.key
+        with self._lock:
+            if len(self._known) < _MOST_KNOWN:
+                self._known[given] = row.key, is_old
+        return row.key, is_old
 
     def verify(self) -> int:
         """Compare the table of keys with what the audit trail says of them; how many keys there are.
@@ -318,6 +398,7 @@ class CredentialStore:
     @contextmanager
     def _writing(self) -> Iterator[None]:
         with self._using(), transaction(self._connection):
+            self._known.clear()
             yield
 
 
@@ -332,7 +413,7 @@ def _seal(digest: bytes) -> bytes:
 
 
 def _row(row: tuple[Any, ...]) -> _Row:
-    ident, name, roles, created, expires, revoked, digest, rotated, old_digest, old_until = row
+    ident, name, roles, created, expires, revoked, digest, rotated, old_digest, old_until, rate = row
     try:
         held = tuple(Role(role) for role in json.loads(roles))
     except (ValueError, TypeError):
@@ -341,7 +422,8 @@ def _row(row: tuple[Any, ...]) -> _Row:
             where=f"key {ident}",
             do="run `headwater audit verify`; restore the file from a copy",
         ) from None
-    return _Row(ApiKey(ident, name, held, created, expires, revoked, rotated, old_until), digest, old_digest)
+    key = ApiKey(ident, name, held, created, expires, revoked, rotated, old_until, rate)
+    return _Row(key, digest, old_digest)
 
 
 def _matches(row: tuple[Any, ...], told: Any) -> bool:
@@ -358,6 +440,17 @@ def _check_alive(key: ApiKey, now: int, *, is_old: bool) -> None:
         raise CredentialExpiredError.of("the key has a newer secret", do="use the newer one")
     if key.expires is not None and now >= key.expires:
         raise CredentialExpiredError.of("the key is expired", do="ask for a new one, or for a new end")
+
+
+def _check_rate(name: str, rate: float | None) -> None:
+    if rate is not None and not 0 <= rate <= _FASTEST:
+        raise DataError.of(
+            "the rate is none",
+            expected=f"requests a second, from 0 (no limit) to {_FASTEST:,}",
+            got=f"{rate:g}",
+            where=name,
+            do="give another rate",
+        )
 
 
 def _check_expiry(name: str, expires: int | None, now: int) -> None:

@@ -278,3 +278,17 @@ def test_a_provider_must_be_reached_safely(file: Path, clock: ManualClock) -> No
             """,
         ):
             opened(file, clock, trust=trust, jwks=jwks)
+
+
+def test_a_key_with_a_rate_of_its_own_and_when_it_was_used(file: Path, clock: ManualClock) -> None:
+    with CredentialStore.open(file) as store:
+        _, slow = store.create("slow", [Role.DECIDE], now=NOW, actor="cli:ada", rate=1)
+        _, usual = store.create("usual", [Role.DECIDE], now=NOW, actor="cli:ada")
+    with opened(file, clock) as access:
+        assert [access.authenticate(slow.reveal()).rate for _ in range(2)] == [1.0, 1.0]
+        with pytest.raises(RateError, match="at most 1 a second, and 2 at once"):
+            access.authenticate(slow.reveal())
+        for _ in range(100):
+            access.authenticate(usual.reveal())
+    with CredentialStore.open(file) as store:
+        assert {key.name: key.used for key in store.listing()} == {"slow": NOW, "usual": NOW}

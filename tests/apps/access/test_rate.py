@@ -106,3 +106,24 @@ def test_the_letter() -> None:
     with pytest.raises(RateError) as refused:
         limiter.take("ada")
     assert refused.value.retry_after == 10.0
+
+
+def test_a_caller_with_a_rate_of_its_own() -> None:
+    limiter = RateLimiter(1, 1, ManualClock().now)
+    for _ in range(6):
+        limiter.take("fast", rate=3)
+    with says(
+        RateError,
+        """
+        too many requests
+          expected: at most 3 a second, and 6 at once
+          do:       come again in 1 s
+        """,
+    ):
+        limiter.take("fast", rate=3)
+    for _ in range(100):
+        limiter.take("free", rate=0)
+    unlimited = RateLimiter(0, 1, ManualClock().now)
+    unlimited.take("slow", rate=0.1)
+    with pytest.raises(RateError):
+        unlimited.take("slow", rate=0.1)

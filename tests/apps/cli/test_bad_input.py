@@ -87,6 +87,7 @@ def test_personal_values_are_masked_everywhere(headwater: Headwater) -> None:
             assert "Grace" not in ended.out + ended.err
             assert "Lovelace" not in ended.out + ended.err
     assert "(personal)" in headwater("log", "tail").out
+    assert "Grace Hopper" in headwater("log", "dead-letters", "--show-personal", "--json").out
 
 
 @pytest.mark.usefixtures("shop")

@@ -313,6 +313,11 @@ def test_a_personal_key_is_masked(headwater: Headwater, trained: Path) -> None:
     assert headwater("train", "--bootstrap", "0").code == 0
     scored = headwater("score", "--at", "newest", "--version", "2", "--json").json
     assert {one["entity"] for one in scored["scores"]} == {"(personal)"}
+    Path("spine.csv").write_text("who,time\n3,2026-02-01T00:00:00Z\n", encoding="utf-8")
+    (row,) = headwater("features", "spine.csv", "--json").json["data"]
+    assert (row["who"], row["n_30d"] > 0) == ("(personal)", True)
+    (row,) = headwater("features", "spine.csv", "--json", "--show-personal").json["data"]
+    assert row["who"] == 3
     shown = headwater("score", "--at", "newest", "--version", "2", "--json", "--show-personal").json
     assert {one["entity"] for one in shown["scores"]} == set(range(30))
     assert "who (personal) has a score" in headwater("explain", "--key", "3", "--version", "2").out

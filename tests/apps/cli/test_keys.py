@@ -174,3 +174,15 @@ def test_the_trail(headwater: Headwater) -> None:
     table = headwater("audit", "trail").out
     assert "key.rotate" in table
     assert json.dumps(entries[0]["details"]["secret"]) not in table
+
+
+def test_a_rate_and_the_last_use_are_listed(headwater: Headwater) -> None:
+    made = created(headwater, "loader", "--rate", "2.5")
+    start = instant(made["key"]["created"])
+    with CredentialStore.open(".headwater/access.db") as store:
+        store.authenticate(made["secret"], start + HOUR)
+        store.note_uses()
+    (key,) = keys(headwater)
+    assert (key["rate"], instant(key["used"])) == (2.5, start + HOUR)
+    assert "last used" in headwater("keys", "list").out
+    assert headwater("keys", "create", "other", "--role", "ingest", "--rate", "-1").code == 2

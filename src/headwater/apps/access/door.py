@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,7 +21,7 @@ from headwater.apps.access.rate import RateLimiter
 from headwater.apps.access.settings import AccessSettings
 from headwater.apps.access.tokens import Tokens
 from headwater.core.clock import Clock
-from headwater.core.errors import AccessError, CredentialInvalidError, CredentialMissingError
+from headwater.core.errors import AccessError, CredentialInvalidError, CredentialMissingError, StoreError
 from headwater.store.audit import AuditTrail
 from headwater.store.credentials import CredentialStore
 
@@ -91,7 +92,9 @@ class Access:
         return cls(credentials, tokens, limiter, clock, is_open=is_open)
 
     def close(self) -> None:
-        """Let go of the keys' file."""
+        """Note when keys were last used, and let go of their file."""
+        with suppress(StoreError):  # nothing rests on it
+            self.credentials.note_uses()
         self.credentials.close()
 
     def __enter__(self) -> Self:
@@ -141,7 +144,7 @@ class Access:
             RateError: too many requests of this caller.
         """
         principal = self._proven(credential)
-        self._limiter.take(principal.id)
+        self._limiter.take(principal.id, rate=principal.rate)
         return principal
 
     def holds(self, principal: Principal) -> bool:

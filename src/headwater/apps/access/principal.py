@@ -23,6 +23,7 @@ class Principal:
         roles: what they may do; none is possible, and lets them do nothing.
         kind: what they proved themselves with.
         expires: when the credential ends, microseconds UTC; None: never.
+        rate: requests a second that they may send, 0 for no limit; None: as many as anybody.
     """
 
     id: str
@@ -30,6 +31,7 @@ class Principal:
     roles: frozenset[Role]
     kind: Kind
     expires: int | None = None
+    rate: float | None = None
 
     def may(self, role: Role) -> bool:
         """Whether they have the role, or all of them.
@@ -60,4 +62,4 @@ OPEN = Principal("open", "open", frozenset({Role.ADMIN}), "open")
 
 def of_key(key: ApiKey) -> Principal:
     """Whoever sent a key's secret."""
-    return Principal(f"key:{key.id}", key.name, frozenset(key.roles), "key", key.expires)
+    return Principal(f"key:{key.id}", key.name, frozenset(key.roles), "key", key.expires, key.rate)

@@ -48,33 +48,42 @@ class RateLimiter:
         self._buckets: OrderedDict[str, tuple[float, int]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def take(self, who: str, cost: int = 1) -> None:
+    def take(self, who: str, cost: int = 1, rate: float | None = None) -> None:
         """Take tokens from a caller's bucket.
+
+        Args:
+            who: the caller.
+            cost: how many.
+            rate: the caller's own, tokens a second, with room for two seconds of it; 0 for no limit; None for
+                everybody's.
 
         Raises:
             RateError: there are too few; ``retry_after`` says in seconds when there are enough. A cost that
                 no bucket holds is let through when the bucket is full, and empties it.
         """
-        if self._rate <= 0:
+        burst = self._burst if rate is None else max(1.0, 2 * rate)
+        rate = self._rate if rate is None else rate
+        if rate <= 0:
             return
         with self._lock:
             now = self._stopwatch()
-            level, since = self._buckets.get(who, (self._burst, now))
-            level = min(self._burst, level + max(0, now - since) * self._rate / _SECOND)
-            needed = min(float(cost), self._burst)
+            level, since = self._buckets.get(who, (burst, now))
+            level = min(burst, level + max(0, now - since) * rate / _SECOND)
+            needed = min(float(cost), burst)
             granted = level >= needed
             self._buckets[who] = (level - needed if granted else level, now)
             self._buckets.move_to_end(who)
             if len(self._buckets) > _MOST:
                 self._buckets.popitem(last=False)
         if not granted:
-            raise self._refusal((needed - level) / self._rate)
+            raise _refusal(rate, burst, (needed - level) / rate)
 
-    def _refusal(self, wait: float) -> RateError:
-        error = RateError.of(
-            "too many requests",
-            expected=f"at most {self._rate:g} a second, and {self._burst:g} at once",
-            do=f"come again in {max(1, round(wait + 0.5))} s" if wait > 1 else "come again in 1 s",
-        )
-        error.retry_after = wait
-        return error
+
+def _refusal(rate: float, burst: float, wait: float) -> RateError:
+    error = RateError.of(
+        "too many requests",
+        expected=f"at most {rate:g} a second, and {burst:g} at once",
+        do=f"come again in {max(1, round(wait + 0.5))} s" if wait > 1 else "come again in 1 s",
+    )
+    error.retry_after = wait
+    return error

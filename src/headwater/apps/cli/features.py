@@ -11,8 +11,10 @@ import polars as pl
 from headwater.apps.cli.screen import Screen
 from headwater.apps.cli.workplace import Workplace, at_workplace
 from headwater.apps.importing.files import Form, parts
+from headwater.apps.masking import personal_outputs
 from headwater.core.cast import fit
 from headwater.core.errors import DataError
+from headwater.core.schema import PERSONAL
 from headwater.definitions.project import Project
 from headwater.definitions.view import FeatureView
 from headwater.engine.asof import asof_batches
@@ -34,6 +36,7 @@ _CLOCK = pl.Datetime("us", "UTC")
 @click.option(
     "--separator", metavar="CHAR", default=",", show_default=True, help="Between the fields of a CSV file."
 )
+@click.option("--show-personal", is_flag=True, help="Show values that are declared personal.")
 @at_workplace
 def command(
     work: Workplace,
@@ -43,12 +46,14 @@ def command(
     time: str,
     out: str | None,
     separator: str,
+    show_personal: bool,
 ) -> None:
     """Compute features as of the rows of a file.
 
     SPINE is a CSV, Parquet or NDJSON file with a column for each key and a time. Its rows come back in
     their order, none lost, with one column per feature: what was known at that time, and nothing of what
-    came after. A key without events has the features of an empty window.
+    came after. A key without events has the features of an empty window. Personal values go into the file
+    of --out, and are masked on the screen.
     """
     write = None if out is None else _writer(Path(out))
     asked = _views(work.project, views)
@@ -58,6 +63,9 @@ def command(
     found = asof_batches(asked, batches, rows, time=time)
     if write is not None:
         write(found)
+    if not show_personal:
+        hidden = set().union(*map(personal_outputs, asked)) & set(found.columns)
+        found = found.with_columns(_masked(found[name]) for name in sorted(hidden))
     if screen.as_json:
         told = {"rows": found.height, "columns": found.columns, "out": out}
         screen.write(told if out else {**told, "data": found.to_dicts()})
@@ -104,6 +112,11 @@ def _typed(path: Path, series: pl.Series, dtype: pl.DataType) -> pl.Series:
             do="mend the column",
         )
     return fitted.values
+
+
+def _masked(column: pl.Series) -> pl.Series:
+    known = pl.Series([PERSONAL], dtype=pl.String).new_from_index(0, len(column))
+    return known.set(column.is_null(), None).rename(column.name)
 
 
 def _writer(path: Path) -> Callable[[pl.DataFrame], None]:

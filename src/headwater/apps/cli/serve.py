@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 
 import click
 
@@ -23,8 +23,9 @@ from headwater.apps.http.metrics import Metrics
 from headwater.apps.http.monitors import Monitors
 from headwater.apps.http.server import Address, Server, beside, settle
 from headwater.apps.http.shelf import Attic, Shelf, scorings
-from headwater.apps.masking import Mask
+from headwater.apps.masking import LogMask, Mask
 from headwater.apps.settings import Settings, environment
+from headwater.apps.tracing import traces
 from headwater.serving.service import Service
 from headwater.store.audit import AuditTrail
 from headwater.store.folder import DataFolder
@@ -83,7 +84,7 @@ def serve(
     log_level: str = "warning",
 ) -> None:
     """Serve a project until it is told to end; also what ``headwater demo --serve`` ends with."""
-    logs.set_up(log_level, mask=Mask.of(work.project))
+    masked = logs.set_up(log_level, mask=Mask.of(work.project))
     data = DataFolder(work.settings.data).make()
     settings = AccessSettings.read(environment())
     tls = None if settings.tls is None else context(settings.tls)
@@ -92,7 +93,9 @@ def serve(
     metrics = Metrics()
     hooks = Watching(metrics)
     started = time.perf_counter()
+    tracing = traces(environment(), time.perf_counter_ns)
     with (
+        nullcontext() if tracing is None else tracing,
         Access.open(
             settings,
             data.access,
@@ -115,16 +118,18 @@ def serve(
         stack.enter_context(_anchored(work, service))
         past = Attic(Archive(work.project, registry))
         hooks.monitors = stack.enter_context(Monitors(service, past, metrics))
+        chores = {"keys": access.credentials.note_uses}
         app = create_app(
             service,
             time.perf_counter_ns,
             metrics=metrics,
-            reload=lambda: _reload(work, service),
+            reload=lambda: _reload(work, service, masked),
             past=past,
             ledger=hooks.monitors.ledger,
             access=access,
             tls=tls is not None,
-            lifespan=beside(service, snapshot_every, metrics, hooks, hooks.monitors),
+            lifespan=beside(service, snapshot_every, metrics, hooks, hooks.monitors, chores),
+            traced=None if tracing is None else tracing.around,
         )
         settle()
         address = Address(host, port, None if tls is None else lambda: tls)
@@ -144,9 +149,10 @@ def _microseconds() -> int:
     return time.perf_counter_ns() // 1_000
 
 
-def _reload(work: Workplace, service: Service) -> None:
+def _reload(work: Workplace, service: Service, masked: LogMask) -> None:
     """Serve what the project file and the registry say now."""
     fresh = Workplace(work.settings, work.clock)
+    masked.follow(Mask.of(fresh.project))  # before anything of it can be told
     service.swap(scorings(Shelf(registry_of(fresh), fresh.project).champions()), fresh.project)
 
 

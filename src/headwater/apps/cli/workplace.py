@@ -18,9 +18,10 @@ from typing import Any
 import click
 
 from headwater.apps.cli.screen import Screen
+from headwater.apps.masking import Mask
 from headwater.apps.settings import Settings
 from headwater.core.clock import Clock, SystemClock
-from headwater.core.errors import LogError, StoreError
+from headwater.core.errors import DefinitionError, LogError, StoreError
 from headwater.definitions.compile import compiled, hash_of
 from headwater.definitions.loading import load_project
 from headwater.definitions.project import Project
@@ -77,6 +78,14 @@ class Workplace:
         self._need_log()
         with EmbeddedLog.open(self.settings.log, writer=writer) as log:
             yield log
+
+    def mask(self, log: EmbeddedLog) -> Mask:
+        """What is personal in a log: by itself, and by the project if that can be loaded."""
+        try:
+            project = self.project
+        except DefinitionError:
+            project = None
+        return Mask.of_log(log, project)
 
     @contextmanager
     def writing(self) -> Iterator[EmbeddedLog]:

@@ -6,6 +6,7 @@ Called by ``routes``.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
@@ -35,8 +36,8 @@ def answer(value: Any, status: int = 200) -> Response:
     return Response(msgspec.json.encode(value), status_code=status, media_type="application/json")
 
 
-def of_events(stream: str, taken: Taken, serving: Serving) -> dict[str, Any]:
-    """``EventsAnswer``."""
+def of_events(stream: str, taken: Taken, serving: Serving, mask: Mask | None = None) -> dict[str, Any]:
+    """``EventsAnswer``; with a mask, without personal values."""
     outcomes = taken.outcome.tolist()
     found: dict[str, Any] = {
         "stream": stream,
@@ -47,7 +48,7 @@ def of_events(stream: str, taken: Taken, serving: Serving) -> dict[str, Any]:
         "results": _results(outcomes, taken),
     }
     if taken.refreshes is not None:
-        found["scores"] = [of_refresh(refresh, serving) for refresh in taken.refreshes]
+        found["scores"] = [of_refresh(refresh, serving, mask) for refresh in taken.refreshes]
     if taken.failure is not None:
         found["failure"] = str(taken.failure)
     return found
@@ -63,12 +64,13 @@ def _results(outcomes: list[int], taken: Taken) -> list[dict[str, Any]]:
     return results
 
 
-def of_refresh(refresh: Refresh, serving: Serving) -> dict[str, Any]:
-    """``Score``."""
+def of_refresh(refresh: Refresh, serving: Serving, mask: Mask | None = None) -> dict[str, Any]:
+    """``Score``; with a mask, without personal values."""
     scored = refresh.scored
+    keys = scored.keys if mask is None else mask.values(scored.model, scored.keys)
     return {
         "model": scored.model,
-        "keys": plain(scored.keys),
+        "keys": plain(keys),
         "score": scored.score,
         "band": serving.band(scored.model, scored.score),
         "time": iso(scored.time),
@@ -104,24 +106,28 @@ def of_decision(record: Record, mask: Mask | None = None) -> dict[str, Any]:
     }
 
 
-def of_replay(record: Record, replayed: Replayed) -> dict[str, Any]:
-    """``ReplayAnswer``."""
+def of_replay(record: Record, replayed: Replayed, hidden: Collection[str] = ()) -> dict[str, Any]:
+    """``ReplayAnswer``; without the values of inputs that are hidden, which reasons quote, too."""
+    secret = {f"the feature {name!r}" for name in hidden} | ({"the reasons"} if hidden else set())
     return {
         "decision_id": record.id,
         "same": replayed.same,
         "events": replayed.events,
-        "differences": replayed.differences,
-        "words": list(replayed.words()),
+        "differences": [
+            replace(one, then=PERSONAL, now=PERSONAL) if one.what in secret else one
+            for one in replayed.differences
+        ],
+        "words": list(replayed.words(hidden)),
         "score": replayed.now.score,
         "band": replayed.now.band,
     }
 
 
-def of_features(view: str, key: Any, read: Read, personal: Collection[str]) -> dict[str, Any]:
-    """``FeaturesAnswer``; values made of personal columns are masked."""
+def of_features(view: str, key_name: str, key: Any, read: Read, personal: Collection[str]) -> dict[str, Any]:
+    """``FeaturesAnswer``; values made of personal columns are masked, and the key if it is one."""
     return {
         "view": view,
-        "key": key,
+        "key": PERSONAL if key_name in personal else key,
         "time": iso(read.time),
         "offset": read.offset,
         "features": {

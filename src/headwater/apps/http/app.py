@@ -12,10 +12,11 @@ from typing import Any
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
 
 from headwater.apps.access.door import Access
 from headwater.apps.access.principal import Role
-from headwater.apps.http import problems
+from headwater.apps.http import problems, reference
 from headwater.apps.http.metrics import Metrics
 from headwater.apps.http.middleware import Around
 from headwater.apps.http.openapi import complete
@@ -37,7 +38,7 @@ from headwater.serving.live import Stopwatch
 from headwater.serving.service import Service
 from headwater.store.late import LateLedger
 
-DOCUMENTATION = frozenset({"/docs", "/docs/oauth2-redirect", "/openapi.json"})
+DOCUMENTATION = reference.PATHS | {"/openapi.json"}
 
 # Who may do what: a role for each router, None for anybody.
 ROLES: tuple[tuple[APIRouter, str | None], ...] = (
@@ -69,6 +70,7 @@ def create_app(
     access: Access | None = None,
     tls: bool = False,
     lifespan: Callable[[FastAPI], Any] | None = None,
+    traced: Callable[[ASGIApp], ASGIApp] | None = None,
 ) -> FastAPI:
     """The API of a service.
 
@@ -83,6 +85,7 @@ def create_app(
         access: the door; without one, nobody is asked who they are (for tests).
         tls: whether the server speaks TLS.
         lifespan: what runs beside it.
+        traced: puts traces around everything (``traces``), if they are configured.
     """
     app = bare(service.serving.project.name, guarded=access is not None, lifespan=lifespan)
     metrics = metrics or Metrics()
@@ -93,8 +96,11 @@ def create_app(
     app.add_exception_handler(HTTPException, _http)
     if access is not None:
         protect(app, access, tls=tls, public=PUBLIC | DOCUMENTATION, answer=_refused)
+        metrics.caches["credentials"] = access.credentials.lookups
         app.state.site.holds = lambda request: _holds(access, request)
     app.add_middleware(Around, stopwatch=stopwatch, observe=metrics.request)
+    if traced is not None:
+        app.add_middleware(traced)
     return app
 
 
@@ -104,6 +110,7 @@ def bare(name: str, *, guarded: bool = True, lifespan: Callable[[FastAPI], Any] 
         title=f"Headwater: {name}",
         description="Events in, decisions out: always fresh, always explained, replayable bit for bit.",
         version="1",
+        docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
         generate_unique_id_function=lambda route: route.name,
@@ -111,6 +118,7 @@ def bare(name: str, *, guarded: bool = True, lifespan: Callable[[FastAPI], Any] 
     for router, role in ROLES:
         needed = [] if role is None or not guarded else [Depends(guard(Role(role)))]
         app.include_router(router, dependencies=needed)
+    app.include_router(reference.router)
     complete(app)
     return app
 

@@ -13,6 +13,7 @@ from typing import TextIO
 
 from headwater.apps.masking import LogMask, Mask
 from headwater.core.instant import iso
+from headwater.core.tracing import current
 
 _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -31,6 +32,8 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        if (trace := current()) is not None:
+            line["trace_id"] = trace.id
         line |= {name: value for name, value in vars(record).items() if name not in _PLAIN}
         if record.exc_info and record.exc_info[1] is not None:
             line |= _told(record.exc_info[1])
@@ -56,20 +59,25 @@ def _told(error: BaseException) -> dict[str, object]:
     }
 
 
-def set_up(level: str = "info", stream: TextIO | None = None, mask: Mask | None = None) -> None:
+def set_up(level: str = "info", stream: TextIO | None = None, mask: Mask | None = None) -> LogMask:
     """Send the service's log, and uvicorn's, to a stream as JSON lines.
 
     Args:
         level: the least.
         stream: stderr, if none is given.
         mask: what is personal. Secrets are hidden in any case.
+
+    Returns:
+        The mask on the log, which is to follow the project when that is loaded again.
     """
+    hidden = LogMask(mask)
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonLines())
     handler.addFilter(_Places())
-    handler.addFilter(LogMask(mask))
+    handler.addFilter(hidden)
     for name in ("headwater", "uvicorn"):
         logger = logging.getLogger(name)
         logger.handlers[:] = [handler]
         logger.propagate = False
         logger.setLevel(level.upper())
+    return hidden

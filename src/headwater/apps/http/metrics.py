@@ -6,10 +6,17 @@ offsets) is looked up when the page is read. ``docs/reference/http.md`` lists th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from headwater.serving.commit import Turn
@@ -20,9 +27,15 @@ _NANO = 1e-9
 SECONDS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0)
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
+Cache = Callable[[], tuple[int, int]]  # hits and misses so far
+
 
 class Metrics:
-    """One service's metrics, in a registry of their own."""
+    """One service's metrics, in a registry of their own.
+
+    Attributes:
+        caches: what tells of each cache's hits and misses, by the cache's name.
+    """
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
@@ -85,6 +98,16 @@ class Metrics:
             "Those with other bits: must stay 0.",
             registry=registry,
         )
+        self.parity_gone = Counter(
+            "headwater_parity_gone",
+            "Sampled vectors that were not derived again: no room, or their model is not at hand.",
+            registry=registry,
+        )
+        self.monitors_up = Gauge(
+            "headwater_monitors_up",
+            "Whether the process runs that keeps the late ledger and checks parity.",
+            registry=registry,
+        )
         self.late_events = Counter("headwater_late_events", "Rows of the late ledger.", registry=registry)
         self.late_decisions = Counter(
             "headwater_late_decisions", "Decisions that late events would have changed.", registry=registry
@@ -101,10 +124,12 @@ class Metrics:
         self.snapshot_seconds = Gauge(
             "headwater_snapshot_seconds", "How long the last snapshot took.", registry=registry
         )
+        self.caches: dict[str, Cache] = {}
+        ProcessCollector(namespace="headwater", registry=registry)
 
     def watch(self, service: Service) -> None:
         """Look up a service's queues, offsets and models whenever the page is read."""
-        self.registry.register(_Now(service))
+        self.registry.register(_Now(service, self.caches))
 
     def page(self) -> bytes:
         """The page, in Prometheus' text format."""
@@ -142,8 +167,9 @@ class Metrics:
 class _Now(Collector):
     """What is true at the moment of reading."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, caches: Mapping[str, Cache]) -> None:
         self._service = service
+        self._caches = caches
 
     def collect(self) -> Iterator[Metric]:
         """One gauge each."""
@@ -166,3 +192,18 @@ class _Now(Collector):
         for model, scoring in service.serving.scorings.items():
             models.add_metric([model, scoring.digest, scoring.definition_hash], 1)
         yield models
+        letters = GaugeMetricFamily(
+            "headwater_dead_letters", "Refused events that nobody settled yet.", labels=["reason"]
+        )
+        for reason, count in service.log.dead_letter_counts().items():
+            letters.add_metric([reason], count)
+        yield letters
+        lookups = CounterMetricFamily(
+            "headwater_cache_lookups",
+            "How often a cache had what was asked for, and how often it had not.",
+            labels=["cache", "outcome"],
+        )
+        for name, cache in self._caches.items():
+            for outcome, count in zip(("hit", "miss"), cache(), strict=True):
+                lookups.add_metric([name, outcome], count)
+        yield lookups

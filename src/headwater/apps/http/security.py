@@ -38,7 +38,6 @@ from headwater.core.errors import (
     RateError,
     StoreError,
 )
-from headwater.definitions.project import Project
 
 PUBLIC = frozenset({"/healthz", "/readyz"})
 
@@ -93,10 +92,10 @@ def principal_of(scope: Scope) -> Principal | None:
     return found if isinstance(found, Principal) else None
 
 
-def mask_for(request: Request, project: Project) -> Mask | None:
+def mask_for(request: Request, mask: Mask) -> Mask | None:
     """What is hidden from whoever asks; None for administrators, and where nobody is asked who they are."""
     principal = principal_of(request.scope)
-    return None if principal is None or principal.may(Role.ADMIN) else Mask.of(project)
+    return None if principal is None or principal.may(Role.ADMIN) else mask
 
 
 def protect(

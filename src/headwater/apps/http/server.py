@@ -11,7 +11,7 @@ import signal
 import socket
 import ssl
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -26,6 +26,7 @@ from headwater.apps.http.site import Site
 from headwater.serving.service import Hooks, Service
 
 ROUND = 15.0  # seconds between two rounds of the monitors
+MINUTE = 60.0
 SWITCH = 0.0005  # seconds: how long a thread may keep the others from running
 
 
@@ -102,7 +103,12 @@ class Server(uvicorn.Server):
 
 
 def beside(
-    service: Service, every: float, metrics: Metrics, hooks: Hooks, monitors: Monitors | None = None
+    service: Service,
+    every: float,
+    metrics: Metrics,
+    hooks: Hooks,
+    monitors: Monitors | None = None,
+    chores: Mapping[str, Callable[[], object]] | None = None,
 ) -> Callable[[FastAPI], Any]:
     """The app's lifespan: keeps the state every so many seconds, and lets the monitors look.
 
@@ -112,9 +118,10 @@ def beside(
         metrics: what is counted.
         hooks: told what went wrong.
         monitors: those of the service.
+        chores: what else is done once a minute, by what it is called where it fails.
     """
 
-    async def now_and_then(where: str, seconds: float, task: Callable[[], None]) -> None:
+    async def now_and_then(where: str, seconds: float, task: Callable[[], object]) -> None:
         while True:
             await asyncio.sleep(seconds)
             try:
@@ -132,6 +139,9 @@ def beside(
         tasks = [asyncio.create_task(now_and_then("snapshot", every, keep))]
         if monitors is not None:
             tasks.append(asyncio.create_task(now_and_then("monitors", ROUND, monitors.gentle_round)))
+        tasks += [
+            asyncio.create_task(now_and_then(name, MINUTE, task)) for name, task in (chores or {}).items()
+        ]
         yield
         for task in tasks:
             task.cancel()

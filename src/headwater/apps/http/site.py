@@ -12,6 +12,7 @@ from fastapi import Request
 from headwater.apps.http.jobs import Jobs
 from headwater.apps.http.metrics import Metrics
 from headwater.apps.http.problems import NotReadyError
+from headwater.apps.masking import Mask, Masks
 from headwater.core.errors import DataError
 from headwater.serving.decide import Decider
 from headwater.serving.service import Service, unknown
@@ -110,6 +111,7 @@ class Site:
         ledger: late events; None if nobody keeps one.
         holds: whether whoever was let in with a request still would be.
         jobs: backtests.
+        masks: what is personal, by the project that is served.
         streams: the streams that are open, by what wakes them.
         ending: whether the server goes down.
     """
@@ -122,8 +124,14 @@ class Site:
     ledger: LateLedger | None = None
     holds: Callable[[Request], bool] = lambda _: True
     jobs: Jobs = field(default_factory=Jobs)
+    masks: Masks = field(default_factory=Masks)
     streams: set[asyncio.Event] = field(default_factory=set)
     ending: bool = False
+
+    @property
+    def mask(self) -> Mask:
+        """What is personal in the project that is served."""
+        return self.masks.of(self.service.serving.project)
 
     def end(self) -> None:
         """Let streams end."""

@@ -23,10 +23,22 @@ from headwater.store.credentials import Role
 @click.option(
     "--expires", metavar="WHEN", help="A span such as 90d, a date, or a time.  [default: it never ends]"
 )
+@click.option(
+    "--rate",
+    type=click.FloatRange(0),
+    metavar="N",
+    help="Requests a second that it may send; 0 for no limit.  [default: as the server's HEADWATER_RATE]",
+)
 @click.option("--secret-file", "file", metavar="FILE", help="Write the secret there instead of showing it.")
 @at_workplace
 def command(
-    work: Workplace, screen: Screen, name: str, roles: tuple[str, ...], expires: str | None, file: str | None
+    work: Workplace,
+    screen: Screen,
+    name: str,
+    roles: tuple[str, ...],
+    expires: str | None,
+    rate: float | None,
+    file: str | None,
 ) -> None:
     """Make an API key, and show its secret once.
 
@@ -36,7 +48,9 @@ def command(
     now = work.clock.now()
     end = ends_at(expires, now)
     with secret_file(file) as kept, keys_of(work) as store:
-        key, secret = store.create(name, [Role(role) for role in roles], now=now, actor=actor(), expires=end)
+        key, secret = store.create(
+            name, [Role(role) for role in roles], now=now, actor=actor(), expires=end, rate=rate
+        )
         if kept is not None:
             kept.write(secret)
     show_secret(screen, told(key, now), secret, None if kept is None else kept.path)

@@ -59,7 +59,7 @@ def told(key: ApiKey, now: int) -> dict[str, Any]:
     """A key as plain JSON values."""
     times = {
         name: None if moment is None else iso(moment)
-        for name in ("created", "expires", "revoked", "rotated", "old_until")
+        for name in ("created", "expires", "revoked", "rotated", "old_until", "used")
         for moment in (getattr(key, name),)
     }
     return {
@@ -67,6 +67,7 @@ def told(key: ApiKey, now: int) -> dict[str, Any]:
         "name": key.name,
         "roles": [role.value for role in key.roles],
         "state": key.state(now),
+        "rate": key.rate,
         **times,
     }
 

@@ -20,6 +20,7 @@ from headwater.log.protocol import DeadLetter
 )
 @click.option("--after", metavar="ID", type=int, default=0, help="Only those behind this id.")
 @click.option("--remove", is_flag=True, help="Remove all that match, instead of showing them.")
+@click.option("--show-personal", is_flag=True, help="Show values that are declared personal.")
 @at_workplace
 def command(
     work: Workplace,
@@ -29,6 +30,7 @@ def command(
     limit: int,
     after: int,
     remove: bool,
+    show_personal: bool,
 ) -> None:
     """Show or remove the events that were refused.
 
@@ -38,6 +40,9 @@ def command(
     with work.bare_log(writer=remove) as log:
         removed = log.remove_dead_letters(stream=stream, reason=reason) if remove else None
         letters = [] if remove else log.dead_letters(stream=stream, reason=reason, after=after, limit=limit)
+        if not show_personal:
+            mask = work.mask(log)
+            letters = [mask.letter(letter) for letter in letters]
         counts = log.dead_letter_counts(stream)
     if screen.as_json:
         screen.write(

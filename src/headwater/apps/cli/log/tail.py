@@ -10,9 +10,9 @@ import click
 
 from headwater.apps.cli.screen import Screen, shown
 from headwater.apps.cli.workplace import Workplace, at_workplace
+from headwater.apps.masking import Mask
 from headwater.core.batch import Batch
 from headwater.core.instant import iso
-from headwater.core.schema import PERSONAL
 from headwater.log.embedded import EmbeddedLog
 
 
@@ -28,7 +28,7 @@ def command(work: Workplace, screen: Screen, stream: str | None, events: int) ->
     In the order of the log, the newest last. Columns that are declared personal are not shown.
     """
     with work.bare_log() as log:
-        rows = _newest(log, stream, events)
+        rows = _newest(log, stream, events, work.mask(log))
     if screen.as_json:
         screen.write({"events": rows})
         return
@@ -38,29 +38,25 @@ def command(work: Workplace, screen: Screen, stream: str | None, events: int) ->
     screen.table(None, ("offset", "arrival", "time", "stream", "event"), shortened, numbers=("offset",))
 
 
-def _newest(log: EmbeddedLog, stream: str | None, count: int) -> list[dict[str, Any]]:
+def _newest(log: EmbeddedLog, stream: str | None, count: int, mask: Mask) -> list[dict[str, Any]]:
     """The last ``count`` events, looking ever further back for them."""
     end, reach = log.end(), count
     while True:
         start = max(0, end - reach)
         batches = list(log.scan(None if stream is None else [stream], start=start, stop=end))
         if start == 0 or sum(map(len, batches)) >= count:
-            return list(chain.from_iterable(_rows(log, batch) for batch in batches))[-count:]
+            return list(chain.from_iterable(_rows(batch, mask) for batch in batches))[-count:]
         reach *= 8
 
 
-def _rows(log: EmbeddedLog, batch: Batch) -> Iterator[dict[str, Any]]:
-    personal = log.schema(batch.stream).personal
+def _rows(batch: Batch, mask: Mask) -> Iterator[dict[str, Any]]:
     for place, event in enumerate(batch.frame.iter_rows(named=True)):
         yield {
             "offset": int(batch.offset[place]),
             "arrival": iso(int(batch.arrival[place])),
             "time": iso(int(batch.time[place])),
             "stream": batch.stream,
-            "event": {
-                name: PERSONAL if name in personal and value is not None else value
-                for name, value in event.items()
-            },
+            "event": mask.event(batch.stream, event),
         }
 
 

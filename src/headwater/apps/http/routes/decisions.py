@@ -46,7 +46,7 @@ async def post_decision(request: Request) -> Response:
     at = None if asked.at is None else instant(asked.at)
     future = site.service.ask(asked.policy, asked.keys, asked.request, at, idempotency_key=_name(request))
     record = await asyncio.wrap_future(future)
-    return answer(of_decision(record, mask_for(request, site.service.serving.project)))
+    return answer(of_decision(record, mask_for(request, site.mask)))
 
 
 @reading.get("/v1/decisions", summary="Decisions", **documented(Decisions, "data"))
@@ -74,7 +74,7 @@ async def get_decisions(
         )
     )  # fmt: skip
     following = records[-1].number if len(records) == limit else None
-    mask = mask_for(request, site.service.serving.project)
+    mask = mask_for(request, site.mask)
     return answer({"decisions": [of_decision(record, mask) for record in records], "next": following})
 
 
@@ -85,7 +85,7 @@ async def get_decision(request: Request, decision_id: DecisionId) -> Response:
     """A decision as it was recorded."""
     site = site_of(request)
     record = await asyncio.to_thread(_record, site, decision_id)
-    return answer(of_decision(record, mask_for(request, site.service.serving.project)))
+    return answer(of_decision(record, mask_for(request, site.mask)))
 
 
 @reading.post(
@@ -100,11 +100,15 @@ async def post_replay(request: Request, decision_id: DecisionId) -> Response:
     came = await body.read(request, site.bounds.body)
     asked = body.valid(ReplayRequest, body.parsed(came)) if came.strip() else ReplayRequest()
 
-    def again() -> tuple[Record, Replayed]:
+    mask = mask_for(request, site.mask)
+
+    def again() -> tuple[Record, Replayed, set[str]]:
         record = _record(site, decision_id)
         other = site.past.decider(record.decision, asked.with_.model, asked.with_.policy)
         own = site.past.own(record.decision)
-        return record, replay(record.decision, site.service.log, other, own=own)
+        found = replay(record.decision, site.service.log, other, own=own)
+        names = {*found.then.features, *found.now.features}
+        return record, found, set() if mask is None else mask.inputs(record.decision.model, names)
 
     return answer(of_replay(*await asyncio.to_thread(again)))
 

@@ -14,6 +14,7 @@ from headwater.apps.http.answers import answer, of_events
 from headwater.apps.http.openapi import documented
 from headwater.apps.http.payloads import EventsAnswer, EventsRequest
 from headwater.apps.http.problems import MalformedError, TooLargeError, UnsupportedError
+from headwater.apps.http.security import mask_for
 from headwater.apps.http.site import Bounds, Site, site_of
 from headwater.core.errors import DataError
 from headwater.serving.group import Taken
@@ -54,7 +55,8 @@ async def post_events(request: Request) -> Response:
             got=kind[:80],
             do="set Content-Type",
         )
-    return answer(of_events(name, taken, site.service.serving))
+    mask = None if taken.refreshes is None else mask_for(request, site.mask)
+    return answer(of_events(name, taken, site.service.serving, mask))
 
 
 def _query(request: Request) -> tuple[str | None, bool]:
@@ -112,7 +114,7 @@ async def _arrow(site: Site, came: bytes, stream: str, refresh: bool) -> tuple[s
         _few_enough(len(frame), site.bounds)
         return site.service.submit_frame(stream, frame, size=len(came), refresh=refresh, source="http")
 
-    future = await asyncio.get_running_loop().run_in_executor(None, submit)
+    future = await asyncio.to_thread(submit)  # which knows the request's trace
     return stream, await asyncio.wrap_future(future)
 
 

@@ -11,8 +11,8 @@ from headwater.apps.http.keys import key_of
 from headwater.apps.http.openapi import documented
 from headwater.apps.http.payloads import FeaturesAnswer
 from headwater.apps.http.site import Site, site_of
+from headwater.apps.masking import personal_outputs
 from headwater.core.instant import instant
-from headwater.definitions.expression import columns
 
 router = APIRouter(tags=["features"])
 
@@ -31,7 +31,8 @@ async def get_features(
     """Straight from the state, as a decision would read them. Personal values are masked."""
     site = site_of(request)
     read = site.service.features(view, _key(site, view, key), None if at is None else instant(at))
-    return answer(of_features(view, key, read, _personal(site, view)))
+    found = next(one for one in site.service.serving.project.views if one.name == view)
+    return answer(of_features(view, found.key, key, read, personal_outputs(found)))
 
 
 def _key(site: Site, view: str, text: str) -> Any:
@@ -40,14 +41,3 @@ def _key(site: Site, view: str, text: str) -> Any:
     if found is None:
         return text  # the service says which views there are
     return key_of(text, found.stream.schema[found.key], found.key)
-
-
-def _personal(site: Site, view: str) -> set[str]:
-    """The view's outputs that are made of personal columns."""
-    found = next(one for one in site.service.serving.project.views if one.name == view)
-    personal = set(found.stream.personal)
-    return {
-        output.name
-        for output in found.outputs
-        if personal & set(columns(output.aggregate.column, output.aggregate.where))
-    }

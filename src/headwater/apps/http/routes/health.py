@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 
@@ -36,4 +38,5 @@ async def readyz(request: Request) -> Response:
 )
 async def get_metrics(request: Request) -> Response:
     """For Prometheus."""
-    return Response(site_of(request).metrics.page(), media_type=CONTENT_TYPE)
+    page = await asyncio.to_thread(site_of(request).metrics.page)
+    return Response(page, media_type=CONTENT_TYPE)

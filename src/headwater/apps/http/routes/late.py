@@ -53,7 +53,7 @@ async def get_late(
             newest=newest,
         )
     )
-    mask = Mask.of(site.service.serving.project)
+    mask = site.mask
     following = found[-1][0] if len(found) == limit else None
     return answer({"events": [_late(event, mask) for _, event in found], "next": following})
 
@@ -88,7 +88,7 @@ async def get_timeline(
             policy=policies[0] if len(policies) == 1 else None, after=after, limit=limit, newest=newest,
         )
     )  # fmt: skip
-    mask = Mask.of(serving.project)
+    mask = site.masks.of(serving.project)
     moments = [_moment(one, scoring.model.name, mask) for one in found.moments]
     return answer({"model": model, "moments": moments, "next": found.next})
 

@@ -13,6 +13,7 @@ from starlette.responses import StreamingResponse
 from headwater.apps.http.answers import of_refresh
 from headwater.apps.http.openapi import streamed
 from headwater.apps.http.payloads import Score
+from headwater.apps.http.security import mask_for
 from headwater.apps.http.site import Site, site_of
 from headwater.serving.live import Refresh
 from headwater.serving.service import unknown
@@ -68,9 +69,9 @@ async def _told(
             heard = listener.take()
             if heard.lost:
                 yield b"event: lost\ndata: %d\n\n" % heard.lost
-            serving = site.service.serving
+            serving, mask = site.service.serving, mask_for(request, site.mask)
             for refresh in heard.refreshes:
-                data = msgspec.json.encode(of_refresh(refresh, serving))
+                data = msgspec.json.encode(of_refresh(refresh, serving, mask))
                 yield b"id: %d\nevent: score\ndata: %s\n\n" % (refresh.scored.offset, data)
     finally:
         site.streams.discard(woken)

@@ -1,0 +1,352 @@
+"""The Grafana dashboard, from a table of panels: ``python -m tools.dashboard`` writes ``deploy/grafana``.
+
+Whoever adds a metric adds it here, or says in :data:`EXCEPT` why nobody looks at it;
+``tests/http/test_deploy.py`` holds the queries against the metrics that a service exports, and the file
+against this table.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+FILE = Path(__file__).parent.parent / "deploy" / "grafana" / "headwater.json"
+HERE = 'job=~"$job",instance=~"$instance"'
+SPAN = "$__rate_interval"
+_WIDE, _HIGH = 24, 8
+
+# Exported, and on no panel, with the reason.
+EXCEPT: Mapping[str, str] = MappingProxyType(
+    {
+        "headwater_process_start_time_seconds": "a restart shows in the counters",
+        "headwater_process_virtual_memory_bytes": "the resident memory says more",
+        "headwater_process_max_fds": "a setting of the machine",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One panel: its title, unit, width, and PromQL with what each line is called."""
+
+    title: str
+    unit: str
+    queries: Sequence[tuple[str, str]]
+    width: int = 8
+    kind: str = "timeseries"
+    about: str = ""
+    bad_above: float | None = None
+
+
+def quantiles(metric: str, by: str = "") -> list[tuple[str, str]]:
+    """p50, p95 and p99 of a histogram."""
+    labels = f"le, {by}" if by else "le"
+    told = f" {{{{{by}}}}}" if by else ""
+    return [
+        (
+            f"histogram_quantile({q}, sum by ({labels}) (rate({metric}_bucket{{{HERE}}}[{SPAN}])))",
+            f"p{round(q * 100)}{told}",
+        )
+        for q in (0.5, 0.95, 0.99)
+    ]
+
+
+def rate(metric: str, by: str = "", legend: str = "") -> tuple[str, str]:
+    """How many a second."""
+    total = f"sum by ({by})" if by else "sum"
+    called = legend or "{{" + by.replace(", ", "}} {{") + "}}"
+    return f"{total} (rate({metric}{{{HERE}}}[{SPAN}]))", called
+
+
+def now(metric: str, legend: str, by: str = "instance") -> tuple[str, str]:
+    """What it is now."""
+    return f"sum by ({by}) ({metric}{{{HERE}}})", legend
+
+
+HITS = (
+    f'sum by (cache) (rate(headwater_cache_lookups_total{{{HERE},outcome="hit"}}[{SPAN}]))'
+    f" / sum by (cache) (rate(headwater_cache_lookups_total{{{HERE}}}[{SPAN}]))"
+)
+
+ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
+    (
+        "At a glance",
+        (
+            Panel(
+                "Ready", "none", [now("headwater_ready", "{{instance}}")], 3, "stat", "1: it takes events."
+            ),
+            Panel(
+                "Parity mismatches",
+                "none",
+                [(f"sum(headwater_parity_mismatches_total{{{HERE}}})", "mismatches")],
+                3,
+                "stat",
+                "Served vectors that the log gives other bits for. Must be 0.",
+                0.5,
+            ),
+            Panel(
+                "Dead letters",
+                "none",
+                [(f"sum(headwater_dead_letters{{{HERE}}})", "letters")],
+                3,
+                "stat",
+                "Refused events that nobody settled yet.",
+            ),
+            Panel(
+                "Freshness p99",
+                "s",
+                [(quantiles("headwater_freshness_seconds")[2][0], "p99")],
+                3,
+                "stat",
+                "From an event's coming in to the fresh score of its entity.",
+                0.05,
+            ),
+            Panel(
+                "Decision p99",
+                "s",
+                [(quantiles("headwater_decision_seconds")[2][0], "p99")],
+                3,
+                "stat",
+                "From being asked to the record on the disk.",
+                0.05,
+            ),
+            Panel(
+                "Monitors", "none", [now("headwater_monitors_up", "{{instance}}")], 3, "stat", "1: they run."
+            ),
+            Panel(
+                "Served versions",
+                "none",
+                [(f"headwater_model_info{{{HERE}}}", "{{model}} {{digest}} of definition {{definition}}")],
+                6,
+                "table",
+                "The seal of each model's version, and of its definition.",
+            ),
+        ),
+    ),
+    (
+        "Events",
+        (
+            Panel("Events by outcome", "ops", [rate("headwater_events_total", "outcome")]),
+            Panel(
+                "Freshness",
+                "s",
+                quantiles("headwater_freshness_seconds"),
+                about="From an event's coming in to its entity's fresh score: the longest of each group.",
+            ),
+            Panel(
+                "Commit", "s", quantiles("headwater_commit_seconds"), about="A group of events onto the disk."
+            ),
+            Panel(
+                "Events that share a commit",
+                "short",
+                quantiles("headwater_group_events"),
+                about="New events that shared one wait for the disk.",
+            ),
+            Panel(
+                "Queue",
+                "short",
+                [
+                    now("headwater_waiting_events", "events {{instance}}"),
+                    now("headwater_waiting_decisions", "decisions {{instance}}"),
+                ],
+                about="What waits to be committed, or decided.",
+            ),
+            Panel("Queue, bytes", "bytes", [now("headwater_waiting_bytes", "{{instance}}")]),
+            Panel(
+                "Lag",
+                "short",
+                [now("headwater_lag_events", "{{instance}}")],
+                about="Events in the log that no score rests on yet.",
+            ),
+            Panel("Events in the log", "short", [now("headwater_log_events", "{{instance}}")]),
+            Panel(
+                "Fresh scores",
+                "ops",
+                [
+                    rate("headwater_scores_total", legend="scores"),
+                    (f"sum(headwater_listeners{{{HERE}}})", "listeners"),
+                ],
+            ),
+            Panel(
+                "Dead letters by reason",
+                "short",
+                [(f"sum by (reason) (headwater_dead_letters{{{HERE}}})", "{{reason}}")],
+            ),
+        ),
+    ),
+    (
+        "Decisions",
+        (
+            Panel("Decisions by band", "ops", [rate("headwater_decisions_total", "policy, band")]),
+            Panel(
+                "Decision latency",
+                "s",
+                quantiles("headwater_decision_seconds"),
+                about="From being asked to the record on the disk: the longest of each group.",
+            ),
+            Panel("Cache hits", "percentunit", [(HITS, "{{cache}}")]),
+        ),
+    ),
+    (
+        "Late events and parity",
+        (
+            Panel(
+                "Late",
+                "ops",
+                [
+                    rate("headwater_late_entities_total", legend="entities whose scores changed behind time"),
+                    rate("headwater_late_events_total", legend="rows of the late ledger"),
+                    rate("headwater_late_decisions_total", legend="decisions that would have changed"),
+                ],
+            ),
+            Panel(
+                "Parity",
+                "ops",
+                [
+                    rate("headwater_parity_compared_total", legend="compared"),
+                    rate("headwater_parity_mismatches_total", legend="mismatches"),
+                    rate("headwater_parity_gone_total", legend="not compared"),
+                ],
+                about="Served vectors, derived again from the log and compared bit for bit.",
+            ),
+            Panel(
+                "Behind",
+                "short",
+                [
+                    now("headwater_late_backlog_events", "events before the late ledger {{instance}}"),
+                    now("headwater_parity_waiting", "vectors before the parity check {{instance}}"),
+                ],
+            ),
+        ),
+    ),
+    (
+        "Requests and process",
+        (
+            Panel("Requests", "reqps", [rate("headwater_requests_total", "method, route, status")]),
+            Panel("Request latency", "s", quantiles("headwater_request_seconds", "route")),
+            Panel("Faults", "ops", [rate("headwater_faults_total", "where")], bad_above=0.0),
+            Panel(
+                "Memory",
+                "bytes",
+                [now("headwater_process_resident_memory_bytes", "{{instance}}")],
+            ),
+            Panel(
+                "Processors and files",
+                "short",
+                [
+                    (
+                        f"rate(headwater_process_cpu_seconds_total{{{HERE}}}[{SPAN}])",
+                        "processors {{instance}}",
+                    ),
+                    now("headwater_process_open_fds", "open files {{instance}}"),
+                ],
+            ),
+            Panel(
+                "Snapshots",
+                "s",
+                [
+                    now("headwater_snapshot_seconds", "the last took, {{instance}}"),
+                    (f"sum(increase(headwater_snapshots_total{{{HERE}}}[1h]))", "kept in an hour"),
+                ],
+            ),
+        ),
+    ),
+)
+
+
+def dashboard() -> dict[str, Any]:
+    """The dashboard as Grafana reads it."""
+    panels: list[dict[str, Any]] = []
+    y = 0
+    for title, row in ROWS:
+        place = {"h": 1, "w": _WIDE, "x": 0, "y": y}
+        panels.append({"type": "row", "title": title, "gridPos": place, "collapsed": False, "panels": []})
+        y, x = y + 1, 0
+        for panel in row:
+            if x + panel.width > _WIDE:
+                x, y = 0, y + _HIGH
+            panels.append(_panel(panel, {"h": _HIGH, "w": panel.width, "x": x, "y": y}))
+            x += panel.width
+        y += _HIGH
+    for number, panel_ in enumerate(panels, 1):
+        panel_["id"] = number
+    return {
+        "uid": "headwater",
+        "title": "Headwater",
+        "description": "Events in, decisions out: made by tools/dashboard.py.",
+        "tags": ["headwater"],
+        "schemaVersion": 39,
+        "editable": True,
+        "refresh": "10s",
+        "time": {"from": "now-1h", "to": "now"},
+        "templating": {"list": [_source(), _variable("job", ""), _variable("instance", '{job=~"$job"}')]},
+        "panels": panels,
+    }
+
+
+def _panel(panel: Panel, place: dict[str, int]) -> dict[str, Any]:
+    defaults: dict[str, Any] = {"unit": panel.unit, "min": 0}
+    if panel.bad_above is not None:
+        steps = [{"color": "green", "value": None}, {"color": "red", "value": panel.bad_above}]
+        defaults["thresholds"] = {"mode": "absolute", "steps": steps}
+    return {
+        "type": panel.kind,
+        "title": panel.title,
+        "description": panel.about,
+        "datasource": {"type": "prometheus", "uid": "${source}"},
+        "gridPos": place,
+        "fieldConfig": {"defaults": defaults, "overrides": []},
+        "options": _options(panel.kind),
+        "targets": [
+            {
+                "refId": chr(ord("A") + at),
+                "expr": expr,
+                "legendFormat": legend,
+                "instant": panel.kind != "timeseries",
+                "range": panel.kind == "timeseries",
+                "format": "table" if panel.kind == "table" else "time_series",
+            }
+            for at, (expr, legend) in enumerate(panel.queries)
+        ],
+    }
+
+
+def _options(kind: str) -> dict[str, Any]:
+    if kind == "stat":
+        return {"reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False}}
+    if kind == "table":
+        return {"showHeader": True}
+    return {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}}
+
+
+def _source() -> dict[str, Any]:
+    return {"name": "source", "label": "Source", "type": "datasource", "query": "prometheus"}
+
+
+def _variable(label: str, where: str) -> dict[str, Any]:
+    return {
+        "name": label,
+        "label": label.capitalize(),
+        "type": "query",
+        "datasource": {"type": "prometheus", "uid": "${source}"},
+        "query": f"label_values(headwater_ready{where}, {label})",
+        "refresh": 2,
+        "includeAll": True,
+        "multi": True,
+        "current": {"text": "All", "value": "$__all"},
+    }
+
+
+def text() -> str:
+    """The file."""
+    return json.dumps(dashboard(), indent=1, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    FILE.write_text(text(), encoding="utf-8")
+    sys.stdout.write(f"{FILE}\n")
