@@ -51,7 +51,7 @@ def everything() -> hw.Project:
         trades,
         "who",
         {
-            "z": hw.sum("price", where=pl.col("side").is_in(["sell", "b\""]), over=["30d", None, "7d"]),
+            "z": hw.sum("price", where=pl.col("side").is_in(["sell", 'b"']), over=["30d", None, "7d"]),
             "due": hw.last("due"),
             "a": hw.quantile(pl.col("price").log1p(), q=0.9, over="12h", delay="90m"),
             "side": hw.last("side"),
@@ -78,7 +78,9 @@ def everything() -> hw.Project:
         LogisticRegression(C=0.3),
     )  # fmt: skip
     policies = [
-        hw.Policy("z", model, {"wait": 0.0, "act": 0.125, "block": 1 / 3}, {"z_7d": "Much", "n_1d": "Much"}, 2),
+        hw.Policy(
+            "z", model, {"wait": 0.0, "act": 0.125, "block": 1 / 3}, {"z_7d": "Much", "n_1d": "Much"}, 2
+        ),
         hw.Policy("a", plain, {"wait": 0.0}),
     ]
     return hw.Project("desk", [model, plain], policies, lateness="3d")

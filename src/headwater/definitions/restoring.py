@@ -148,7 +148,9 @@ def _model(form: Form, parts: _Whole) -> Model:
         estimator=Remembered(form["estimator"]),
         derived={name: derived[name] for name in sorted(derived, key=_placed(inputs))},
         request=form["request"],
-        retrain=None if form["retrain"] is None else Rolling(form["retrain"]["every"], form["retrain"]["window"]),
+        retrain=None
+        if form["retrain"] is None
+        else Rolling(form["retrain"]["every"], form["retrain"]["window"]),
     )
 
 
@@ -170,7 +172,8 @@ def _view(form: Form, stream: Stream, inputs: Sequence[str]) -> FeatureView:
     def first(name: str) -> tuple[int, str]:
         return min(place(output) for output in _outputs(name, made[name]))[0], name
 
-    return FeatureView(form["name"], stream, form["key"], {name: made[name] for name in sorted(made, key=first)})
+    ordered = {name: made[name] for name in sorted(made, key=first)}
+    return FeatureView(form["name"], stream, form["key"], ordered)
 
 
 def _outputs(name: str, aggregate: Aggregate) -> Iterator[str]:
@@ -207,6 +210,10 @@ def _observe(form: Form, parts: _Whole) -> Observe:
     return Each(parts.stream(form["stream"]), _expression(form["where"]))
 
 
+def _retrain(form: Json) -> Rolling | None:
+    return None if form is None else Rolling(form["every"], form["window"])
+
+
 def _expression(form: Json) -> Any:
     """A Polars expression, or None where there is none; one that could run a program is not read at all."""
     if form is None:
@@ -237,7 +244,7 @@ def _dtype(text: str) -> pl.DataType:
         return _PLAIN[text]()
     call = ast.parse(text, mode="eval").body
     if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)):
-        raise ValueError(text)
+        raise ValueError(text)  # noqa: TRY004 - of the text, not of a Python type
     given = [ast.literal_eval(one) for one in call.args]
     named = {str(one.arg): ast.literal_eval(one.value) for one in call.keywords}
     if call.func.id == "Enum":

@@ -42,6 +42,7 @@ from headwater.serving.vectors import Moment, Read, Vectors, need
 from headwater.serving.waiting import Waiting
 from headwater.store.decision import Decision
 from headwater.store.decisions import DecisionStore, Idempotency, Record
+from headwater.store.definitions import DefinitionStore
 from headwater.store.folder import DataFolder
 from headwater.store.snapshots import Snapshots
 
@@ -161,6 +162,7 @@ class Service:
     Attributes:
         log: the events.
         decisions: what was decided.
+        definitions: all that were ever in force.
         folder: where everything lies.
         serving: what is served now.
         feed: the score stream.
@@ -172,6 +174,7 @@ class Service:
         serving: Serving,
         log: EmbeddedLog,
         decisions: DecisionStore,
+        definitions: DefinitionStore,
         folder: DataFolder,
         clock: Clock,
         stopwatch: Stopwatch,
@@ -184,6 +187,7 @@ class Service:
         self.serving = serving
         self.log = log
         self.decisions = decisions
+        self.definitions = definitions
         self.folder = folder
         self.limits = limits
         self.feed = Feed()
@@ -235,19 +239,22 @@ class Service:
 
         Raises:
             LogError: the log is in use, damaged, or of other definitions.
-            StoreError: the decision records cannot be opened.
+            StoreError: the decision records or the kept definitions cannot be opened.
         """
         folder.make()
         log = EmbeddedLog.open(folder.log, project.streams, max_bytes=max_log_bytes)
-        decisions: DecisionStore | None = None
+        opened: list[DecisionStore | DefinitionStore] = []
         try:
-            decisions = DecisionStore.open(folder.decisions)
+            opened.append(decisions := DecisionStore.open(folder.decisions))
+            opened.append(definitions := DefinitionStore.open(folder.definitions))
+            definitions.keep(project, now=clock())
             risen = rise(project.views, log, Snapshots(folder.snapshots))
             serving = Serving.of(project, scorings, Vectors(risen.engine))
             service = cls(
                 serving,
                 log,
                 decisions,
+                definitions,
                 folder,
                 clock,
                 stopwatch,
@@ -259,8 +266,8 @@ class Service:
             service._kept = risen.from_offset
             service._start()
         except BaseException:
-            if decisions is not None:
-                decisions.close()
+            for store in opened:
+                store.close()
             log.close()
             raise
         return service
@@ -486,14 +493,17 @@ class Service:
 
         Raises:
             DataError: a stream that is being filled is declared otherwise; nothing is exchanged then.
+            StoreError: the definitions cannot be kept; nothing is exchanged then.
         """
         old = self.serving
         project = project or old.project
         if _same_views(project, old.project):
+            self.definitions.keep(project, now=self._clock())
             new = Serving.of(project, scorings, old.vectors)
             self._writer.between(lambda: self._switch(new)).result()
             return
         DataError.raise_if(_changed_streams(project, old.project))
+        self.definitions.keep(project, now=self._clock())
         if {stream.name for stream in project.streams} - set(self.log.streams):
             self._writer.between(lambda: self._reopen(project)).result()
         engine = Engine(project.views)
@@ -513,6 +523,7 @@ class Service:
         self._writer.join()
         self._recorder.join()
         self.decisions.close()
+        self.definitions.close()
         self.log.close()
 
     def _start(self) -> None:

@@ -113,13 +113,14 @@ def serve(
     ):
         rise = time.perf_counter() - started
         stack.enter_context(_anchored(work, service))
-        past = Attic(Archive(work.project, registry))
+        archive = Archive(work.project, registry, service.definitions)
+        past = Attic(archive)
         hooks.monitors = stack.enter_context(Monitors(service, past, metrics))
         app = create_app(
             service,
             time.perf_counter_ns,
             metrics=metrics,
-            reload=lambda: _reload(work, service),
+            reload=lambda: _reload(work, service, archive),
             past=past,
             ledger=hooks.monitors.ledger,
             access=access,
@@ -144,10 +145,11 @@ def _microseconds() -> int:
     return time.perf_counter_ns() // 1_000
 
 
-def _reload(work: Workplace, service: Service) -> None:
+def _reload(work: Workplace, service: Service, archive: Archive) -> None:
     """Serve what the project file and the registry say now."""
     fresh = Workplace(work.settings, work.clock)
     service.swap(scorings(Shelf(registry_of(fresh), fresh.project).champions()), fresh.project)
+    archive.renew(fresh.project)
 
 
 def _banner(screen: Screen, service: Service, url: str, rise: float, shelf: Shelf, who: list[str]) -> None:

@@ -6,6 +6,7 @@ Called by ``routes``.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
@@ -104,14 +105,18 @@ def of_decision(record: Record, mask: Mask | None = None) -> dict[str, Any]:
     }
 
 
-def of_replay(record: Record, replayed: Replayed) -> dict[str, Any]:
-    """``ReplayAnswer``."""
+def of_replay(record: Record, replayed: Replayed, hidden: Collection[str] = ()) -> dict[str, Any]:
+    """``ReplayAnswer``; without the values of inputs that are hidden, which reasons quote, too."""
+    secret = {f"the feature {name!r}" for name in hidden} | ({"the reasons"} if hidden else set())
     return {
         "decision_id": record.id,
         "same": replayed.same,
         "events": replayed.events,
-        "differences": replayed.differences,
-        "words": list(replayed.words()),
+        "differences": [
+            replace(one, then=PERSONAL, now=PERSONAL) if one.what in secret else one
+            for one in replayed.differences
+        ],
+        "words": list(replayed.words(hidden)),
         "score": replayed.now.score,
         "band": replayed.now.band,
     }
