@@ -22,6 +22,7 @@ from headwater.core.errors import StoreError
 from headwater.definitions.loading import FILE
 from headwater.definitions.project import Project
 from headwater.definitions.restoring import restored_project
+from headwater.log.embedded import EmbeddedLog
 from headwater.store.decisions import DecisionStore
 from headwater.store.definitions import DefinitionStore
 from headwater.store.folder import DataFolder
@@ -73,6 +74,12 @@ class _FromFolder(Workplace):
         """The newest project that the data folder has kept."""
         kept = kept_of(self)
         return restored_project((kept.all("project") if kept else [])[-1].form)
+
+    @contextmanager
+    def reading(self) -> Iterator[EmbeddedLog]:
+        """The log as it is: canonical forms do not say in which order a stream's columns stand."""
+        with self.bare_log() as log:
+            yield log
 
 
 def of_folder(work: Workplace, screen: Screen) -> Workplace:

@@ -71,12 +71,12 @@ class Patient(HttpToolsProtocol):
     """A connection that knows since when it is waited for.
 
     Attributes:
-        most: connections that are held at once, of all.
+        limit: connections that are held at once, of all.
         stage: what is waited for.
         since: since when; seconds of the loop's clock.
     """
 
-    most = _OPEN
+    limit = _OPEN
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client is there; who waits longest makes room if there are too many."""
@@ -85,7 +85,7 @@ class Patient(HttpToolsProtocol):
         self.since = self.loop.time()
         self.came = 0
         self.stuck: float | None = None
-        if len(self.connections) > self.most:
+        if len(self.connections) > self.limit:
             self._make_room()
 
     def data_received(self, data: bytes) -> None:
@@ -181,7 +181,7 @@ class Patient(HttpToolsProtocol):
         """Let go of those who are waited for longest, or of this one if all others are at work."""
         others = [one for one in self.connections if isinstance(one, Patient) and one is not self]
         idle = [one for one in others if one.waiting or one.idle]
-        longest = heapq.nsmallest(max(1, self.most // _SHARE), idle, key=lambda one: one.since)
+        longest = heapq.nsmallest(max(1, self.limit // _SHARE), idle, key=lambda one: one.since)
         for one in longest or [self]:
             one.refuse(503, _full())
         LOG.warning("connections were let go for want of room", extra={"count": len(longest) or 1})
@@ -228,7 +228,7 @@ def _answer(status: int, error: HeadwaterError) -> bytes:
     return "\r\n".join([*head, "", ""]).encode("ascii") + body
 
 
-def room() -> tuple[int, int]:
+def rooms() -> tuple[int, int]:
     """Open as many files as the system lets this process: how many connections that is, and the backlog."""
     files = _OPEN
     if resource is not None:

@@ -22,7 +22,7 @@ from fastapi import FastAPI
 
 from headwater.apps.http.metrics import Metrics
 from headwater.apps.http.monitors import Monitors
-from headwater.apps.http.patience import Patient, room, watch
+from headwater.apps.http.patience import Patient, rooms, watch
 from headwater.apps.http.site import Site
 from headwater.serving.service import Hooks, Service
 
@@ -62,11 +62,11 @@ class Server(uvicorn.Server):
         patience: int = 10,
     ) -> None:
         tls = address.tls
-        most, backlog = room()
+        room, backlog = rooms()
         super().__init__(
             uvicorn.Config(
                 app,
-                http=type("Patient", (Patient,), {"most": most}),
+                http=type("Connection", (Patient,), {"limit": room}),
                 backlog=backlog,
                 host=address.host,
                 port=address.port,
