@@ -118,10 +118,7 @@ def raw(house: House, request: bytes, *, more: bytes = b"") -> tuple[int, dict[s
     """A request as bytes: status, headers and document of the one answer, after which nothing comes."""
     address = urlsplit(house.url)
     with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
-        connection.sendall(request)
-        if more:
-            connection.sendall(more)
-        connection.shutdown(socket.SHUT_WR)
+        connection.sendall(request + more)
         came = b""
         while part := connection.recv(65_536):
             came += part

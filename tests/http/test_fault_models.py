@@ -100,7 +100,8 @@ def test_a_request_that_failed_may_be_sent_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize("asked", [{}, {"policy": "lend"}, {"policy": "none"}])
 def test_a_policy_that_is_missing(tmp_path: Path, asked: dict[str, str]) -> None:
     """None in the project, or its model was never trained: told, and serving goes on."""
-    for kw in ({"scorings": {}}, {"project": hw.Project("bank", [RISK])}):
+    ways: list[dict[str, Any]] = [{"scorings": {}}, {"project": hw.Project("bank", [RISK])}]
+    for kw in ways:
         with serving(tmp_path / str(len(kw)) / next(iter(kw)), **kw) as house:
             answer = decided(house, 1, **asked)
             assert (answer.status_code, answer.json()["code"]) == (404, "unknown")

@@ -190,7 +190,7 @@ def test_a_definition_that_means_the_same(bank: EmbeddedLog, own: Decider, decis
 def test_a_definition_over_other_events_than_the_log_holds(
     bank: EmbeddedLog, own: Decider, decision: Decision
 ) -> None:
-    schema = {**PAYMENTS.schema, "amount": pl.Float32}
+    schema: dict[str, Any] = {**PAYMENTS.schema, "amount": pl.Float32}
     stream = hw.Stream("payments", schema, id="id")
     view = hw.FeatureView("spending", stream, "who", dict(SPENDING.features))
     other = model(features=[view, PERSON], label=hw.happens(stream, within="10d"), observe=hw.each(stream))

@@ -24,7 +24,7 @@ from http import HTTPStatus
 from typing import Any
 
 import msgspec
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from headwater.apps.http.problems import MEDIA_TYPE, MalformedError, document
 from headwater.core.errors import HeadwaterError
@@ -40,11 +40,13 @@ LOG = logging.getLogger("headwater.http")
 HEAD = 10.0  # seconds for the head of a request, from the connection or from its first byte
 BODY = 10.0  # seconds for its body,
 RATE = 16_384  # and one more for each so many bytes that came
+LINGER = 2.0  # seconds to take the last answer of a connection
 TAKE = 30.0  # seconds in which some of an answer must be taken
 LARGEST_HEAD = 65_536  # bytes
 LOOK = 1.0  # seconds between two looks
-_BACKLOG = 2_048  # connections that wait to be taken
-_BACKLOG = 2_048  # connections that wait to be taken
+_BACKLOG = 4_096  # connections that wait to be taken
+_BACKLOG = 4_096  # connections that wait to be taken
+_AT_ONCE = 10  # clients that are let go in one turn
 _SHARE = 20  # of the connections, the one part that makes room at once
 _OPEN = 65_536  # files that are enough
 _FEWEST = 16  # connections, however few files may be open
@@ -52,7 +54,7 @@ _OTHER_FILES = 256  # log, databases, models, sockets of the process itself
 
 _NUMBERS = random.Random()
 _NUMBERS = random.Random()
-_HEAD, _BODY, _WHOLE = range(3)  # what is waited for: of a whole request, nothing
+_HEAD, _BODY, _WHOLE, _ENDED = range(4)  # what is waited for: of a whole request, nothing
 
 
 class TooSlowError(HeadwaterError):
@@ -90,6 +92,10 @@ class Patient(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Some bytes came."""
+        if (
+            self.stage == _ENDED
+        ):  # read and left aside, so that what we said is not lost with what was not read
+            return
         if self.stage == _HEAD:
             self.came += len(data)
         super().data_received(data)
@@ -145,7 +151,11 @@ class Patient(HttpToolsProtocol):
 
     def let_go(self, now: float) -> bool:
         """Let go of a client that had its time; whether it was."""
-        if self.transport is None or self.transport.is_closing():
+        if self.transport.is_closing():
+            return False
+        if self.stage == _ENDED:
+            if now - self.since > LINGER:
+                self.transport.abort()
             return False
         if self.stuck is not None:
             if now - self.stuck > TAKE:
@@ -168,9 +178,10 @@ class Patient(HttpToolsProtocol):
     @property
     def waiting(self) -> bool:
         """Whether the client is what is waited for, and not we ourselves."""
-        if self.stage == _WHOLE or self.flow.read_paused:
+        if self.stage in (_WHOLE, _ENDED) or self.flow.read_paused:
             return False
-        answering = self.cycle is not None and not self.cycle.response_complete
+        request = self._request
+        answering = request is not None and not request.response_complete
         return not (self.stage == _HEAD and answering)
 
     @property
@@ -189,20 +200,38 @@ class Patient(HttpToolsProtocol):
     @property
     def idle(self) -> bool:
         """Whether it is kept open between two requests."""
-        return self.cycle is not None and self.cycle.response_complete
+        request = self._request
+        return request is not None and request.response_complete and self.stage != _ENDED
+
+    @property
+    def _request(self) -> RequestResponseCycle | None:
+        """The request that is answered, or was last; None before the first."""
+        return self.cycle
 
     def refuse(self, status: int, error: HeadwaterError) -> None:
         """The last answer of a connection; none where another one has begun."""
-        if not self.transport.is_closing():
-            begun = self.cycle is not None and self.cycle.response_started
-            if not (begun and not self.cycle.response_complete) and not self._kept_silent:
-                self.transport.write(_answer(status, error))
+        if self.transport.is_closing():
+            return
+        request = self._request
+        answering = request is not None and request.response_started and not request.response_complete
+        if answering or (self.idle and self.stage == _WHOLE):  # between two requests nobody expects an answer
             self.transport.close()
+            return
+        self.transport.write(_answer(status, error))
+        self._end()
 
-    @property
-    def _kept_silent(self) -> bool:
-        """Between two requests nobody expects an answer."""
-        return self.idle and self.stage == _WHOLE
+    def _end(self) -> None:
+        """Say no more, and hang up once the client has, or after a while."""
+        self.stage, self.since = _ENDED, self.loop.time()
+        if (request := self._request) is not None:
+            request.disconnected = True
+            request.message_event.set()
+        self._unset_keepalive_if_required()
+        if not self.transport.can_write_eof():  # TLS
+            self.transport.close()
+            return
+        self.flow.resume_reading()
+        self.transport.write_eof()
 
 
 def _full() -> HeadwaterError:
@@ -249,6 +278,11 @@ async def watch(connections: Collection[Any], every: float = LOOK) -> None:
     while True:
         await asyncio.sleep(every)
         now = loop.time()
-        gone = sum(one.let_go(now) for one in list(connections) if isinstance(one, Patient))
+        gone = 0
+        for one in list(connections):
+            if isinstance(one, Patient) and one.let_go(now):
+                gone += 1
+                if gone % _AT_ONCE == 0:
+                    await asyncio.sleep(0)  # nobody else waits while thousands are let go
         if gone:
             LOG.warning("slow clients were let go", extra={"count": gone})

@@ -82,7 +82,6 @@ class Server(uvicorn.Server):
         self._on_ready = on_ready
         self._site: Site = app.state.site
         self._watching: asyncio.Task[None] | None = None
-        self._watching: asyncio.Task[None] | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's shape
         """Ctrl-C or SIGTERM: go down, but not at once: uvicorn's own way would end the process too soon.
@@ -100,7 +99,6 @@ class Server(uvicorn.Server):
             port = self.servers[0].sockets[0].getsockname()[1]
             scheme = "https" if self._address.tls else "http"
             self._on_ready(f"{scheme}://{self._address.host}:{port}")
-            self._watching = asyncio.create_task(watch(self.server_state.connections))
             self._watching = asyncio.create_task(watch(self.server_state.connections))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
