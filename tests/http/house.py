@@ -12,6 +12,7 @@ from threading import Event, Thread
 from typing import Any
 
 import httpx
+from fastapi import FastAPI
 
 import headwater as hw
 from headwater.apps.http.app import create_app
@@ -100,22 +101,29 @@ def serving(
             ledger=monitors.ledger,
             **(around or {}),
         )
-        ready, found = Event(), []
+        url = stack.enter_context(listening(app))
+        with httpx.Client(base_url=url) as http, hw.Client(url) as client:
+            yield House(url, service, clock, faults, monitors, http, client)
 
-        def on_ready(url: str) -> None:
-            found.append(url)
-            ready.set()
 
-        server = Server(app, Address(port=0), on_ready, patience=2)
-        thread = Thread(target=lambda: asyncio.run(server.serve()))
-        thread.start()
-        try:
-            assert ready.wait(20), "the server did not start"
-            with httpx.Client(base_url=found[0]) as http, hw.Client(found[0]) as client:
-                yield House(found[0], service, clock, faults, monitors, http, client)
-        finally:
-            server.should_exit = True
-            thread.join(20)
+@contextmanager
+def listening(app: FastAPI) -> Iterator[str]:
+    """An app behind a real server on a free port, until the block ends: its address."""
+    ready, found = Event(), list[str]()
+
+    def on_ready(url: str) -> None:
+        found.append(url)
+        ready.set()
+
+    server = Server(app, Address(port=0), on_ready, patience=2)
+    thread = Thread(target=lambda: asyncio.run(server.serve()))
+    thread.start()
+    try:
+        assert ready.wait(20), "the server did not start"
+        yield found[0]
+    finally:
+        server.should_exit = True
+        thread.join(20)
 
 
 __all__ = ["NOW", "House", "Limits", "open_service", "serving"]

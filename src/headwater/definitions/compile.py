@@ -2,7 +2,8 @@
 
 The hash is stamped on snapshots, training sets, models and decisions; ``headwater plan`` shows the
 difference between two forms. Works on any dataclass by its fields, so that it stands below all concrete
-definitions. Polars expressions become Polars' own JSON; spans are int microseconds.
+definitions. Polars expressions become Polars' own JSON; spans are int microseconds. The way back is
+``restoring``.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NoReturn
 
 import polars as pl
 
+from headwater.core.errors import DefinitionError
 from headwater.core.instant import span_text
 
 Json = Any  # dict, list, str, int, float, bool or None
@@ -48,6 +50,32 @@ def content_hash(definition: object) -> str:
 def hash_of(value: Json) -> str:
     """SHA-256 of plain JSON values in canonical form, 64 hex digits."""
     return hashlib.sha256(_text(value).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """An estimator of which only the canonical form is known: it compiles to that, and does nothing else.
+
+    Attributes:
+        form: class path and parameters, as :func:`compiled` gave them.
+    """
+
+    form: Json
+
+    def fit(self, X: Any, y: Any) -> NoReturn:  # noqa: ARG002 - scikit-learn's shape
+        """Refused.
+
+        Raises:
+            DefinitionError: always.
+        """
+        raise DefinitionError.of(
+            "a definition that was kept for replay cannot be trained",
+            expected="a project file, whose estimator is an object",
+            got=str(self.form.get("class", "an estimator")) if isinstance(self.form, Mapping) else None,
+            do="train from the project file",
+        )
+
+    predict_proba = fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +146,8 @@ def _plain(value: Any, by_name: bool) -> Json:
 
 def _foreign(value: Any) -> Json:
     """Estimators and what they hold: a class by its path, an object by its class and parameters."""
+    if isinstance(value, Remembered):
+        return value.form
     if isinstance(value, type) or (callable(value) and hasattr(value, "__qualname__")):
         return {"name": f"{value.__module__}.{value.__qualname__}"}
     if hasattr(value, "tolist"):  # numpy scalars and arrays

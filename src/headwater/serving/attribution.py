@@ -1,12 +1,15 @@
 """Why a decision made again came out otherwise: data, definition, model or policy, and in words.
 
-A decision is taken from its record to its counterpart in stages, and every difference belongs to the stage in
-which it appeared::
+A decision is taken from its record to its counterpart in stages, always in this order, and every difference
+belongs to the stage in which it appeared::
 
-    as recorded ──data──► from today's log ──definition, model──► other model ──policy──► other policy
+    as recorded ──data──► its own ──definition──► its own ──model──► the other ──policy──► the other
+                          model,                  model,             model,                model,
+                          today's log             other features     its own policy        other policy
 
-Where the decision's own model or policy is not at hand, the hashes in the record say what differs, and the
-first of the four that does is the cause. Called by ``replay``.
+Where its own model cannot read the other features, since they bear other names, definition and model are one
+stage, called definition. Where the decision's own model or policy is not at hand, the hashes in the record
+say what differs, and the first of the four that does is the cause. Called by ``replay``.
 """
 
 from __future__ import annotations
@@ -82,7 +85,11 @@ class Stage:
         told = [
             text for text in (self._features(hidden), self._score(), self._band(), self._reasons()) if text
         ]
-        return f"{_SUBJECT[self.cause]}: {'; '.join(told)}."
+        return f"{self._subject()}: {'; '.join(told)}."
+
+    def _subject(self) -> str:
+        together = self.cause == "definition" and self.before.model_digest != self.after.model_digest
+        return _SUBJECT[self.cause] + (_WITH_MODEL if together else "")
 
     def _features(self, hidden: Collection[str]) -> str:
         if not self.features:
@@ -119,9 +126,16 @@ _SUBJECT = {
     "model": "Model",
     "policy": "Policy",
 }
+_WITH_MODEL = ", and the model that was trained from them reads them"
 
 
-def stages(then: Decision, own: Decision | None, middle: Decision | None, now: Decision) -> list[Stage]:
+def stages(
+    then: Decision,
+    own: Decision | None,
+    middle: Decision | None,
+    now: Decision,
+    crossed: Decision | None = None,
+) -> list[Stage]:
     """The way from a record to its counterpart, without the steps that changed nothing.
 
     Args:
@@ -129,16 +143,23 @@ def stages(then: Decision, own: Decision | None, middle: Decision | None, now: D
         own: made again with its own model and policy, where they are at hand.
         middle: with the other model and its own policy, where that policy is at hand.
         now: with the other model and policy.
+        crossed: with its own model on the other definition's features, where that can read them.
     """
     if own is None:
         return _guessed(then, now)
-    found = [_stage("data", then, own)]
     middle = now if middle is None else middle
+    found = [_stage("data", then, own), *_exchanged(own, crossed, middle), _stage("policy", middle, now)]
+    return [stage for stage in found if not stage.empty]
+
+
+def _exchanged(own: Decision, crossed: Decision | None, middle: Decision) -> list[Stage]:
+    """What the other definition does, then what the other model does; or both at once."""
+    if crossed is not None:
+        return [_stage("definition", own, crossed), _stage("model", crossed, middle)]
     step = _stage("model", own, middle)
     if step.features and own.definition_hash != middle.definition_hash:
         step = Stage("definition", step.features, step.before, step.after)
-    found += [step, _stage("policy", middle, now)]
-    return [stage for stage in found if not stage.empty]
+    return [step]
 
 
 def _guessed(then: Decision, now: Decision) -> list[Stage]:

@@ -36,6 +36,12 @@ class StoppedError(HeadwaterError):
     code = "stopped"
 
 
+class ScoringError(HeadwaterError):
+    """The model failed to score; what was asked for is not decided, what was sent is kept."""
+
+    code = "scoring"
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """What one turn of the writer did, for whoever measures.
@@ -247,7 +253,7 @@ def stopped(error: BaseException) -> StoppedError:
 
 def failed(error: Exception) -> HeadwaterError:
     """A model's own exception, without its text, which may quote values."""
-    return HeadwaterError(
+    return ScoringError(
         Problem(
             "the model failed to score",
             got=type(error).__name__,

@@ -10,6 +10,7 @@ from headwater.definitions.compile import content_hash
 from headwater.definitions.policy import Policy
 from headwater.serving.live import Scored
 from headwater.serving.reasons import reasons
+from headwater.serving.recall import told
 from headwater.serving.scoring import Scoring
 from headwater.store.decision import Decision, numbers
 
@@ -58,7 +59,7 @@ class Decider:
             time=scored.time,
             offset=scored.offset,
             decided_at=at,
-            request=dict(scored.request),
+            request=told(scored.request),
             features=numbers(self.scoring.names, scored.x),
             score=scored.score,
             band=self.policy.band(scored.score),

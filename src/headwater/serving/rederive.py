@@ -21,8 +21,9 @@ import numpy.typing as npt
 import polars as pl
 
 from headwater.core.batch import Batch
-from headwater.core.errors import DataError
+from headwater.core.errors import DataError, Problem
 from headwater.definitions.aggregate import Aggregate
+from headwater.definitions.compile import dtype_text
 from headwater.definitions.expression import columns
 from headwater.definitions.stream import Stream
 from headwater.definitions.view import FeatureView
@@ -30,6 +31,7 @@ from headwater.engine.asof import asof_batches
 from headwater.engine.kernels.decay import CUTOFF
 from headwater.engine.keys import entity_keys
 from headwater.log.protocol import EventLog
+from headwater.serving.recall import recalled
 from headwater.serving.scoring import Float64, Scoring
 
 Int64 = npt.NDArray[np.int64]
@@ -46,7 +48,7 @@ class Asked:
         keys: key column to the entity's key.
         time: as of when, microseconds UTC.
         offset: the last place in the log that is seen.
-        request: request columns as they came.
+        request: request columns as they came, or as a record holds them.
     """
 
     keys: Mapping[str, Any]
@@ -118,13 +120,13 @@ def vectors(scoring: Scoring, frame: pl.DataFrame, asked: Sequence[Asked]) -> Fl
     """The model's input vectors, float64, shape (n, f): features of the past with their request columns.
 
     Raises:
-        DataError: a row lacks a request column.
+        DataError: a row lacks a request column, or one is of another type.
     """
     if not scoring.model.request:
         return scoring.artifact.inputs.matrix(frame)
     X = np.empty((len(asked), len(scoring.names)))
     for place, (row, one) in enumerate(zip(frame.iter_rows(named=True), asked, strict=True)):
-        X[place] = scoring.vector({**one.request, **row})
+        X[place] = scoring.vector({**recalled(scoring.model, one.request), **row})
     return X
 
 
@@ -166,15 +168,44 @@ def events_of(
     for batch in log.scan([stream.name], start=start, stop=stop, since=since, by_stream=True):
         if step is not None:
             step()
+        frame = _as_declared(batch.frame, stream, dict.fromkeys((*chosen, *read)))
         fits = np.zeros(len(batch), dtype=bool)
         for column, keys in chosen.items():
-            own = batch.frame.get_column(column)
+            own = frame.get_column(column)
             same = own == keys[0] if len(keys) == 1 else own.is_in(keys.cast(own.dtype).implode())
             fits |= same.fill_null(value=False).to_numpy()
         rows = np.flatnonzero(fits)
         if len(rows):
-            frame = batch.frame.select(read)[rows]
-            yield Batch(batch.stream, batch.offset[rows], batch.arrival[rows], batch.time[rows], frame)
+            kept = frame.select(read)[rows]
+            yield Batch(batch.stream, batch.offset[rows], batch.arrival[rows], batch.time[rows], kept)
+
+
+def _as_declared(frame: pl.DataFrame, stream: Stream, read: Iterable[str]) -> pl.DataFrame:
+    """The columns of the log in the types of a definition, which may be an older or another one.
+
+    An Enum that has grown since loses the categories that came later: no event of that time has them.
+
+    Raises:
+        DataError: the log does not hold a column, or holds it as another type.
+    """
+    held = frame.schema
+    other = [name for name in read if held.get(name) != stream.schema[name]]
+    DataError.raise_if(
+        _unfit(stream, name, held.get(name))
+        for name in other
+        if not (isinstance(held.get(name), pl.Enum) and isinstance(stream.schema[name], pl.Enum))
+    )
+    return frame.with_columns(pl.col(name).cast(stream.schema[name], strict=False) for name in other)
+
+
+def _unfit(stream: Stream, name: str, held: pl.DataType | None) -> Problem:
+    return Problem(
+        "the log does not hold a stream as the definition declares it",
+        expected=f"the column {name!r} as {dtype_text(stream.schema[name])}",
+        got="no such column" if held is None else dtype_text(held),
+        where=stream.name,
+        do="use definitions whose streams are those of this log",
+    )
 
 
 def reach(views: Iterable[FeatureView]) -> int | None:

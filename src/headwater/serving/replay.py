@@ -1,8 +1,8 @@
 """A past decision made again from the log: the same bits, or an alarm that says what differs.
 
 Its features are rebuilt from the events of its keys up to its offset, as of its time; then its model scores
-and its policy decides. With another model or policy than the recorded ones, the differences that these make
-are attributed to them (``attribution``). One decision or thousands take one pass over the log
+and its policy decides. With another definition, model or policy than the recorded ones, the differences that
+these make are attributed to them (``attribution``). One decision or thousands take one pass over the log
 (``rederive``). Called by ``backtest``, ``monitoring`` and ``apps``; decisions come from ``store``.
 """
 
@@ -132,25 +132,14 @@ def replay_many(
     asked = [Asked(one.keys, one.time, one.offset, one.request) for one in decisions]
     past = _Past(asked, log, step)
     X = past.vectors(decider.scoring, range(len(asked)))
-    owns = [_own(decision, own, decider) for decision in decisions]
-    places: dict[tuple[str, str], list[int]] = {}
-    scorings: dict[tuple[str, str], Scoring] = {}
-    for place, one in enumerate(owns):
-        if one is not None:
-            places.setdefault(_version(one.scoring), []).append(place)
-            scorings[_version(one.scoring)] = one.scoring
-    of_own = {
-        place: x
-        for version, mine in places.items()
-        for place, x in zip(mine, past.vectors(scorings[version], mine), strict=True)
-    }
+    owns = _owned(decisions, own, decider, past)
     events = past.events(decider.scoring)
     for place, decision in enumerate(decisions):
         if step is not None and place % _OFTEN == 0:
             step()
         now = _decided(decision, decider, X[place])
-        between = _between(decision, owns[place], decider, of_own.get(place), X[place])
-        way = tuple(stages(decision, *between, now))
+        first, crossed, middle = _between(decision, owns.get(place), decider, X[place])
+        way = tuple(stages(decision, first, middle, now, crossed))
         yield Replayed(decision, now, tuple(differences(decision, now, way)), way, events[place])
 
 
@@ -178,27 +167,69 @@ class _Past:
         return self._found[hashes]
 
 
-def _own(decision: Decision, own: Deciders | None, decider: Decider) -> Decider | None:
-    """The decision's own model and policy, if they are at hand and are not those that it is replayed with."""
-    found = None if own is None else own(decision)
-    if found is None or found is decider:
-        return None
-    right = (found.scoring.digest, found.policy_hash) == (decision.model_digest, decision.policy_hash)
-    return found if right else None
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """A decision's own model and policy, where those that it is replayed with are others.
+
+    Attributes:
+        decider: the two.
+        x: the vector of its own definition, float64, shape (f,).
+        crossed: its own estimator and policy on the other definition, and the vector of that; None where
+            that is one of the two already, or where it cannot be read.
+    """
+
+    decider: Decider
+    x: Float64
+    crossed: tuple[Decider, Float64] | None
+
+
+def _owned(
+    decisions: Sequence[Decision], own: Deciders | None, other: Decider, past: _Past
+) -> dict[int, _Own]:
+    """What made each decision, by the decision's place, where that is at hand and is not ``other``."""
+    found: dict[int, Decider] = {}
+    for place, decision in enumerate(decisions):
+        one = None if own is None else own(decision)
+        if one is not None and one is not other and _made(decision, one):
+            found[place] = one
+    made: dict[int, _Own] = {}
+    for version in dict.fromkeys(_version(one.scoring) for one in found.values()):
+        mine = [place for place, one in found.items() if _version(one.scoring) == version]
+        scoring = found[mine[0]].scoring
+        X = past.vectors(scoring, mine)
+        cross = _cross(scoring, other.scoring)
+        X_crossed = X if cross is None else past.vectors(cross, mine)
+        for place, x, x_crossed in zip(mine, X, X_crossed, strict=True):
+            decider = found[place]
+            crossed = None if cross is None else (Decider(decider.policy, cross), x_crossed)
+            made[place] = _Own(decider, x, crossed)
+    return made
+
+
+def _made(decision: Decision, decider: Decider) -> bool:
+    """Whether a model and policy are those that the record names."""
+    return (decider.scoring.digest, decider.policy_hash) == (decision.model_digest, decision.policy_hash)
+
+
+def _cross(own: Scoring, other: Scoring) -> Scoring | None:
+    """Own estimator on the other definition's features, where that is not one of the two already."""
+    same = own.definition_hash == other.definition_hash or own.digest == other.digest
+    return None if same else own.reading(other.model)
 
 
 def _between(
-    decision: Decision, own: Decider | None, other: Decider, of_own: Float64 | None, of_other: Float64
-) -> tuple[Decision | None, Decision | None]:
-    """The decision by its own model and policy, and by the other model with its own policy."""
-    if own is None or of_own is None:
-        return None, None
-    first = _decided(decision, own, of_own)
-    if _version(own.scoring) == _version(other.scoring):
-        return first, first
-    if own.policy_hash == other.policy_hash:
-        return first, None
-    return first, _decided(decision, Decider(own.policy, other.scoring), of_other)
+    decision: Decision, own: _Own | None, other: Decider, of_other: Float64
+) -> tuple[Decision | None, Decision | None, Decision | None]:
+    """By its own model and policy; by these on the other definition; by the other model and own policy."""
+    if own is None:
+        return None, None, None
+    first = _decided(decision, own.decider, own.x)
+    crossed = None if own.crossed is None else _decided(decision, *own.crossed)
+    if _version(own.decider.scoring) == _version(other.scoring):
+        return first, None, first
+    if own.decider.policy_hash == other.policy_hash:
+        return first, crossed, None
+    return first, crossed, _decided(decision, Decider(own.decider.policy, other.scoring), of_other)
 
 
 def _version(scoring: Scoring) -> tuple[str, str]:

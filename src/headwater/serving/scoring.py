@@ -7,15 +7,18 @@ training. Made once by the edge from what the registry holds; called by ``live``
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from headwater.core.errors import ModelError
 from headwater.definitions.compile import content_hash
 from headwater.definitions.model import Model
 from headwater.models.artifact import Artifact
+from headwater.models.inputs import Inputs
 from headwater.models.scorer import Scorer, scorer_for
 
 Float64 = npt.NDArray[np.float64]
@@ -76,3 +79,25 @@ class Scoring:
         """What each input added to the score, shape (f,), and the base, in the scorer's space."""
         moved, base = self.scorer.contributions(x[np.newaxis])
         return moved[0], base
+
+    def reading(self, model: Model) -> Scoring | None:
+        """The same estimator on the features of another definition, or None if it cannot read them.
+
+        It can if its inputs are called the same there, in the same order, and texts are texts: then what the
+        other definition alone does is seen, without another model.
+
+        Args:
+            model: the other definition.
+        """
+        inputs = self.artifact.inputs
+        texts = {name for name in model.inputs if _is_text(model.columns[name])}
+        if model.inputs != inputs.names or texts != set(inputs.categories):
+            return None
+        types = {name: dtype for name, dtype in model.columns.items() if name not in model.derived}
+        read = Inputs(inputs.names, types, dict(model.derived), inputs.categories)
+        artifact = replace(self.artifact, definition_hash=content_hash(model), inputs=read)
+        return Scoring(model, artifact, self.digest, self.scorer)
+
+
+def _is_text(dtype: pl.DataType) -> bool:
+    return isinstance(dtype, pl.String | pl.Enum | pl.Categorical)

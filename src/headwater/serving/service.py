@@ -7,27 +7,23 @@
     features ◄── engine
 
 Opened by the edges, which bring the clock; knows nothing of HTTP. Read ``commit`` and ``record`` for the two
-threads, ``fresh`` for what an event does.
+threads, ``fresh`` for what an event does, ``swap`` for how something else is served.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Self
 
-import polars as pl
-
-from headwater.core.errors import DataError, HeadwaterError, Problem, StoreError
+from headwater.core.errors import DataError, HeadwaterError, StoreError
 from headwater.core.instant import MINUTE
 from headwater.core.schema import check_frame
 from headwater.core.tracing import current, span
-from headwater.definitions.policy import Policy
 from headwater.definitions.project import Project
-from headwater.engine.run import Engine
 from headwater.log.embedded import EmbeddedLog
 from headwater.serving.commit import Ears, Turn, Writer
 from headwater.serving.decide import Decider
@@ -36,15 +32,20 @@ from headwater.serving.fresh import Fresh, Rescored
 from headwater.serving.group import Offer, Taken
 from headwater.serving.live import Scored, Stopwatch
 from headwater.serving.record import Asked, Recorded, Recorder
-from headwater.serving.rising import catch_up, rise
+from headwater.serving.rising import rise
 from headwater.serving.rows import Refused, RowReader, exact
 from headwater.serving.scoring import Scoring
+from headwater.serving.served import Serving, UnknownError, key_types, unknown
+from headwater.serving.swap import beside, changed_streams, close_up
 from headwater.serving.vectors import Moment, Read, Vectors, need
 from headwater.serving.waiting import Waiting
 from headwater.store.decision import Decision
 from headwater.store.decisions import DecisionStore, Idempotency, Record
+from headwater.store.definitions import DefinitionStore
 from headwater.store.folder import DataFolder
 from headwater.store.snapshots import Snapshots
+
+__all__ = ["Clock", "Hooks", "Limits", "Service", "Serving", "UnknownError", "key_types", "unknown"]
 
 Clock = Callable[[], int]
 
@@ -88,80 +89,13 @@ class Hooks:
         """Something failed: ``commit``, ``apply``, ``score``, ``decide``, ``record`` or ``snapshot``."""
 
 
-@dataclass(frozen=True)
-class Serving:
-    """What is served at a moment: never changed, exchanged as a whole.
-
-    Attributes:
-        project: the definitions.
-        scorings: model to its version.
-        deciders: policy to policy and model.
-        readers: stream to its reader.
-        keys: stream to the columns that are keys of a view, or its id.
-        vectors: the engine.
-    """
-
-    project: Project
-    scorings: Mapping[str, Scoring]
-    deciders: Mapping[str, Decider]
-    readers: Mapping[str, RowReader]
-    keys: Mapping[str, Collection[str]]
-    vectors: Vectors
-
-    @classmethod
-    def of(cls, project: Project, scorings: Mapping[str, Scoring], vectors: Vectors) -> Self:
-        """Put together what belongs together."""
-        deciders = {
-            policy.name: Decider(policy, scorings[policy.model.name])
-            for policy in project.policies
-            if policy.model.name in scorings
-        }
-        keys: dict[str, list[str]] = {stream.name: [] for stream in project.streams}
-        for view in project.views:
-            keys[view.stream.name].append(view.key)
-        readers = {stream.name: RowReader(stream) for stream in project.streams}
-        return cls(project, dict(scorings), deciders, readers, keys, vectors)
-
-    def band(self, model: str, score: float) -> str | None:
-        """The band of a score in the model's only policy; None if it has none or several."""
-        found = [one.policy for one in self.deciders.values() if one.scoring.model.name == model]
-        return found[0].band(score) if len(found) == 1 else None
-
-    def policy(self, name: str | None) -> Decider:
-        """The policy of a name, or the only one.
-
-        Raises:
-            UnknownError: there is none of this name, or its model is not trained.
-        """
-        if name is None and len(self.deciders) == 1:
-            return next(iter(self.deciders.values()))
-        if name is None or name not in self.deciders:
-            raise unknown("policy", name, self.deciders)
-        return self.deciders[name]
-
-
-class UnknownError(HeadwaterError):
-    """A name that nothing bears."""
-
-    code = "unknown"
-
-
-def unknown(noun: str, name: object, known: Collection[str]) -> UnknownError:
-    """The error of a name that nothing bears."""
-    return UnknownError.of(
-        f"there is no such {noun}",
-        expected=" or ".join(sorted(known)) or f"a {noun}; there is none",
-        got=repr(name),
-        do=f"name a {noun} of the project",
-    )
-
-
 class Service:
     """A project, live. Open it with :meth:`open`; safe to share between threads.
 
     Attributes:
         log: the events.
         decisions: what was decided.
+        definitions: all that were ever in force.
         folder: where everything lies.
         serving: what is served now.
         feed: the score stream.
@@ -173,6 +107,7 @@ class Service:
         serving: Serving,
         log: EmbeddedLog,
         decisions: DecisionStore,
+        definitions: DefinitionStore,
         folder: DataFolder,
         clock: Clock,
         stopwatch: Stopwatch,
@@ -185,6 +120,7 @@ class Service:
         self.serving = serving
         self.log = log
         self.decisions = decisions
+        self.definitions = definitions
         self.folder = folder
         self.limits = limits
         self.feed = Feed()
@@ -236,19 +172,22 @@ class Service:
 
         Raises:
             LogError: the log is in use, damaged, or of other definitions.
-            StoreError: the decision records cannot be opened.
+            StoreError: the decision records or the kept definitions cannot be opened.
         """
         folder.make()
         log = EmbeddedLog.open(folder.log, project.streams, max_bytes=max_log_bytes)
-        decisions: DecisionStore | None = None
+        opened: list[DecisionStore | DefinitionStore] = []
         try:
-            decisions = DecisionStore.open(folder.decisions)
+            opened.append(decisions := DecisionStore.open(folder.decisions))
+            opened.append(definitions := DefinitionStore.open(folder.definitions))
+            definitions.keep(project, now=clock())
             risen = rise(project.views, log, Snapshots(folder.snapshots))
             serving = Serving.of(project, scorings, Vectors(risen.engine))
             service = cls(
                 serving,
                 log,
                 decisions,
+                definitions,
                 folder,
                 clock,
                 stopwatch,
@@ -260,8 +199,8 @@ class Service:
             service._kept = risen.from_offset
             service._start()
         except BaseException:
-            if decisions is not None:
-                decisions.close()
+            for store in opened:
+                store.close()
             log.close()
             raise
         return service
@@ -487,19 +426,15 @@ class Service:
 
         Raises:
             DataError: a stream that is being filled is declared otherwise; nothing is exchanged then.
+            StoreError: the definitions cannot be kept; nothing is exchanged then.
         """
         old = self.serving
         project = project or old.project
-        if _same_views(project, old.project):
-            new = Serving.of(project, scorings, old.vectors)
-            self._writer.between(lambda: self._switch(new)).result()
-            return
-        DataError.raise_if(_changed_streams(project, old.project))
+        DataError.raise_if(changed_streams(project, old.project))
+        self.definitions.keep(project, now=self._clock())
         if {stream.name for stream in project.streams} - set(self.log.streams):
             self._writer.between(lambda: self._reopen(project)).result()
-        engine = Engine(project.views)
-        catch_up(engine, self.log)  # most of it, while events go on being taken
-        new = Serving.of(project, scorings, Vectors(engine))
+        new = beside(old, project, scorings, self.log)
         self._writer.between(lambda: self._switch(new)).result()
 
     def close(self, *, snapshot: bool = True) -> None:
@@ -514,6 +449,7 @@ class Service:
         self._writer.join()
         self._recorder.join()
         self.decisions.close()
+        self.definitions.close()
         self.log.close()
 
     def _start(self) -> None:
@@ -521,10 +457,7 @@ class Service:
         self._writer.start()
 
     def _switch(self, new: Serving) -> None:
-        if new.vectors is not self.serving.vectors:
-            catch_up(
-                new.vectors.engine, self.log
-            )  # what came since; in the writer's thread nothing else comes
+        if close_up(new, self.serving, self.log):
             self._kept = -1
         self._writer.fresh = Fresh(new.vectors, list(new.scorings.values()))
         self._writer.bounds = new.project.lateness, self.limits.ahead
@@ -583,29 +516,3 @@ def _exactly(
         {name: exact(keys[name], types[name], f"$.keys.{name}") for name in model.keys},
         {name: exact(request[name], model.columns[name], f"$.request.{name}") for name in model.request},
     )
-
-
-def _same_views(new: Project, old: Project) -> bool:
-    return new.streams == old.streams and {one.name: one for one in new.views} == {
-        one.name: one for one in old.views
-    }
-
-
-def _changed_streams(new: Project, old: Project) -> list[Problem]:
-    """Streams that are declared otherwise than those that are being filled."""
-    known = {stream.name: stream for stream in old.streams}
-    return [
-        Problem(
-            f"the stream {stream.name!r} is declared otherwise than it is being filled",
-            expected="the same columns and types; new streams, views, models and policies may come",
-            where=stream.name,
-            do="end the service and start it again",
-        )
-        for stream in new.streams
-        if known.get(stream.name, stream) != stream
-    ]
-
-
-def key_types(policy: Policy) -> Mapping[str, pl.DataType]:
-    """The types of the keys of a policy's model."""
-    return {view.key: view.stream.schema[view.key] for view in policy.model.features}

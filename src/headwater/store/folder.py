@@ -5,6 +5,7 @@
     events.log     the truth (``log.embedded``)
     snapshots/     the engine's state at some offsets (``store.snapshots``)
     decisions.db   what was decided (``store.decisions``)
+    definitions.db what it was decided with (``store.definitions``)
     access.db      who may ask, and what was administered (``store.credentials``, ``store.audit``)
     late.db        what late events moved (``store.late``)
     mlflow.db      the models (``models.registry``), with their files under mlruns/
@@ -48,6 +49,11 @@ class DataFolder:
     def decisions(self) -> Path:
         """The file of the decision records."""
         return self.path / "decisions.db"
+
+    @property
+    def definitions(self) -> Path:
+        """The file of the definitions that were ever in force."""
+        return self.path / "definitions.db"
 
     @property
     def access(self) -> Path:

@@ -22,6 +22,7 @@ from tests.apps.cli.conftest import Ended, Headwater
 
 ACCESS = Path(".headwater/access.db")
 DECISIONS = Path(".headwater/decisions.db")
+DEFINITIONS = Path(".headwater/definitions.db")
 COUNT = 4
 
 
@@ -72,6 +73,7 @@ def test_nothing_to_prove(headwater: Headwater) -> None:
         "trail": None,
         "keys": None,
         "decisions": None,
+        "definitions": None,
         "replay": None,
         "problems": [],
     }
@@ -153,13 +155,24 @@ def test_without_decisions_nothing_is_anchored() -> None:
 
 
 @pytest.mark.usefixtures("decided")
-def test_decisions_of_a_policy_that_was_changed_are_counted_as_gone(headwater: Headwater) -> None:
+def test_decisions_of_a_policy_that_was_changed_are_proven_all_the_same(headwater: Headwater) -> None:
     file = Path("project.py")
     file.write_text(
         file.read_text(encoding="utf-8").replace('"watch": 0.3', '"watch": 0.4'), encoding="utf-8"
     )
     ended = headwater("audit", "verify", "--replay", "all", "--json")
+    assert (ended.code, ended.json["definitions"]) == (0, 3)
+    assert (ended.json["replay"]["same"], ended.json["replay"]["gone"]) == (COUNT, 0)
+    DEFINITIONS.unlink()
+    ended = headwater("audit", "verify", "--replay", "all", "--json")
     assert (ended.code, ended.json["replay"]["gone"]) == (0, COUNT)
+
+
+@pytest.mark.usefixtures("decided")
+def test_a_tampered_definition_is_not_proven(headwater: Headwater) -> None:
+    tampered(DEFINITIONS, "UPDATE definitions SET text = replace(text, '0.3', '0.2') WHERE kind = 'policy'")
+    (found,) = problems(headwater("audit", "verify", "--json"))
+    assert found == ("a kept definition is not the one that was written", str(DEFINITIONS))
 
 
 @pytest.mark.parametrize(

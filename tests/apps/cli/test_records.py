@@ -126,9 +126,92 @@ def test_a_tampered_decision_is_an_alarm(headwater: Headwater, decided: Path) ->
     assert "1 of 2 decisions are the same to the bit." in ended.out
 
 
-def test_a_policy_that_has_changed_since(headwater: Headwater, decided: Path) -> None:
+def test_a_policy_that_has_changed_since_is_found_where_it_was_kept(
+    headwater: Headwater, decided: Path
+) -> None:
+    changed = project_text().replace('"watch": 0.3', '"watch": 0.0000001')
+    (decided / "project.py").write_text(changed, encoding="utf-8")
+    assert headwater("replay", "--last", "100", "--json").json["same"] == 11
+    ended = headwater("replay", "d1", "--definitions", "current")
+    assert ended.code == 0
+    assert "  Policy: the band is 'watch', not 'calm' for the same score." in ended.out
+    kept = {one["kind"]: one["hash"] for one in headwater("plan", "--json").json["kept"]}
+    assert headwater("replay", "d1", "--with", f"policy={kept['policy']}", "--json").json["same"] == 1
+    assert headwater("replay", "d1", "--definitions", kept["project"][:10], "--json").json["same"] == 1
+    found = headwater("backtest", "--definitions", kept["project"], "--json").json
+    assert (found["same"], found["with"]) == (11, [f"definitions={kept['project']}"])
+
+
+def test_from_the_folder_alone(headwater: Headwater, decided: Path) -> None:
+    """The project file is gone, and so is every other one: features, model and policy are all kept."""
+    (decided / "project.py").unlink()
+    ended = headwater("replay", "--last", "100", "--json")
+    assert ended.code == 0, ended
+    assert ended.json["same"] == 11
+    said = headwater("replay", "d4")
+    assert "there is no project file" in said.err
+    assert "Every bit is the same: 4 features" in said.out
+    assert headwater("backtest", "--json").json["same"] == 11
+    assert headwater("plan").code == 3
+
+
+def test_other_features_of_the_same_names(headwater: Headwater, decided: Path) -> None:
+    """Another definition that no model was trained from: read by the model that decided."""
+    cards = project_text().replace(
+        'hw.sum("amount", over="30d")', 'hw.sum("amount", where=pl.col("kind") == "card", over="30d")'
+    )
+    (decided / "cards.py").write_text(cards, encoding="utf-8")
+    ended = headwater("replay", "d4", "--definitions", "cards.py", "--json")
+    (one,) = ended.json["replayed"]
+    assert ended.code == 0
+    assert {difference["cause"] for difference in one["differences"]} == {"definition"}
+    start = "Definition, features mean something else: 1 feature differs (spent_30d "
+    assert one["words"][0].startswith(start)
+    found = headwater("backtest", "--definitions", "cards.py", "--json").json
+    assert (found["compared"], found["data"]) == (11, 0)
+    assert set(found["causes"]) <= {"definition"}
+    with_policy = cards.replace('"watch": 0.3', '"watch": 0.0000001')
+    (decided / "cards.py").write_text(with_policy, encoding="utf-8")
+    (one,) = headwater("replay", "d4", "--definitions", "cards.py", "--json").json["replayed"]
+    assert [text.partition(":")[0].partition(",")[0] for text in one["words"]] == ["Definition", "Policy"]
+
+
+def test_a_tampered_definition_stops_a_replay(headwater: Headwater, decided: Path) -> None:
+    file = DataFolder(decided / ".headwater").definitions
+    connection = sqlite3.connect(file)
+    connection.executescript(
+        "DROP TRIGGER definitions_stay;"
+        "UPDATE definitions SET text = replace(text, '0.3', '0.2') WHERE kind = 'policy';"
+    )
+    connection.close()
     changed = project_text().replace('"watch": 0.3', '"watch": 0.4')
     (decided / "project.py").write_text(changed, encoding="utf-8")
+    ended = headwater("replay", "d1")
+    assert ended.code == 5
+    start = "a kept definition is not the one that was written\n  expected: policy risk_policy"
+    assert ended.err.startswith(start)
+
+
+def test_definitions_that_are_not_kept(headwater: Headwater, decided: Path) -> None:
+    assert decided.is_dir()
+    headwater("replay", "d1", "--definitions", "0123456789").fails(
+        4,
+        """
+        no such definitions are kept
+          expected: the hash of a project or a model, its first 8 digits or more, or current
+          got:      '0123456789'
+          do:       `headwater plan` lists what is kept
+        """,
+    )
+    policy = headwater("plan", "--json").json["kept"][-1]["hash"]
+    ended = headwater("replay", "d1", "--definitions", policy)
+    assert (ended.code, "replay with the policy of this hash" in ended.err) == (4, True)
+
+
+def test_a_policy_that_is_kept_nowhere(headwater: Headwater, decided: Path) -> None:
+    changed = project_text().replace('"watch": 0.3', '"watch": 0.4')
+    (decided / "project.py").write_text(changed, encoding="utf-8")
+    DataFolder(decided / ".headwater").definitions.unlink()
     ended = headwater("replay", "d1")
     assert ended.code == 6
     assert ended.err.startswith("the policy that decided is not at hand\n  expected: risk_policy, hash ")
@@ -143,9 +226,7 @@ def test_a_policy_that_has_changed_since(headwater: Headwater, decided: Path) ->
 def test_a_definition_that_has_changed_since(headwater: Headwater, decided: Path) -> None:
     changed = project_text(over='["7d", "14d"]')
     (decided / "project.py").write_text(changed, encoding="utf-8")
-    ended = headwater("replay", "d1")
-    assert ended.code == 6
-    assert ended.err.startswith("the model that decided is not at hand\n")
+    assert headwater("replay", "d1", "--json").json["same"] == 1
     ended = headwater("replay", "d1", "--with", "definitions=project.py")
     assert ended.code == 6
     assert ended.err.startswith("no version of risk was trained from these definitions\n")
@@ -210,7 +291,7 @@ def test_what_replay_may_not_be_called_with(headwater: Headwater, trained: Path)
         risk has no policy 'other'
           expected: risk_policy
           got:      'other'
-          do:       name a policy of the project that reads this model
+          do:       name a policy of the project that reads this model, or the hash of one that was kept
         """,
     )
     assert trained.is_dir()

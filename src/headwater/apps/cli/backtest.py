@@ -7,9 +7,18 @@ from typing import Any
 
 import click
 
-from headwater.apps.archive import read_exchange
 from headwater.apps.cli.moments import MOMENT
-from headwater.apps.cli.records import PERSONAL, WITH, Hidden, archive_of, decisions_of, keys_text
+from headwater.apps.cli.records import (
+    DEFINITIONS,
+    PERSONAL,
+    WITH,
+    Hidden,
+    archive_of,
+    decisions_of,
+    exchange_of,
+    keys_text,
+    of_folder,
+)
 from headwater.apps.cli.screen import Screen
 from headwater.apps.cli.workplace import Workplace, at_workplace
 from headwater.core.instant import iso
@@ -21,6 +30,7 @@ _SHOWN = 10
 @click.command("backtest")
 @click.argument("model", required=False)
 @WITH
+@DEFINITIONS
 @click.option("--key", metavar="KEY", help="Only decisions about this entity.")
 @click.option("--band", metavar="BAND", help="Only decisions with this outcome.")
 @click.option("--from", "since", type=MOMENT, help="Only decisions taken from this time on.")
@@ -35,18 +45,22 @@ def command(
     screen: Screen,
     model: str | None,
     exchange: tuple[str, ...],
+    definitions: str | None,
     examples: int,
     show_personal: bool,
     **filters: Any,
 ) -> None:
     """See which past decisions would come out otherwise.
 
-    Each is made again from the log, as of its own time and place, with the model and policy named by --with;
-    without one, with today's champion and policy. What would change is counted by band, by cause and by the
-    strongest reason that would be told.
+    Each is made again from the log, as of its own time and place, with the definitions, model and policy
+    named by --with; without one, with today's champion and policy. What would change is counted by band, by
+    cause and by the strongest reason that would be told.
     """
+    other = exchange_of(exchange, definitions)
+    exchange = (*exchange, *([f"definitions={definitions}"] if definitions else []))
+    work = of_folder(work, screen)
     archive = archive_of(work)
-    decider = archive.exchanged(model, read_exchange(exchange))
+    decider = archive.exchanged(model, other)
     name = decider.scoring.model.name
     hidden = Hidden(work.project, show=show_personal)
     with decisions_of(work) as store, work.reading() as log, screen.progress(one_bar=True) as advance:

@@ -1,6 +1,7 @@
-"""``headwater plan``: the project's definitions as tables, their hash, and what changed since.
+"""``headwater plan``: the project's definitions as tables, their hash, what changed since, what was before.
 
-Definitions are applied by ``import`` and ``train``. Changes nothing.
+Definitions are applied by ``import`` and ``train``, and kept for good by these and by ``serve``. Changes
+nothing.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from typing import Any
 
 import click
 
+from headwater.apps.cli.records import kept_of
 from headwater.apps.cli.screen import Screen
 from headwater.apps.cli.workplace import Workplace, at_workplace
-from headwater.core.instant import span_text
+from headwater.core.instant import iso, span_text
 from headwater.definitions.compile import compiled, content_hash, difference, dtype_text, hash_of
 from headwater.definitions.label import Happens, Label
 from headwater.definitions.model import Model
@@ -20,6 +22,8 @@ from headwater.definitions.observe import Every, Observe
 from headwater.definitions.project import Project
 from headwater.definitions.stream import Stream
 from headwater.definitions.view import view_hash
+
+_DIGITS = 16  # of a hash, where people read
 
 
 @click.command("plan")
@@ -29,7 +33,8 @@ def command(work: Workplace, screen: Screen) -> None:
 
     Loads the project file, which checks every definition, and prints streams, features, models and policies
     with their hashes. The changes are those since the last import or training in this data folder. A changed
-    feature view gets new state, built by replay; a changed model must be trained again.
+    feature view gets new state, built by replay; a changed model must be trained again. Last come the
+    definitions that were ever in force, which `headwater replay --definitions HASH` takes.
     """
     document = _document(work)
     if screen.as_json:
@@ -44,6 +49,7 @@ def command(work: Workplace, screen: Screen) -> None:
     for notice in project.notices:
         screen.note(str(notice))
     _changes(screen, document["changes"])
+    _kept(screen, document["kept"])
 
 
 def _document(work: Workplace) -> dict[str, Any]:
@@ -63,7 +69,24 @@ def _document(work: Workplace) -> dict[str, Any]:
         "views": {view.name: view_hash(view) for view in project.views},
         "models": {model.name: content_hash(model) for model in project.models},
         "definition": definition,
+        "kept": _known(work, project),
     }
+
+
+def _known(work: Workplace, project: Project) -> list[dict[str, Any]]:
+    """Every definition that was in force, in that order."""
+    kept = kept_of(work)
+    todays = {content_hash(one) for one in (project, *project.models, *project.policies)}
+    return [
+        {
+            "kind": one.kind,
+            "name": one.name,
+            "hash": one.digest,
+            "since": iso(one.since),
+            "today": one.digest in todays,
+        }
+        for one in ([] if kept is None else kept.all())
+    ]
 
 
 def _streams(screen: Screen, project: Project) -> None:
@@ -134,6 +157,21 @@ def _changes(screen: Screen, changes: list[dict[str, Any]] | None) -> None:
         screen.say(f"{len(changes)} changes since the definitions were applied:", "bold")
         for change in changes:
             screen.say(f"  {change['text']}")
+
+
+def _kept(screen: Screen, kept: list[dict[str, Any]]) -> None:
+    if kept:
+        rows = [
+            (
+                one["kind"],
+                one["name"],
+                one["hash"][:_DIGITS],
+                one["since"],
+                "today's" if one["today"] else None,
+            )
+            for one in kept
+        ]
+        screen.table("Kept definitions", ("kind", "name", "hash", "in force since", ""), rows)
 
 
 def label_text(label: Label) -> str:

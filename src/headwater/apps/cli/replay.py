@@ -6,9 +6,19 @@ from typing import Any
 
 import click
 
-from headwater.apps.archive import Archive, Exchange, read_exchange
+from headwater.apps.archive import Archive, Exchange
 from headwater.apps.cli.exits import Exit
-from headwater.apps.cli.records import PERSONAL, WITH, Hidden, archive_of, decisions_of, keys_text
+from headwater.apps.cli.records import (
+    DEFINITIONS,
+    PERSONAL,
+    WITH,
+    Hidden,
+    archive_of,
+    decisions_of,
+    exchange_of,
+    keys_text,
+    of_folder,
+)
 from headwater.apps.cli.screen import Screen
 from headwater.apps.cli.workplace import Workplace, at_workplace
 from headwater.core.instant import iso
@@ -23,6 +33,7 @@ _MOST = 20
 @click.command("replay")
 @click.argument("ids", metavar="[ID]...", nargs=-1)
 @WITH
+@DEFINITIONS
 @click.option("--last", metavar="N", type=click.IntRange(1), help="The newest N decisions, in place of IDs.")
 @PERSONAL
 @at_workplace
@@ -31,6 +42,7 @@ def command(
     screen: Screen,
     ids: tuple[str, ...],
     exchange: tuple[str, ...],
+    definitions: str | None,
     last: int | None,
     show_personal: bool,
 ) -> None:
@@ -38,11 +50,13 @@ def command(
 
     An ID is that of a decision, such as d17. Its features are rebuilt from the events up to its place in the
     log, its model scores them and its policy decides: every bit must be the same, or it ends with 7. With
-    something exchanged, what differs is told with its cause: data, definition, model or policy.
+    something exchanged, what differs is told with its cause, in this order: data, definition, model, policy.
+    What decided is taken from the data folder, whatever the project file says today.
     """
     if bool(ids) == (last is not None):
         raise click.UsageError("name decisions by their ids, or the newest ones with --last N")
-    other = read_exchange(exchange)
+    other = exchange_of(exchange, definitions)
+    work = of_folder(work, screen)
     archive = archive_of(work)
     with decisions_of(work) as store, work.reading() as log:
         records = _records(store, ids, last)
@@ -51,7 +65,8 @@ def command(
     told = [_told(record, one, hidden) for record, one in zip(records, found, strict=True)]
     alarm = other.nothing and not all(one.same for one in found)
     if screen.as_json:
-        screen.write({"with": list(exchange), "same": sum(one.same for one in found), "replayed": told})
+        given = [*exchange, *([f"definitions={definitions}"] if definitions else [])]
+        screen.write({"with": given, "same": sum(one.same for one in found), "replayed": told})
     else:
         _print(screen, told, proof=other.nothing)
     if alarm:

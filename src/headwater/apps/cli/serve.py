@@ -116,14 +116,15 @@ def serve(
     ):
         rise = time.perf_counter() - started
         stack.enter_context(_anchored(work, service))
-        past = Attic(Archive(work.project, registry))
+        archive = Archive(work.project, registry, service.definitions)
+        past = Attic(archive)
         hooks.monitors = stack.enter_context(Monitors(service, past, metrics))
         chores = {"keys": access.credentials.note_uses}
         app = create_app(
             service,
             time.perf_counter_ns,
             metrics=metrics,
-            reload=lambda: _reload(work, service, masked),
+            reload=lambda: _reload(work, service, archive, masked),
             past=past,
             ledger=hooks.monitors.ledger,
             access=access,
@@ -149,11 +150,12 @@ def _microseconds() -> int:
     return time.perf_counter_ns() // 1_000
 
 
-def _reload(work: Workplace, service: Service, masked: LogMask) -> None:
+def _reload(work: Workplace, service: Service, archive: Archive, masked: LogMask) -> None:
     """Serve what the project file and the registry say now."""
     fresh = Workplace(work.settings, work.clock)
     masked.follow(Mask.of(fresh.project))  # before anything of it can be told
     service.swap(scorings(Shelf(registry_of(fresh), fresh.project).champions()), fresh.project)
+    archive.renew(fresh.project)
 
 
 def _banner(screen: Screen, service: Service, url: str, rise: float, shelf: Shelf, who: list[str]) -> None:

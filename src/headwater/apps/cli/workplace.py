@@ -26,6 +26,8 @@ from headwater.definitions.compile import compiled, hash_of
 from headwater.definitions.loading import load_project
 from headwater.definitions.project import Project
 from headwater.log.embedded import EmbeddedLog
+from headwater.store.definitions import DefinitionStore
+from headwater.store.folder import DataFolder
 
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of tables.")
 _PROJECT = click.option(
@@ -122,7 +124,9 @@ class Workplace:
         )
 
     def apply(self) -> None:
-        """Note the project's definitions as those in force."""
+        """Note the project's definitions as those in force, and keep them for good."""
+        with DefinitionStore.open(DataFolder(self.settings.data).definitions) as kept:
+            kept.keep(self.project, now=self.clock.now())
         definition = compiled(self.project)
         text = json.dumps({"hash": hash_of(definition), "definition": definition}, indent=1, sort_keys=True)
         write_whole(self.settings.applied, text + "\n")

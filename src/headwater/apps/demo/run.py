@@ -40,6 +40,7 @@ from headwater.serving.live import Live
 from headwater.serving.replay import Replayed, replay
 from headwater.serving.scoring import Scoring
 from headwater.store.decisions import DecisionStore
+from headwater.store.definitions import DefinitionStore
 from headwater.store.snapshots import Snapshots
 from headwater.training.labels import gap
 from headwater.training.train import Plan, TrainedModel, open_registry, train
@@ -142,6 +143,8 @@ def _play(place: Place, stages: Stages, accounts: int, seed: int, clock: Clock) 
         with stages.stage("Import the past into the log"):
             past = _import(log, project, lender, start)
         trained, scoring = _learn(place, stages, project, log, start, clock, seed)
+        with DefinitionStore.open(place.data.definitions) as kept:
+            kept.keep(project, now=start)
         decider = Decider(project.policies[0], scoring)
         live = _rise(place, stages, project, log, scoring)
         events = live_events(lender, project.streams, start)

@@ -19,6 +19,7 @@ from headwater.core.errors import DataError, Problem
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
 ARROW = "application/vnd.apache.arrow.stream"
+_TOLD = 20  # mistakes of one body: an answer is not larger than what was asked
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -104,17 +105,19 @@ def valid(kind: type[Model], value: Any) -> Model:
     try:
         return kind.model_validate(value)
     except ValidationError as error:
-        raise DataError(
-            *(
-                Problem(
-                    f"{_path(one['loc'])} is not as expected",
-                    expected=one["msg"],
-                    where=_path(one["loc"]),
-                    do="see the API's reference at /docs",
-                )
-                for one in error.errors(include_url=False, include_context=False, include_input=False)
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        told = [
+            Problem(
+                f"{_path(one['loc'])} is not as expected",
+                expected=one["msg"],
+                where=_path(one["loc"]),
+                do="see the API's reference at /docs",
             )
-        ) from None
+            for one in found[:_TOLD]
+        ]
+        if len(found) > _TOLD:
+            told.append(Problem(f"{len(found) - _TOLD:,} more are not", do="correct these first"))
+        raise DataError(*told) from None
 
 
 def _path(place: tuple[int | str, ...]) -> str:
@@ -131,8 +134,8 @@ class _StrictError(Exception):
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
         raise _StrictError("a key stands twice in one object", "each key once", repr(twice[:60]))
     return found
 

@@ -29,6 +29,7 @@ ALWAYS = (
     "overloaded",
     "closing",
     "stopped",
+    "scoring",
     "log",
     "store",
     "bug",

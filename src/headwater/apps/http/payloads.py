@@ -196,14 +196,26 @@ class Decisions(Answer):
 class ReplayWith(Payload):
     """What to replay with in place of a decision's own."""
 
+    definitions: str | None = Field(
+        default=None,
+        max_length=64,
+        description="The hash of a project or a model that was ever in force here (`GET /v1/definitions`),"
+        " its first 8 digits or more, or `current`.",
+    )
     model: str | None = Field(default=None, description="A version's number or alias.")
-    policy: str | None = Field(default=None, description="A policy of the project.")
+    policy: str | None = Field(
+        default=None, description="A policy of the project, or the hash of one that was ever in force."
+    )
 
 
 class ReplayRequest(Payload):
     """With what to replay; an empty body replays it as it was made."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"with": {"model": "challenger"}}]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"with": {"model": "challenger"}}, {"with": {"definitions": "64664fc40d4b436e"}}]
+        }
+    )
 
     with_: ReplayWith = Field(default_factory=ReplayWith, alias="with")
 
@@ -357,6 +369,28 @@ class Plan(Answer):
     """The definitions that are in force, in their canonical form."""
 
     hash: str
+    definition: dict[str, Any]
+
+
+class KeptDefinition(Answer):
+    """A definition that was ever in force."""
+
+    kind: Literal["project", "model", "policy"]
+    name: str
+    hash: str = Field(description="As decisions name it.")
+    since: str = Field(description="When it was first in force.")
+    serving: bool = Field(description="Whether it is in force now.")
+
+
+class KeptDefinitions(Answer):
+    """Every definition that was ever in force, in that order."""
+
+    definitions: list[KeptDefinition]
+
+
+class KeptPlan(KeptDefinition):
+    """A definition that was ever in force, in its canonical form."""
+
     definition: dict[str, Any]
 
 

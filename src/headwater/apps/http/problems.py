@@ -41,7 +41,7 @@ from headwater.core.errors import (
     StoreError,
     TrainingError,
 )
-from headwater.serving.commit import StoppedError
+from headwater.serving.commit import ScoringError, StoppedError
 from headwater.serving.service import UnknownError
 from headwater.serving.waiting import ClosingError, OverloadedError
 
@@ -114,6 +114,7 @@ STATUS: Mapping[type[HeadwaterError], HTTPStatus] = {
     ClosingError: HTTPStatus.SERVICE_UNAVAILABLE,
     StoppedError: HTTPStatus.SERVICE_UNAVAILABLE,
     NotReadyError: HTTPStatus.SERVICE_UNAVAILABLE,
+    ScoringError: HTTPStatus.SERVICE_UNAVAILABLE,
     LogError: HTTPStatus.SERVICE_UNAVAILABLE,
     StoreError: HTTPStatus.SERVICE_UNAVAILABLE,
 }

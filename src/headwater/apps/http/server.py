@@ -22,6 +22,7 @@ from fastapi import FastAPI
 
 from headwater.apps.http.metrics import Metrics
 from headwater.apps.http.monitors import Monitors
+from headwater.apps.http.patience import Patient, rooms, watch
 from headwater.apps.http.site import Site
 from headwater.serving.service import Hooks, Service
 
@@ -62,9 +63,12 @@ class Server(uvicorn.Server):
         patience: int = 10,
     ) -> None:
         tls = address.tls
+        room, backlog = rooms()
         super().__init__(
             uvicorn.Config(
                 app,
+                http=type("Connection", (Patient,), {"limit": room}),
+                backlog=backlog,
                 host=address.host,
                 port=address.port,
                 ssl_context_factory=None if tls is None else lambda _config, _default: tls(),
@@ -78,6 +82,7 @@ class Server(uvicorn.Server):
         self._address = address
         self._on_ready = on_ready
         self._site: Site = app.state.site
+        self._watching: asyncio.Task[None] | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's shape
         """Ctrl-C or SIGTERM: go down, but not at once: uvicorn's own way would end the process too soon.
@@ -95,10 +100,13 @@ class Server(uvicorn.Server):
             port = self.servers[0].sockets[0].getsockname()[1]
             scheme = "https" if self._address.tls else "http"
             self._on_ready(f"{scheme}://{self._address.host}:{port}")
+            self._watching = asyncio.create_task(watch(self.server_state.connections))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End streams, then what is left."""
         self._site.end()
+        if self._watching is not None:
+            self._watching.cancel()
         await super().shutdown(sockets)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from headwater.apps.archive import Archive, Exchange
+from headwater.apps.http.site import Others
 from headwater.core.errors import ModelError
 from headwater.definitions.compile import content_hash
 from headwater.definitions.model import Model
@@ -89,7 +90,7 @@ class Shelf:
 
 
 class Attic:
-    """The models and policies of the past, as the routes ask for them.
+    """The definitions, models and policies of the past, as the routes ask for them.
 
     Args:
         archive: of the project.
@@ -102,21 +103,28 @@ class Attic:
         """Those that made a decision; None where one of them is not at hand."""
         return self._archive.own(decision)
 
-    def decider(self, decision: Decision, model: str | None, policy: str | None) -> Decider:
-        """Those that made it, with a model's version or a policy in place of its own.
+    def decider(self, decision: Decision, others: Others) -> Decider:
+        """Those that made it, with others in place of its own.
 
         Raises:
             ModelError: what is not exchanged is not at hand, or there is no such version.
-            DataError: there is no such policy.
+            DataError: there is no such policy, or no such definitions.
+            DefinitionError, StoreError: kept definitions cannot be read back.
         """
-        return self._archive.decider(decision, Exchange(model, policy))
+        return self._archive.decider(decision, _exchange(others))
 
-    def other(self, name: str | None, model: str | None, policy: str | None) -> Decider:
+    def other(self, name: str | None, others: Others) -> Decider:
         """For decisions at large: a model's version, the champion if none is named, and a policy.
 
         Raises:
             ModelError: there is no such version.
-            DataError: there is no such policy, or none at all.
+            DataError: there is no such policy, or none at all; or no such definitions.
+            DefinitionError, StoreError: kept definitions cannot be read back.
             TrainingError: there is no such model.
         """
-        return self._archive.exchanged(name, Exchange(model, policy))
+        return self._archive.exchanged(name, _exchange(others))
+
+
+def _exchange(others: Others) -> Exchange:
+    """Definitions come as names of what is kept: nothing in a request is ever run."""
+    return Exchange(others.model, others.policy, others.definitions)

@@ -33,6 +33,21 @@ class Bounds:
     events: int = 50_000
 
 
+@dataclass(frozen=True, slots=True)
+class Others:
+    """What to replay with in place of a decision's own; None for its own.
+
+    Attributes:
+        definitions: the hash of kept ones, or ``current``.
+        model: a version's number or alias.
+        policy: the name of one, or the hash of a kept one.
+    """
+
+    definitions: str | None = None
+    model: str | None = None
+    policy: str | None = None
+
+
 class Past(Protocol):
     """The models and policies of a project's past: ``apps.archive``, or what is served now."""
 
@@ -40,11 +55,11 @@ class Past(Protocol):
         """Those that made a decision; None where one of them is not at hand."""
         ...
 
-    def decider(self, decision: Decision, model: str | None, policy: str | None) -> Decider:
-        """Those that made it, with a model's version or a policy in place of its own."""
+    def decider(self, decision: Decision, others: Others) -> Decider:
+        """Those that made it, with others in place of its own."""
         ...
 
-    def other(self, name: str | None, model: str | None, policy: str | None) -> Decider:
+    def other(self, name: str | None, others: Others) -> Decider:
         """For decisions at large: a model's version, the champion if none is named, and a policy."""
         ...
 
@@ -65,37 +80,38 @@ class Present:
         same = found is not None and found.scoring.digest == decision.model_digest
         return found if same else None
 
-    def decider(self, decision: Decision, model: str | None, policy: str | None) -> Decider:
+    def decider(self, decision: Decision, others: Others) -> Decider:
         """The served model and a policy.
 
         Raises:
             UnknownError: there is no such policy.
-            DataError: another version of the model is asked for.
+            DataError: another version of the model, or other definitions, are asked for.
         """
-        if model is not None:
-            raise _no_registry(model)
-        return self._service.serving.policy(policy or decision.policy)
+        _served(others)
+        return self._service.serving.policy(others.policy or decision.policy)
 
-    def other(self, name: str | None, model: str | None, policy: str | None) -> Decider:
+    def other(self, name: str | None, others: Others) -> Decider:
         """The served model and a policy.
 
         Raises:
             UnknownError: there is no such model or policy.
-            DataError: another version of the model is asked for.
+            DataError: another version of the model, or other definitions, are asked for.
         """
         serving = self._service.serving
-        if model is not None:
-            raise _no_registry(model)
-        found = serving.policy(policy)
+        _served(others)
+        found = serving.policy(others.policy)
         if name is not None and found.scoring.model.name != name:
             raise unknown("model", name, serving.scorings)
         return found
 
 
-def _no_registry(model: str) -> DataError:
-    return DataError.of(
-        "there is no registry to find a version in", got=repr(model[:60]), do="leave the model out"
-    )
+def _served(others: Others) -> None:
+    """Raises DataError for what only a registry could find."""
+    for noun, named in (("model", others.model), ("definitions", others.definitions)):
+        if named is not None and (noun, named) != ("definitions", "current"):
+            raise DataError.of(
+                "there is no registry to find a version in", got=repr(named[:60]), do=f"leave the {noun} out"
+            )
 
 
 @dataclass

@@ -14,18 +14,19 @@ from typing import Any
 import click
 
 from headwater.apps.anchors import missing
+from headwater.apps.archive import Archive
 from headwater.apps.cli.exits import Exit
 from headwater.apps.cli.models import registry_of
 from headwater.apps.cli.screen import Screen
 from headwater.apps.cli.workplace import Workplace, at_workplace
-from headwater.apps.deciders import Deciders
-from headwater.core.errors import HeadwaterError, ModelError, Problem
+from headwater.core.errors import HeadwaterError, Problem
 from headwater.log.embedded import EmbeddedLog
 from headwater.serving.replay import replay
 from headwater.store.audit import AuditTrail
 from headwater.store.credentials import CredentialStore
 from headwater.store.decision import Decision
 from headwater.store.decisions import DecisionStore
+from headwater.store.definitions import DefinitionStore
 from headwater.store.folder import DataFolder
 
 _LINK = 32  # bytes
@@ -66,6 +67,7 @@ class _Found:
     trail: dict[str, Any] | None = None
     keys: int | None = None
     decisions: dict[str, Any] | None = None
+    definitions: int | None = None
     replayed: dict[str, Any] | None = None
     problems: list[Problem] = field(default_factory=list)
     met: set[bytes] = field(default_factory=set)
@@ -89,10 +91,10 @@ def command(work: Workplace, screen: Screen, sample: int, seed: int | None, link
     """Prove that decisions, acts and keys are what was written.
 
     Follows the hash chains of the decision records and of the audit trail from the first to the last, and
-    holds the table of API keys against the trail. With `--replay`, decisions are derived again from the log,
-    a random sample or all: the same bits, or not proven. Ends with 7 if anything is otherwise than it was
-    written. The last links are shown: noted elsewhere and given with `--link` the next time, they prove that
-    nothing was cut off or written anew since.
+    holds the table of API keys against the trail, and kept definitions against their hashes. With `--replay`,
+    decisions are derived again from the log, a random sample or all: the same bits, or not proven. Ends with
+    7 if anything is otherwise than it was written. The last links are shown: noted elsewhere and given with
+    `--link` the next time, they prove that nothing was cut off or written anew since.
     """
     folder = DataFolder(work.settings.data)
     found = _Found()
@@ -100,6 +102,9 @@ def command(work: Workplace, screen: Screen, sample: int, seed: int | None, link
         _administered(found, folder, links)
     if folder.decisions.is_file():
         _decided(found, folder, links)
+    if folder.definitions.is_file():
+        with _noting(found), DefinitionStore.open(folder.definitions) as store:
+            found.definitions = store.verify()
     if found.trail is not None and (found.decisions is not None or not folder.decisions.is_file()):
         _anchored(found, folder)
     found.problems += [
@@ -154,14 +159,19 @@ def _anchored(found: _Found, folder: DataFolder) -> None:
 def _derive(
     work: Workplace, screen: Screen, found: _Found, folder: DataFolder, sample: int, seed: int
 ) -> None:
-    deciders = Deciders(work.project, registry_of(work))
     told: dict[str, Any] = {"seed": seed, "same": 0, "different": 0, "gone": 0}
-    with DecisionStore.open(folder.decisions) as store, work.reading() as log, screen.progress() as advance:
+    with (
+        DecisionStore.open(folder.decisions) as store,
+        DefinitionStore.open(folder.definitions) as kept,
+        work.reading() as log,
+        screen.progress() as advance,
+    ):
+        archive = Archive(work.project, registry_of(work), kept)
         numbers: list[int] = list(range(1, len(store) + 1))
         if 0 <= sample < len(numbers):
             numbers = sorted(random.Random(seed).sample(numbers, sample))
         for done, number in enumerate(numbers, 1):
-            outcome, problems = _derived(store.get(number).decision, number, log, deciders)
+            outcome, problems = _derived(store.get(number).decision, number, log, archive)
             told[outcome] += 1
             found.problems += problems
             advance("derived again", done, len(numbers))
@@ -169,14 +179,13 @@ def _derive(
 
 
 def _derived(
-    decision: Decision, number: int, log: EmbeddedLog, deciders: Deciders
+    decision: Decision, number: int, log: EmbeddedLog, archive: Archive
 ) -> tuple[str, list[Problem]]:
     """Whether a decision came out again, and what did not."""
     try:
-        decider = deciders.of(decision)
-    except ModelError:
-        return "gone", []
-    try:
+        decider = archive.own(decision)
+        if decider is None:
+            return "gone", []
         again = replay(decision, log, decider)
     except HeadwaterError as error:
         return "different", [_at(one, number) for one in error.problems]
@@ -213,6 +222,7 @@ def _tell(screen: Screen, found: _Found) -> None:
                 "trail": found.trail,
                 "keys": found.keys,
                 "decisions": found.decisions,
+                "definitions": found.definitions,
                 "replay": found.replayed,
                 "problems": [asdict(problem) for problem in found.problems],
             }
@@ -229,6 +239,8 @@ def _tell(screen: Screen, found: _Found) -> None:
     screen.table(None, ("chain", "length", "last link"), rows, numbers=("length",))
     if found.keys is not None:
         screen.say(f"{found.keys:,} API keys are as the trail says.")
+    if found.definitions is not None:
+        screen.say(f"{found.definitions:,} kept definitions have the hashes that they were kept under.")
     if found.replayed is not None:
         told = found.replayed
         screen.say(f"{told['same']:,} decisions came out again to the bit (seed {told['seed']}).")

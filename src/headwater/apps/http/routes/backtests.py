@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ from headwater.apps.http.jobs import Job
 from headwater.apps.http.openapi import documented
 from headwater.apps.http.payloads import BacktestAnswer, BacktestRequest
 from headwater.apps.http.problems import NotFoundError
+from headwater.apps.http.routes.decisions import others
 from headwater.apps.http.site import Site, site_of
 from headwater.core.errors import HeadwaterError
 from headwater.core.instant import instant, iso
@@ -30,15 +32,24 @@ JobId = Annotated[str, Path(description="As the backtest was answered with.", ma
     "/v1/backtests",
     summary="Start a backtest",
     **documented(
-        BacktestAnswer, "malformed", "unknown", "too-large", "data", "model", request=BacktestRequest
+        BacktestAnswer,
+        "malformed",
+        "unknown",
+        "too-large",
+        "data",
+        "definition",
+        "model",
+        "training",
+        request=BacktestRequest,
     ),
 )
 async def post_backtest(request: Request) -> Response:
-    """Makes past decisions again with another version of the model or another policy, and counts what would
-    come out otherwise, by cause and by reason. It runs beside serving; ask how far it is by its id."""  # noqa: D205, D209 - shown as it is
+    """Makes past decisions again with other definitions, another version of the model or another policy, and
+    counts what would come out otherwise, by cause and by reason. It runs beside serving; ask how far it is by
+    its id."""  # noqa: D205, D209 - shown as it is
     site = site_of(request)
     asked = body.valid(BacktestRequest, body.parsed(await body.read(request, site.bounds.body)))
-    decider = site.past.other(asked.of, asked.with_.model, asked.with_.policy)
+    decider = await asyncio.to_thread(site.past.other, asked.of, others(asked.with_))
     service, own = site.service, site.past.own
     filters: dict[str, Any] = {
         "key": asked.key,

@@ -1,23 +1,31 @@
-"""``/v1/models``, ``/v1/policies``, ``/v1/plan``: what is served; and ``/v1/reload``: something newer."""
+"""``/v1/models``, ``/v1/policies``, ``/v1/plan``: what is served; ``/v1/definitions``: what ever was; and
+``/v1/reload``: something newer."""  # noqa: D205, D209
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 
 from headwater.apps.http.answers import answer
 from headwater.apps.http.openapi import documented
-from headwater.apps.http.payloads import Models, Plan, Policies, Reloaded
+from headwater.apps.http.payloads import KeptDefinitions, KeptPlan, Models, Plan, Policies, Reloaded
+from headwater.apps.http.problems import NotFoundError
 from headwater.apps.http.site import site_of
+from headwater.core.instant import iso
 from headwater.definitions.compile import compiled, content_hash, hash_of
 from headwater.definitions.model import Model
 from headwater.definitions.policy import Policy
 from headwater.serving.service import Serving
+from headwater.store.definitions import Kept
 
 reading = APIRouter(tags=["project"])
 reloading = APIRouter(tags=["project"])
+
+DefinitionHash = Annotated[
+    str, Path(description="Its hash, or the first 8 digits or more.", min_length=8, max_length=64)
+]
 
 
 @reading.get("/v1/models", summary="The models", **documented(Models))
@@ -41,6 +49,30 @@ async def get_plan(request: Request) -> Response:
     return answer({"hash": hash_of(definition), "definition": definition})
 
 
+@reading.get("/v1/definitions", summary="Kept definitions", **documented(KeptDefinitions))
+async def get_definitions(request: Request) -> Response:
+    """Every project, model and policy that was ever in force here. A replay can be made with any of them."""
+    service = site_of(request).service
+    kept = await asyncio.to_thread(service.definitions.all)
+    return answer({"definitions": [_kept(one, service.serving) for one in kept]})
+
+
+@reading.get(
+    "/v1/definitions/{hash}", summary="A kept definition", **documented(KeptPlan, "not-found", "data")
+)
+async def get_definition(request: Request, hash: DefinitionHash) -> Response:  # noqa: A002 - the address's word
+    """In the form whose hash is stamped on decisions."""
+    service = site_of(request).service
+    kept = await asyncio.to_thread(service.definitions.find, hash)
+    if kept is None:
+        raise NotFoundError.of(
+            "no such definition is kept",
+            got=repr(hash[:64]),
+            do="give a hash of GET /v1/definitions, or its first 8 digits",
+        )
+    return answer({**_kept(kept, service.serving), "definition": dict(kept.form)})
+
+
 @reloading.post(
     "/v1/reload", summary="Serve what is newest", **documented(Reloaded, "data", "definition", "model")
 )
@@ -54,6 +86,18 @@ async def post_reload(request: Request) -> Response:
     changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
     models = {name: one.digest for name, one in site.service.serving.scorings.items()}
     return answer({"models": models, "changed": changed})
+
+
+def _kept(kept: Kept, serving: Serving) -> dict[str, Any]:
+    project = serving.project
+    parts = {"project": (project,), "model": project.models, "policy": project.policies}[kept.kind]
+    return {
+        "kind": kept.kind,
+        "name": kept.name,
+        "hash": kept.digest,
+        "since": iso(kept.since),
+        "serving": kept.digest in {content_hash(part) for part in parts},
+    }
 
 
 def _served(serving: Serving) -> dict[str, str]:

@@ -16,12 +16,15 @@ from headwater.apps.http.payloads import (
     Decisions,
     ReplayAnswer,
     ReplayRequest,
+    ReplayWith,
 )
 from headwater.apps.http.problems import NotFoundError
 from headwater.apps.http.security import mask_for
-from headwater.apps.http.site import Site, site_of
+from headwater.apps.http.site import Others, Site, site_of
+from headwater.apps.masking import personal_inputs
 from headwater.core.errors import DataError
 from headwater.core.instant import instant
+from headwater.serving.decide import Decider
 from headwater.serving.replay import Replayed, replay
 from headwater.store.decisions import Record
 
@@ -91,26 +94,50 @@ async def get_decision(request: Request, decision_id: DecisionId) -> Response:
 @reading.post(
     "/v1/decisions/{decision_id}/replay",
     summary="Make a decision again",
-    **documented(ReplayAnswer, "malformed", "not-found", "unknown", "data", "model", request=ReplayRequest),
+    **documented(
+        ReplayAnswer,
+        "malformed",
+        "not-found",
+        "unknown",
+        "too-large",
+        "data",
+        "definition",
+        "model",
+        "training",
+        request=ReplayRequest,
+    ),
 )
 async def post_replay(request: Request, decision_id: DecisionId) -> Response:
-    """From the log: the same bits, or what differs and why. With another version of the model, or another
-    policy, the differences are put down to it."""  # noqa: D205, D209 - shown as it is
+    """From the log: the same bits, or what differs and why. With other definitions, another version of the
+    model or another policy, each difference is put down to the first of data, definition, model and policy,
+    in this order, that makes it. Definitions are named by their hash: nothing in a request is run."""  # noqa: D205, D209 - shown as it is
     site = site_of(request)
     came = await body.read(request, site.bounds.body)
     asked = body.valid(ReplayRequest, body.parsed(came)) if came.strip() else ReplayRequest()
 
-    mask = mask_for(request, site.mask)
+    masked = mask_for(request, site.mask) is not None
 
     def again() -> tuple[Record, Replayed, set[str]]:
         record = _record(site, decision_id)
-        other = site.past.decider(record.decision, asked.with_.model, asked.with_.policy)
+        other = site.past.decider(record.decision, others(asked.with_))
         own = site.past.own(record.decision)
         found = replay(record.decision, site.service.log, other, own=own)
-        names = {*found.then.features, *found.now.features}
-        return record, found, set() if mask is None else mask.inputs(record.decision.model, names)
+        return record, found, _personal(found, other, own) if masked else set()
 
     return answer(of_replay(*await asyncio.to_thread(again)))
+
+
+def others(asked: ReplayWith) -> Others:
+    """What a request names in place of a decision's own."""
+    return Others(asked.definitions, asked.model, asked.policy)
+
+
+def _personal(found: Replayed, *deciders: Decider | None) -> set[str]:
+    """The inputs of a replay that are personal by any of its definitions, or are in none of them."""
+    models = [one.scoring.model for one in deciders if one is not None]
+    known = {name for model in models for name in model.inputs}
+    hidden = {name for model in models for name in personal_inputs(model)}
+    return hidden | ({*found.then.features, *found.now.features} - known)
 
 
 def _record(site: Site, decision_id: str) -> Record:

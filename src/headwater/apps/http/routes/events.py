@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import io
 from concurrent.futures import Future
 
-import polars as pl
 from fastapi import APIRouter, Request, Response
 
-from headwater.apps.http import body
+from headwater.apps.http import arrow, body
 from headwater.apps.http.answers import answer, of_events
 from headwater.apps.http.openapi import documented
 from headwater.apps.http.payloads import EventsAnswer, EventsRequest
@@ -22,7 +20,7 @@ from headwater.serving.group import Taken
 router = APIRouter(tags=["events"])
 _FORMS = {
     body.NDJSON: "One event a line; ?stream= names the stream.",
-    body.ARROW: "An Arrow IPC stream of events; ?stream= names the stream.",
+    body.ARROW: "An Arrow IPC stream of events, its buffers not compressed; ?stream= names the stream.",
 }
 _CODES = ("malformed", "unknown", "too-large", "unsupported-media-type", "data")
 _QUERY = {
@@ -103,15 +101,7 @@ async def _rows(site: Site, stream: str, events: list[object], size: int, refres
 
 async def _arrow(site: Site, came: bytes, stream: str, refresh: bool) -> tuple[str, Taken]:
     def submit() -> Future[Taken]:
-        try:
-            frame = pl.read_ipc_stream(io.BytesIO(came), use_pyarrow=False)
-        except (pl.exceptions.PolarsError, OSError, ValueError):
-            raise MalformedError.of(
-                "the body is no Arrow IPC stream",
-                expected=body.ARROW,
-                do="write it with an IPC stream writer",
-            ) from None
-        _few_enough(len(frame), site.bounds)
+        frame = arrow.frame_of(came, rows=site.bounds.events, size=site.bounds.body)
         return site.service.submit_frame(stream, frame, size=len(came), refresh=refresh, source="http")
 
     future = await asyncio.to_thread(submit)  # which knows the request's trace

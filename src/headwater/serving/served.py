@@ -1,0 +1,94 @@
+"""What is served at a moment: a project with the versions that score, exchanged as a whole.
+
+Made by ``service`` and by ``swap``; everything that answers looks at one of these from beginning to end, so
+that nobody gets half of an exchange.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import polars as pl
+
+from headwater.core.errors import HeadwaterError
+from headwater.definitions.policy import Policy
+from headwater.definitions.project import Project
+from headwater.serving.decide import Decider
+from headwater.serving.rows import RowReader
+from headwater.serving.scoring import Scoring
+from headwater.serving.vectors import Vectors
+
+
+@dataclass(frozen=True)
+class Serving:
+    """What is served at a moment: never changed, exchanged as a whole.
+
+    Attributes:
+        project: the definitions.
+        scorings: model to its version.
+        deciders: policy to policy and model.
+        readers: stream to its reader.
+        keys: stream to the columns that are keys of a view, or its id.
+        vectors: the engine.
+    """
+
+    project: Project
+    scorings: Mapping[str, Scoring]
+    deciders: Mapping[str, Decider]
+    readers: Mapping[str, RowReader]
+    keys: Mapping[str, Collection[str]]
+    vectors: Vectors
+
+    @classmethod
+    def of(cls, project: Project, scorings: Mapping[str, Scoring], vectors: Vectors) -> Self:
+        """Put together what belongs together."""
+        deciders = {
+            policy.name: Decider(policy, scorings[policy.model.name])
+            for policy in project.policies
+            if policy.model.name in scorings
+        }
+        keys: dict[str, list[str]] = {stream.name: [] for stream in project.streams}
+        for view in project.views:
+            keys[view.stream.name].append(view.key)
+        readers = {stream.name: RowReader(stream) for stream in project.streams}
+        return cls(project, dict(scorings), deciders, readers, keys, vectors)
+
+    def band(self, model: str, score: float) -> str | None:
+        """The band of a score in the model's only policy; None if it has none or several."""
+        found = [one.policy for one in self.deciders.values() if one.scoring.model.name == model]
+        return found[0].band(score) if len(found) == 1 else None
+
+    def policy(self, name: str | None) -> Decider:
+        """The policy of a name, or the only one.
+
+        Raises:
+            UnknownError: there is none of this name, or its model is not trained.
+        """
+        if name is None and len(self.deciders) == 1:
+            return next(iter(self.deciders.values()))
+        if name is None or name not in self.deciders:
+            raise unknown("policy", name, self.deciders)
+        return self.deciders[name]
+
+
+class UnknownError(HeadwaterError):
+    """A name that nothing bears."""
+
+    code = "unknown"
+
+
+def unknown(noun: str, name: object, known: Collection[str]) -> UnknownError:
+    """The error of a name that nothing bears."""
+    return UnknownError.of(
+        f"there is no such {noun}",
+        expected=" or ".join(sorted(known)) or f"a {noun}; there is none",
+        got=repr(name),
+        do=f"name a {noun} of the project",
+    )
+
+
+def key_types(policy: Policy) -> Mapping[str, pl.DataType]:
+    """The types of the keys of a policy's model."""
+    return {view.key: view.stream.schema[view.key] for view in policy.model.features}
