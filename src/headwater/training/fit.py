@@ -8,13 +8,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
+from headwater.core.errors import ModelError
 from headwater.definitions.compile import compiled
 from headwater.models.artifact import Artifact, versions
+from headwater.models.baseline import Baseline
 from headwater.models.fitting import fit
 from headwater.models.reference import background, references
 from headwater.models.scorer import Scorer, scorer_for
 from headwater.training.dataset import TrainingSet, rows
 from headwater.training.split import Split
+
+Float64 = npt.NDArray[np.float64]
 
 BACKGROUND = 256
 
@@ -55,5 +62,30 @@ def fit_model(training_set: TrainingSet, split: Split, seed: int = 0) -> FittedM
         background=usual,
         manifest={**training_set.manifest.to_json(), "digest": training_set.manifest.digest},
         versions=versions(fitted.estimator),
+        baseline=Baseline.learned_from(
+            learned.X,
+            names,
+            categories=learned.inputs.categories,
+            entities=learned.entities,
+            times=learned.times,
+            flows=training_set.flows,
+        ),
     )
     return FittedModel(artifact, scorer_for(fitted.estimator, names, usual), fitted.notes)
+
+
+def judged_baseline(
+    fitted: FittedModel, training_set: TrainingSet, split: Split, scores: Float64
+) -> Baseline:
+    """The artifact's baseline with the scores, float64, shape (n,), of the n rows of the test."""
+    baseline, artifact = fitted.artifact.baseline, fitted.artifact
+    if baseline is None:
+        raise ModelError.of("the fitted model has no baseline", do="fit it with fit_model")
+    test = split.test
+    return baseline.judged_on(
+        fitted.scorer,
+        artifact.inputs.matrix(training_set.frame[test]),
+        scores,
+        training_set.entities[test],
+        training_set.times[test],
+    )
