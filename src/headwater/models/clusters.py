@@ -53,7 +53,7 @@ def effective(table: Float64) -> Effective:
 
     Example:
         >>> once = np.eye(4)[[0, 1, 2, 0, 1, 2]][:, [0, 1, 2, 3]]
-        >>> round(effective(once).known), round(effective(10 * once).known)  # six entities: once each, ten times each
+        >>> round(effective(once).known), round(effective(10 * once).known)  # six entities each
         (6, 6)
     """
     known, nulls = table[:, :-1], table[:, -1]

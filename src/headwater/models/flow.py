@@ -85,7 +85,7 @@ def _lateness(time: Int64, arrival: Int64) -> Spread | None:
 
 def lateness(time: Int64, arrival: Int64) -> npt.NDArray[np.float64]:
     """Seconds from event to arrival, shape (n,); 0 for what arrived before it happened."""
-    return np.maximum(arrival - time, 0) / SECOND
+    return np.asarray(np.maximum(arrival - time, 0) / SECOND, np.float64)
 
 
 def hours(arrival: Int64) -> Rows:

@@ -57,6 +57,7 @@ class Spread:
         variation: variance of the bins' shares from week to week beyond chance, in units of one
             independent row's: a window is never worth more than ``1 / variation`` rows.
         variation_nulls: the same for the share of nulls.
+        weeks: how many weeks that was taken from; 0 where there were too few.
         singles: categories that occurred once.
         categories: the texts behind the codes.
     """
@@ -71,6 +72,7 @@ class Spread:
     effective_nulls: float
     variation: float = 0.0
     variation_nulls: float = 0.0
+    weeks: int = 0
     singles: int = 0
     categories: tuple[str, ...] = ()
 
@@ -103,7 +105,7 @@ class Spread:
     def shares(self) -> Float64:
         """The share of known rows in each bin, shape (bin_count,)."""
         each = np.diff(np.array(self.below, np.float64), prepend=0.0)
-        return np.bincount(self.bins[:-1], weights=each, minlength=self.bin_count)
+        return np.asarray(np.bincount(self.bins[:-1], each, self.bin_count), np.float64)
 
     def edges(self) -> tuple[float, ...]:
         """The largest value of each bin but the last; of a category the codes say nothing."""
@@ -116,7 +118,7 @@ class Spread:
         Args:
             values: float64, shape (n,), without NaN.
         """
-        return np.searchsorted(self.points_array, values, side="left")
+        return np.asarray(np.searchsorted(self.points_array, values, side="left"), np.int64)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; null for NaN."""
@@ -204,7 +206,7 @@ def spread(values: Float64, rows: Rows, categories: Sequence[str] | None = None)
     some = column if rows.chosen is None else column[rows.chosen]
     table = tally(some, size + 1, rows.entity, rows.entities)
     share, scale = effective(table), len(column) / max(len(some), 1)
-    moves = _variation(some, size, rows) if rows.weeks > 1 else (0.0, 0.0)
+    moves = _variation(kind, some, size, rows) if rows.weeks > 1 else (0.0, 0.0)
     counts = np.diff(below, prepend=0.0) * len(known)
     return Spread(
         kind=kind,
@@ -217,6 +219,7 @@ def spread(values: Float64, rows: Rows, categories: Sequence[str] | None = None)
         effective_nulls=share.nulls * scale,
         variation=moves[0],
         variation_nulls=moves[1],
+        weeks=rows.weeks if rows.weeks > 1 else 0,
         singles=0 if categories is None else int((np.rint(counts) == 1).sum()),
         categories=tuple(categories or ()),
     )
@@ -260,15 +263,22 @@ def _by_size(shares: Float64) -> Int64:
     return bins.astype(np.int64)
 
 
-def _variation(column: Int64, size: int, rows: Rows) -> tuple[float, float]:
-    """Between the weeks, beyond chance: of the bins' shares, and of the share of nulls."""
+def _variation(kind: Kind, column: Int64, size: int, rows: Rows) -> tuple[float, float]:
+    """Between the weeks, beyond chance: of the bins' shares, and of the share of nulls.
+
+    Of numbers also of the cumulated shares, if that is more: what moves all rows a little to one side hardly
+    shows in any bin.
+    """
     weekly = tally(column, size + 1, rows.week, rows.weeks)
     inside = effective(tally(column, size + 1, rows.both, rows.pairs))
     total = weekly.sum()
     known = weekly[:, :size]
     nulls = np.column_stack([known.sum(axis=1), weekly[:, size]])
     each = inside.known / max(known.sum(), 1.0)  # independent rows for each row
-    return _component(known, each), _component(nulls, inside.nulls / max(total, 1.0))
+    shares = _component(known, each)
+    if kind == "number":
+        shares = max(shares, _component_below(known, each))
+    return shares, _component(nulls, inside.nulls / max(total, 1.0))
 
 
 def _component(counts: Float64, worth: float) -> float:
@@ -279,8 +289,27 @@ def _component(counts: Float64, worth: float) -> float:
     if len(counts) < 2 or seen.sum() < 2 or worth <= 0:
         return 0.0
     size = counts.sum(axis=1)
-    gaps = counts[:, seen] / size[:, None] - shares[seen]
-    distance = (gaps**2 / shares[seen]).sum(axis=1) / (seen.sum() - 1)
+    gaps = (counts[:, seen] / size[:, None] - shares[seen]) / np.sqrt(shares[seen])
+    weight = size / size.sum()
+    chance = float(weight @ (1 / (size * worth)))
+    mean = float(weight @ (gaps**2).sum(axis=1)) / (seen.sum() - 1) - chance
+    # What moves the shares together all goes one way, which a mean over all ways would hide. Chance alone
+    # would give the largest of so many ways this much (Marchenko and Pastur, 1967).
+    largest = np.linalg.eigvalsh((gaps * weight[:, None]).T @ gaps)[-1]
+    one_way = largest - chance * (1 + np.sqrt((seen.sum() - 1) / len(counts))) ** 2
+    return float(max(0.0, mean, one_way))
+
+
+def _component_below(counts: Float64, worth: float) -> float:
+    """The same of the cumulated shares."""
+    counts = counts[counts.sum(axis=1) > 0]
+    size = counts.sum(axis=1)
+    below = np.cumsum(counts.sum(axis=0) / max(size.sum(), 1.0))[:-1]
+    chance = (below * (1 - below)).sum()
+    if len(counts) < 2 or chance <= 0 or worth <= 0:
+        return 0.0
+    gaps = np.cumsum(counts / size[:, None], axis=1)[:, :-1] - below
+    distance = (gaps**2).sum(axis=1) / chance
     return float(max(0.0, (size @ (distance - 1 / (size * worth))) / size.sum()))
 
 

@@ -62,7 +62,19 @@ def ks_tail(distance: npt.ArrayLike, rows: npt.ArrayLike) -> Float64:
         0.05
     """
     root = np.sqrt(np.asarray(rows, np.float64))
-    return np.asarray(special.kolmogorov((root + 0.12 + 0.11 / root) * distance), np.float64)
+    return np.asarray(special.kolmogorov((root + 0.12 + 0.11 / root) * np.asarray(distance)), np.float64)
+
+
+def humbled(p: npt.ArrayLike, degrees: npt.ArrayLike) -> Float64:
+    """A p-value that took a variance for known which was estimated with so many degrees of freedom.
+
+    It is read as the two tails of a normal variable, which becomes one of Student's t.
+
+    Example:
+        >>> round(float(humbled(0.05, 10)), 3)  # 1.96 of Student's t
+        0.078
+    """
+    return t_tail(special.ndtri(np.asarray(p, np.float64) / 2), degrees)
 
 
 def fisher_tail(

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from headwater.models.clusters import effective, hits_worth, tally
 from headwater.models.spread import Rows, Spread
-from headwater.models.tails import binomial_none, f_tail, fisher_tail, ks_tail
+from headwater.models.tails import binomial_none, f_tail, fisher_tail, humbled, ks_tail
 from headwater.monitoring.distance import expected_psi, jensen_shannon, kolmogorov_smirnov, psi
 from headwater.monitoring.verdict import Finding, Level, Rule, ranked, worst
 
@@ -127,7 +127,18 @@ class _Column:
         scale = self.count / max(len(some), 1)
         self.raw_worth = min(found.known * scale, float(self.known))
         self.worth = bounded(self.raw_worth, self.spread.variation)
-        self.null_worth = bounded(found.nulls * scale, self.spread.variation_nulls)
+        nulls = found.nulls * scale
+        self.null_worth = bounded(nulls, self.spread.variation_nulls)
+        self.degrees = self._degrees(self.raw_worth, self.spread.variation)
+        self.null_degrees = self._degrees(nulls, self.spread.variation_nulls)
+
+    def _degrees(self, rows: float, variation: float) -> float:
+        """Degrees of freedom of the variance that a test rests on (Satterthwaite, 1946)."""
+        if rows <= 0:
+            return 1.0
+        chance, usual = 1 / rows, variation
+        squares = chance**2 / max(self.rows.entities - 1, 1) + usual**2 / max(self.spread.weeks - 1, 1)
+        return max((chance + usual) ** 2 / squares, 1.0)
 
     def measured(self, rule: Rule) -> FeatureDrift:
         """All numbers, with findings that are not judged yet."""
@@ -172,12 +183,13 @@ class _Column:
         """The distribution of the known values: one finding, by whichever of two tests says more."""
         spread = self.spread
         rows, usual = self.worth, spread.effective
-        p = _shares_p(shares, spread.shares, rows, usual, self.rows.entities)
+        p = _shares_p(shares, spread.shares, rows, usual, self.degrees)
         beyond = psi(shares, spread.shares, rows, usual) - expected_psi(spread.bin_count, rows, usual)
         if np.isnan(ks):
             yield Finding(self.name, "psi", max(beyond, 0.0), p, self._moved_words(shares, ks))
             return
-        p = min(1.0, 2 * min(p, float(ks_tail(ks, rows * usual / (rows + usual)))))
+        ks_p = humbled(ks_tail(ks, rows * usual / (rows + usual)), self.degrees)
+        p = min(1.0, 2 * min(p, float(ks_p)))
         words = self._moved_words(shares, ks)
         # One p-value, two effects: the one that is larger for its floor speaks.
         if beyond >= ks:
@@ -206,7 +218,7 @@ class _Column:
 
     def _missing(self) -> Iterator[Finding]:
         usual, now = self.spread.nulls / max(self.spread.rows, 1), self.nulls / self.count
-        p = _share_p(now, self.null_worth, usual, self.spread.effective_nulls, self.rows.entities)
+        p = _share_p(now, self.null_worth, usual, self.spread.effective_nulls, self.null_degrees)
         hidden = (
             " or of a category never seen" if self.spread.kind == "category" and self.unseen is None else ""
         )
@@ -270,7 +282,7 @@ class _Column:
         some = hits if chosen is None else hits[chosen]
         per = np.bincount(self.rows.entity, weights=some.astype(np.float64), minlength=self.rows.entities)
         size = np.bincount(self.rows.entity, minlength=self.rows.entities).astype(np.float64)
-        return hits_worth(per, size) * self.count / max(len(some), 1)
+        return hits_worth(per.astype(np.float64), size) * self.count / max(len(some), 1)
 
     def _median(self, below: Float64) -> float:
         if self.spread.kind == "category" or not len(below) or not self.known:
@@ -284,7 +296,7 @@ def bounded(rows: float, variation: float) -> float:
     return rows / (1 + rows * variation) if rows > 0 else 0.0
 
 
-def _shares_p(now: Float64, usual: Float64, rows: float, usual_rows: float, entities: int) -> float:
+def _shares_p(now: Float64, usual: Float64, rows: float, usual_rows: float, degrees: float) -> float:
     """How likely two samples of the same bins differ so much: Rao and Scott's test, in its F form."""
     pooled = (now * rows + usual * usual_rows) / (rows + usual_rows)
     small = pooled * min(rows, usual_rows) < _LEAST_EXPECTED
@@ -293,23 +305,23 @@ def _shares_p(now: Float64, usual: Float64, rows: float, usual_rows: float, enti
     if len(pooled) < 2:
         return 1.0
     statistic = ((now - usual) ** 2 / pooled).sum() * rows * usual_rows / (rows + usual_rows)
-    degrees = len(pooled) - 1
-    return float(f_tail(statistic / degrees, degrees, max(entities - 1, 1)))
+    above = len(pooled) - 1
+    return float(f_tail(statistic / above, above, degrees))
 
 
-def _share_p(now: float, rows: float, usual: float, usual_rows: float, entities: int) -> float:
+def _share_p(now: float, rows: float, usual: float, usual_rows: float, degrees: float) -> float:
     """How likely a share differs so much from another; both ways."""
     pooled = (now * rows + usual * usual_rows) / (rows + usual_rows)
     if pooled in (0.0, 1.0):
         return 1.0
     if min(pooled, 1 - pooled) * min(rows, usual_rows) >= _LARGE:
         both = np.array([now, 1 - now]), np.array([usual, 1 - usual])
-        return _shares_p(*both, rows, usual_rows, entities)
+        return _shares_p(*both, rows, usual_rows, degrees)
     hits, all_rows = round(now * rows), round(rows)
     usual_hits, all_usual = round(usual * usual_rows), round(usual_rows)
     more = fisher_tail(hits, all_rows, usual_hits, all_usual)
     fewer = fisher_tail(usual_hits, all_usual, hits, all_rows)
-    return float(min(1.0, 2 * min(more, fewer)))
+    return min(1.0, 2 * float(np.minimum(more, fewer)))
 
 
 def _plain(value: Any) -> Any:
