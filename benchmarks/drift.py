@@ -21,6 +21,7 @@ import numpy.typing as npt
 from headwater.core.instant import DAY, SECOND, WEEK
 from headwater.models.baseline import Baseline
 from headwater.models.flow import flow
+from headwater.models.spread import Rows, spread
 from headwater.monitoring.drift import DriftReport, compare
 from headwater.monitoring.streams import StreamWindow
 from headwater.monitoring.verdict import Rule
@@ -125,8 +126,9 @@ def baseline(world: World) -> Baseline:
     )
     scores = 1 / (1 + np.exp(-X[:, 0] + 2))
     rest = slice(len(X) * 3 // 4, None)
-    parts = found.judged_on(_Logistic(), X[rest], scores[rest], who[rest], times[rest])
-    return parts
+    first = slice(0, rest.start)
+    learned = spread(scores[first], Rows.of(rest.start, who[first], times[first]))
+    return found.judged_on(_Logistic(), X[rest], scores[rest], who[rest], times[rest], learned=learned)
 
 
 class _Logistic:
@@ -278,7 +280,12 @@ def main() -> None:
     parser.add_argument("--worlds", type=int, default=100)
     asked = parser.parse_args()
     if asked.what in ("all", "quiet"):
-        for kind in ({}, {"sluggish": 0.0, "own": 0.0}, {"shock": 0.1}, {"shock": 0.1, "sluggish": 0.0, "own": 0.0}):
+        for kind in (
+            {},
+            {"sluggish": 0.0, "own": 0.0},
+            {"shock": 0.1},
+            {"shock": 0.1, "sluggish": 0.0, "own": 0.0},
+        ):
             show(quiet(asked.worlds, 7, 7, 4, **kind))
         show(quiet(asked.worlds // 4, 7, 1, 24))
     if asked.what in ("all", "planted"):

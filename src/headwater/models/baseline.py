@@ -93,11 +93,33 @@ class Baseline:
         found = spreads(X, names, categories=categories, entities=entities, times=times)
         return cls(found, (int(times.min()), int(times.max())), dict(flows))
 
-    def judged_on(self, scorer: Scorer, X: Float64, scores: Float64, entities: Int64, times: Int64) -> Self:
-        """With the scores and contributions of the rows that the model was judged on, at least one."""
+    def judged_on(
+        self,
+        scorer: Scorer,
+        X: Float64,
+        scores: Float64,
+        entities: Int64,
+        times: Int64,
+        *,
+        learned: Spread | None = None,
+    ) -> Self:
+        """With the scores and contributions of the rows that the model was judged on, at least one.
+
+        Args:
+            scorer: of the model.
+            X: float64, shape (n, f).
+            scores: float64, shape (n,).
+            entities: int64, shape (n,).
+            times: int64 microseconds, shape (n,).
+            learned: the scores of the training rows. They flatter the model, but there are enough weeks of
+                them to tell how much is usual from week to week.
+        """
+        found = spread(scores, Rows.of(len(scores), entities, times))
+        if learned is not None and learned.variation >= found.variation:
+            found = replace(found, variation=learned.variation, weeks=learned.weeks)
         return replace(
             self,
-            scores=spread(scores, Rows.of(len(scores), entities, times)),
+            scores=found,
             judged=(int(times.min()), int(times.max())),
             contributions=Contributions.of(scorer, X),
         )

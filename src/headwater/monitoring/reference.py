@@ -21,6 +21,7 @@ from headwater.models.artifact import Artifact
 from headwater.models.baseline import Baseline
 from headwater.models.scorer import Scorer
 from headwater.training.dataset import TrainingSet
+from headwater.training.fit import judged_rows
 from headwater.training.split import Split
 
 Float64 = npt.NDArray[np.float64]
@@ -66,7 +67,7 @@ def rebuilt(artifact: Artifact, training_set: TrainingSet, split: Split, scorer:
             got="other " + ", ".join(differing),
             do="build the training set with the artifact's bounds, definition and log",
         )
-    learned, judged = (training_set.frame[rows] for rows in (split.train, split.test))
+    learned = training_set.frame[split.train]
     found_baseline = Baseline.learned_from(
         artifact.inputs.matrix(learned),
         artifact.inputs.names,
@@ -77,9 +78,8 @@ def rebuilt(artifact: Artifact, training_set: TrainingSet, split: Split, scorer:
     )
     if not len(split.test):
         return found_baseline
-    X = artifact.inputs.matrix(judged)
-    where = training_set.entities[split.test], training_set.times[split.test]
-    return found_baseline.judged_on(scorer, X, scorer.score(X), *where)
+    scores = scorer.score(artifact.inputs.matrix(training_set.frame[split.test]))
+    return judged_rows(found_baseline, artifact.inputs, scorer, training_set, split, scores)
 
 
 def write(baseline: Baseline, path: str | Path, *, digest: str) -> str:

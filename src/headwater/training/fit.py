@@ -16,8 +16,10 @@ from headwater.definitions.compile import compiled
 from headwater.models.artifact import Artifact, versions
 from headwater.models.baseline import Baseline
 from headwater.models.fitting import fit
+from headwater.models.inputs import Inputs
 from headwater.models.reference import background, references
 from headwater.models.scorer import Scorer, scorer_for
+from headwater.models.spread import Rows, spread
 from headwater.training.dataset import TrainingSet, rows
 from headwater.training.split import Split
 
@@ -81,11 +83,25 @@ def judged_baseline(
     baseline, artifact = fitted.artifact.baseline, fitted.artifact
     if baseline is None:
         raise ModelError.of("the fitted model has no baseline", do="fit it with fit_model")
-    test = split.test
+    return judged_rows(baseline, artifact.inputs, fitted.scorer, training_set, split, scores)
+
+
+def judged_rows(
+    baseline: Baseline,
+    inputs: Inputs,
+    scorer: Scorer,
+    training_set: TrainingSet,
+    split: Split,
+    scores: Float64,
+) -> Baseline:
+    """A baseline with the scores, float64, shape (n,), of the n rows of the test."""
+    entities, times = training_set.entities, training_set.times
+    learned = scorer.score(inputs.matrix(training_set.frame[split.train]))
     return baseline.judged_on(
-        fitted.scorer,
-        artifact.inputs.matrix(training_set.frame[test]),
+        scorer,
+        inputs.matrix(training_set.frame[split.test]),
         scores,
-        training_set.entities[test],
-        training_set.times[test],
+        entities[split.test],
+        times[split.test],
+        learned=spread(learned, Rows.of(len(learned), entities[split.train], times[split.train])),
     )
