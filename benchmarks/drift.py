@@ -12,7 +12,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,8 @@ import numpy.typing as npt
 from headwater.core.instant import DAY, SECOND, WEEK
 from headwater.models.baseline import Baseline
 from headwater.models.flow import flow
+from headwater.models.forest.tree import Space
+from headwater.models.scorer import Kind
 from headwater.models.spread import Rows, spread
 from headwater.monitoring.drift import DriftReport, compare
 from headwater.monitoring.streams import StreamWindow
@@ -135,9 +137,9 @@ class _Logistic:
     """A scorer that the benchmark needs no library for."""
 
     names = NAMES
-    space = "log-odds"
-    kind = "linear"
-    why_not_flat = None
+    space: Space = "log-odds"
+    kind: Kind = "linear"
+    why_not_flat: str | None = None
 
     def score(self, X: Float64) -> Float64:
         return 1 / (1 + np.exp(-X[:, 0] + 2))
@@ -152,7 +154,7 @@ class _Logistic:
 
 
 def windows(world: World, count: int, days: int, step: int) -> Iterator[tuple[Window, StreamWindow]]:
-    """Consecutive windows after training: ``days`` long, each beginning ``step`` days after the one before."""
+    """Consecutive windows after training: ``days`` long, one every ``step`` days."""
     first, total = START + TRAINED, days + (count - 1) * step
     X, who, times = world.rows(first, total, part=1)
     when, came = world.flow_times(first, total, part=1)
@@ -181,7 +183,7 @@ def quiet(worlds: int, days: int, step: int, count: int, **kind: float) -> dict[
             report = look(base, window, events, step)
             levels.append(report.level)
             named.update(f"{one.measure}:{one.level}" for one in report.findings)
-            smallest += [min(one.p for part in (*report.features, *report.streams) for one in part.findings)]
+            smallest += [min(p_values(report))]
         found.update(levels)
         found["months with an alarm"] += "alarm" in levels
         found["months with a watch"] += "watch" in levels or "alarm" in levels
@@ -198,6 +200,12 @@ def quiet(worlds: int, days: int, step: int, count: int, **kind: float) -> dict[
     }
 
 
+def p_values(report: DriftReport) -> list[float]:
+    parts = [one.findings for one in report.features] + [one.findings for one in report.streams]
+    parts += [] if report.score is None else [report.score.findings]
+    return [finding.p for part in parts for finding in part]
+
+
 def planted(worlds: int) -> dict[str, object]:
     """Shifts planted one at a time, two weekly windows to find each."""
     found: dict[str, Counter[str]] = {}
@@ -208,7 +216,8 @@ def planted(worlds: int) -> dict[str, object]:
             tally = found.setdefault(name, Counter())
             tally["planted"] += 1
             for number, (window, events) in enumerate(windows(world, 2, 7, 7)):
-                report = look(base, *spoil(window, events, world), 7)
+                spoilt, held = spoil(window, events, world)
+                report = look(base, spoilt, held, 7)
                 if report.level == "alarm":
                     tally[f"found in window {number + 1}"] += 1
                     tally["named first"] += report.findings[0].subject == subject
@@ -216,7 +225,11 @@ def planted(worlds: int) -> dict[str, object]:
     return {name: dict(tally) for name, tally in found.items()}
 
 
-def _shifts(rng: np.random.Generator):  # noqa: ANN202 - a table of small functions
+Spoil = Callable[[Window, StreamWindow, World], tuple[Window, StreamWindow]]
+
+
+def _shifts(rng: np.random.Generator) -> list[tuple[str, str, Spoil]]:
+    """What is planted, what should be named first, and how it is done."""
     place = int(rng.integers(0, 20))
 
     def mean(window: Window, events: StreamWindow, _world: World) -> tuple[Window, StreamWindow]:
@@ -280,12 +293,13 @@ def main() -> None:
     parser.add_argument("--worlds", type=int, default=100)
     asked = parser.parse_args()
     if asked.what in ("all", "quiet"):
-        for kind in (
+        kinds: tuple[dict[str, float], ...] = (
             {},
             {"sluggish": 0.0, "own": 0.0},
             {"shock": 0.1},
-            {"shock": 0.1, "sluggish": 0.0, "own": 0.0},
-        ):
+            {"sluggish": 0.0, "own": 0.0, "shock": 0.1},
+        )
+        for kind in kinds:
             show(quiet(asked.worlds, 7, 7, 4, **kind))
         show(quiet(asked.worlds // 4, 7, 1, 24))
     if asked.what in ("all", "planted"):

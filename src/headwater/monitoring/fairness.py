@@ -321,8 +321,8 @@ def _verdict(
         sure = difference.low > MOST_DIFFERENCE
         level = "alarm" if sure or level == "alarm" else "watch"
         words.append(
-            f"Of those who deserve it, one group of {attribute} is selected {difference.value:.1%} more often "
-            f"than another ({difference.low:.1%} to {difference.high:.1%}); 10 % are the bound."
+            f"Of those who deserve it, one group of {attribute} is selected {difference.value:.1%} more "
+            f"often than another ({difference.low:.1%} to {difference.high:.1%}); 10 % are the bound."
         )
     return level, tuple(words)
 

@@ -171,8 +171,8 @@ class _Column:
             vanished=float(self._gone().sum()) if comparable else 0.0,
             below=below,
             above=above,
-            median=self._median(np.cumsum(self.counts[:-1]) / max(self.known, 1)),
-            usual_median=self._median(np.array(spread.below)),
+            median=self._median(),
+            usual_median=self._usual_median(),
             findings=tuple(found),
         )
 
@@ -205,8 +205,7 @@ class _Column:
                 f"has other shares than in training: PSI {index:.2f}; {self._bin_name(place)} "
                 f"{self.spread.shares[place]:.1%} -> {shares[place]:.1%}"
             )
-        now = self._median(np.cumsum(self.counts[:-1]) / self.known)
-        usual = self._median(np.array(self.spread.below))
+        now, usual = self._median(), self._usual_median()
         return (
             f"is distributed otherwise than in training: PSI {index:.2f}, KS {ks:.2f}; "
             f"median {usual:.4g} -> {now:.4g}"
@@ -230,10 +229,9 @@ class _Column:
             return
         share = float(self.unseen.mean())
         rows = self._hits_worth(self.unseen)
-        singles = np.ceil(self.spread.singles * self.spread.effective / max(self.spread.known, 1))
-        p = fisher_tail(
-            np.floor(share * rows), np.floor(rows), singles, max(np.floor(self.spread.effective), 1)
-        )
+        usual = self._usual_rows(rows)
+        singles = np.ceil(self.spread.singles * usual / max(self.spread.known, 1))
+        p = fisher_tail(np.floor(share * rows), np.floor(rows), singles, usual)
         words = f"holds a category that training never saw in {share:.2%} of the rows"
         yield Finding(self.name, "unseen", share, float(p), words)
 
@@ -247,7 +245,7 @@ class _Column:
             out[self.has_value] = (self.values < self.spread.lowest) | (self.values > self.spread.highest)
             rows = min(self._hits_worth(out), self.worth)
             counts = np.floor(np.array([below, above]) * rows)
-            usual = max(np.floor(self.spread.effective), 1)
+            usual = self._usual_rows(rows)
             p = float(min(1.0, 2 * fisher_tail(counts, np.floor(rows), 0, usual).min()))
         words = (
             f"lies outside of all that training saw in {share:.2%} of the rows: "
@@ -284,11 +282,20 @@ class _Column:
         size = np.bincount(self.rows.entity, minlength=self.rows.entities).astype(np.float64)
         return hits_worth(per.astype(np.float64), size) * self.count / max(len(some), 1)
 
-    def _median(self, below: Float64) -> float:
-        if self.spread.kind == "category" or not len(below) or not self.known:
+    def _usual_rows(self, rows: float) -> float:
+        """Training rows of independent hits: what comes in heaps now would have come in heaps then."""
+        each = min(1.0, rows / self.raw_worth) if self.raw_worth > 0 else 1.0
+        return max(float(np.floor(self.spread.effective * each)), 1.0)
+
+    def _median(self) -> float:
+        if self.spread.kind == "category" or not self.known:
             return float("nan")
-        place = min(int(np.searchsorted(below, 0.5 - 1e-12)), len(below) - 1)
-        return float(self.spread.points[place])
+        return float(np.median(self.values))
+
+    def _usual_median(self) -> float:
+        if self.spread.kind == "category" or not self.spread.points:
+            return float("nan")
+        return self.spread.points[int(np.searchsorted(self.spread.below, 0.5 - 1e-12))]
 
 
 def bounded(rows: float, variation: float) -> float:

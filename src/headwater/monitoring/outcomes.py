@@ -124,8 +124,9 @@ class Performance:
 
     @property
     def measured_until(self) -> int | None:
-        """The end of the newest window that is measured; None if none is."""
-        return max((one.stop for one in self.periods if one.measured), default=None)
+        """Up to when decisions are measured, microseconds; None if none are."""
+        newest = max((one.stop for one in self.periods if one.measured), default=None)
+        return None if newest is None else min(newest, self.now - self.wait)
 
     def frame(self) -> pl.DataFrame:
         """One row per window: counts, then per figure estimated, measured, and its interval."""
