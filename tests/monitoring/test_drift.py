@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -38,7 +39,7 @@ def vectors(rows: int, seed: int) -> np.ndarray:
 
 def payments(
     days: int, seed: int, first: int = FIRST, late: float = 0.0, a_day: int = 300
-) -> tuple[np.ndarray, ...]:
+) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     when = np.sort(rng.integers(first * DAY, (first + days) * DAY, days * a_day))
     return when, when + ((rng.lognormal(size=len(when)) + late) * SECOND).astype(np.int64)
@@ -55,13 +56,19 @@ def base() -> Baseline:
     return Baseline(found.spreads, found.learned, found.flows, scores)
 
 
-def window(X: np.ndarray, **changes: object) -> Window:
+def window(X: np.ndarray, **changes: Any) -> Window:
     who = np.random.default_rng(9).integers(0, 3_000, len(X))
-    parts = {"start": FIRST * DAY, "stop": (FIRST + 7) * DAY, "names": NAMES, "X": X, "entities": who}
-    return Window(**{**parts, "scores": 1 / (1 + np.exp(-X[:, 0]))} | changes)  # type: ignore[arg-type]
+    parts: dict[str, Any] = {
+        "start": FIRST * DAY,
+        "stop": (FIRST + 7) * DAY,
+        "names": NAMES,
+        "X": X,
+        "entities": who,
+    }
+    return Window(**{**parts, "scores": 1 / (1 + np.exp(-X[:, 0]))} | changes)
 
 
-def look(base: Baseline, X: np.ndarray, **changes: object) -> DriftReport:
+def look(base: Baseline, X: np.ndarray, **changes: Any) -> DriftReport:
     return compare(base, window(X, **changes), rule=WEEKLY)
 
 
@@ -202,7 +209,7 @@ def test_a_stream_that_is_late_comes_first(base: Baseline) -> None:
 
 def test_a_stream_that_stops_or_doubles(base: Baseline) -> None:
     def level(a_day: int) -> tuple[str, str]:
-        when, came = payments(7, 5, a_day=a_day) if a_day else (np.zeros(0, np.int64),) * 2
+        when, came = payments(7, 5, a_day=a_day) if a_day else (np.zeros(0, np.int64), np.zeros(0, np.int64))
         held = StreamWindow.of(when, came, FIRST * DAY, (FIRST + 7) * DAY)
         report = compare(base, window(vectors(700, 7)), streams={"payments": held}, rule=WEEKLY)
         found = [one for one in report.streams[0].findings if one.measure == "volume"]

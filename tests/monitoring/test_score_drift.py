@@ -20,7 +20,7 @@ NAMES = ("age", "income", "noise")
 
 
 def drawn(rows: int, seed: int, shift: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> np.ndarray:
-    return np.random.default_rng(seed).normal(size=(rows, 3)) + np.array(shift)
+    return np.asarray(np.random.default_rng(seed).normal(size=(rows, 3)) + np.array(shift))
 
 
 def trained(estimator: object) -> Scorer:
@@ -69,7 +69,7 @@ def test_of_a_linear_model_a_change_is_coefficient_times_shift(linear: Scorer) -
 
 def _outcomes() -> np.ndarray:
     X = drawn(2_000, 0)
-    return X[:, 0] - 2 * X[:, 1] + np.random.default_rng(1).logistic(size=len(X)) > 0
+    return np.asarray(X[:, 0] - 2 * X[:, 1] + np.random.default_rng(1).logistic(size=len(X)) > 0)
 
 
 def test_words_name_the_feature_that_did_it(forest: Scorer) -> None:

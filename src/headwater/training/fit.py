@@ -6,12 +6,11 @@ Everything here sees the training rows alone; the rows to judge on are for ``eva
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from headwater.core.errors import ModelError
 from headwater.definitions.compile import compiled
 from headwater.models.artifact import Artifact, versions
 from headwater.models.baseline import Baseline
@@ -76,14 +75,24 @@ def fit_model(training_set: TrainingSet, split: Split, seed: int = 0) -> FittedM
     return FittedModel(artifact, scorer_for(fitted.estimator, names, usual), fitted.notes)
 
 
-def judged_baseline(
-    fitted: FittedModel, training_set: TrainingSet, split: Split, scores: Float64
-) -> Baseline:
-    """The artifact's baseline with the scores, float64, shape (n,), of the n rows of the test."""
-    baseline, artifact = fitted.artifact.baseline, fitted.artifact
-    if baseline is None:
-        raise ModelError.of("the fitted model has no baseline", do="fit it with fit_model")
-    return judged_rows(baseline, artifact.inputs, fitted.scorer, training_set, split, scores)
+def with_judged(
+    fitted: FittedModel, training_set: TrainingSet, split: Split, scores: Float64 | None = None
+) -> FittedModel:
+    """The model with what its baseline says of the rows of the test: their scores and contributions.
+
+    Args:
+        fitted: from :func:`fit_model`.
+        training_set: the same.
+        split: the same, with n rows to test on.
+        scores: float64, shape (n,), if they were scored already.
+    """
+    artifact = fitted.artifact
+    if artifact.baseline is None or not len(split.test):
+        return fitted
+    if scores is None:
+        scores = fitted.scorer.score(artifact.inputs.matrix(training_set.frame[split.test]))
+    found = judged_rows(artifact.baseline, artifact.inputs, fitted.scorer, training_set, split, scores)
+    return replace(fitted, artifact=replace(artifact, baseline=found))
 
 
 def judged_rows(
