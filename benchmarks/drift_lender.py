@@ -1,8 +1,8 @@
 """Drift on the simulated lender: how long its change of regime goes unseen, and how quiet the time before is.
 
-A model of the demo's definition learns until half a year before the regime changes. Then weekly windows of fresh
-vectors, each replayed from the events, are held against its reference, and performance is estimated and measured
-by four weeks. Run: ``python -m benchmarks.drift_lender``; takes about a minute.
+A model of the demo's definition learns until half a year before the regime changes. Then weekly windows of
+fresh vectors, each replayed from the events, are held against its reference, and performance is estimated and
+measured by four weeks. Run: ``python -m benchmarks.drift_lender``; takes about a minute.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 
 import numpy as np
+import polars as pl
 
 from headwater.apps.demo import project as demo
 from headwater.apps.demo.lender import simulate
@@ -100,7 +101,7 @@ def batch(lender: Lender, name: str, time: str) -> Batch:
     """The events of one stream in the order of their arrival."""
     stream = next(view.stream for view in demo.early_warning.features if view.stream.name == name)
     order = np.argsort(lender.arrival[name], kind="stable")
-    frame = lender.events[name].select(list(stream.schema)).cast(dict(stream.schema))[order]
+    frame = lender.events[name].select(list(stream.schema)).cast(pl.Schema(stream.schema))[order]
     happened = frame[time].to_physical().to_numpy()
     return Batch(name, np.arange(len(frame)), lender.arrival[name][order], happened, frame)
 
