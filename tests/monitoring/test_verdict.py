@@ -57,7 +57,8 @@ def test_psi_of_two_normal_distributions_is_the_squared_distance() -> None:
 def test_psi_of_nothing_but_chance_is_what_is_expected() -> None:
     rng = np.random.default_rng(0)
     shares = np.full(10, 0.1)
-    found = [psi(*(rng.multinomial(n, shares) / n for n in (800, 2_000))) for _ in range(2_000)]
+    now, usual = (rng.multinomial(n, shares, 2_000) / n for n in (800, 2_000))
+    found = [psi(a, b) for a, b in zip(now, usual, strict=True)]
     assert np.mean(found) == pytest.approx(expected_psi(10, 800, 2_000), rel=0.05)
 
 
