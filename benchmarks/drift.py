@@ -170,12 +170,12 @@ def look(base: Baseline, window: Window, events: StreamWindow, step: int) -> Dri
     return compare(base, window, streams={"payments": events}, rule=Rule(every=step * DAY))
 
 
-def quiet(worlds: int, days: int, step: int, count: int, **kind: float) -> dict[str, object]:
+def quiet(worlds: int, days: int, step: int, count: int, first: int = 0, **kind: float) -> dict[str, object]:
     """Quiet months: ``worlds`` of them, each with windows enough for thirty days."""
     found: Counter[str] = Counter()
     named: Counter[str] = Counter()
     smallest: list[float] = []
-    for seed in range(worlds):
+    for seed in range(first, first + worlds):
         world = World(seed, **kind)  # type: ignore[arg-type]
         base = baseline(world)
         levels = []
@@ -291,6 +291,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", nargs="?", default="all", choices=["all", "quiet", "planted", "speed"])
     parser.add_argument("--worlds", type=int, default=100)
+    parser.add_argument("--first", type=int, default=0, help="seed of the first quiet world")
     asked = parser.parse_args()
     if asked.what in ("all", "quiet"):
         kinds: tuple[dict[str, float], ...] = (
@@ -300,8 +301,8 @@ def main() -> None:
             {"sluggish": 0.0, "own": 0.0, "shock": 0.1},
         )
         for kind in kinds:
-            show(quiet(asked.worlds, 7, 7, 4, **kind))
-        show(quiet(asked.worlds // 4, 7, 1, 24))
+            show(quiet(asked.worlds, 7, 7, 4, asked.first, **kind))
+        show(quiet(asked.worlds // 4, 7, 1, 24, asked.first))
     if asked.what in ("all", "planted"):
         show(planted(max(asked.worlds // 4, 1)))
     if asked.what in ("all", "speed"):
