@@ -113,7 +113,8 @@ def difference(old: Mapping[str, Json], new: Mapping[str, Json]) -> list[Change]
 
 def _definition(value: Any, by_name: bool) -> dict[str, Json]:
     form: dict[str, Json] = {"kind": _snake(type(value).__name__)}
-    hidden = {*value.hidden, *value.gathers}
+    unused = {name for name in value.optional if not getattr(value, name)}  # so that older hashes hold
+    hidden = {*value.hidden, *value.gathers, *unused}
     for name in (*(f.name for f in fields(value)), *value.also):
         if name not in hidden:
             form[name] = _plain(getattr(value, name), by_name or name in value.refers)

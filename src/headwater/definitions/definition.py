@@ -25,6 +25,9 @@ class Definition:
 
     refers: ClassVar[frozenset[str]] = frozenset()  # fields that stand for another definition by its name
     hidden: ClassVar[frozenset[str]] = frozenset()  # fields that are no part of the meaning
+    optional: ClassVar[frozenset[str]] = (
+        frozenset()
+    )  # fields that are compiled only where they hold something
     also: ClassVar[tuple[str, ...]] = ()  # properties that are part of the meaning: an order, say
     gathers: ClassVar[tuple[str, ...]] = ()  # properties compiled as a table of named definitions
 

@@ -15,7 +15,12 @@ import polars as pl
 from headwater.core.errors import DefinitionError
 from headwater.definitions.definition import Definition, frozen, name_problems, path
 from headwater.definitions.label import Label
-from headwater.definitions.model_checks import column_types, kind_problems, link_problems
+from headwater.definitions.model_checks import (
+    column_types,
+    kind_problems,
+    link_problems,
+    protected_problems,
+)
 from headwater.definitions.observe import Observe, Rolling
 from headwater.definitions.spans import under
 from headwater.definitions.view import FeatureView
@@ -34,11 +39,16 @@ class Model(Definition):
         derived: name to a row-level expression over the features and request columns.
         request: columns of the observed event (``hw.each``) or of the decision request (``hw.every``).
         retrain: ``hw.rolling(...)``.
+        protected: columns (view outputs, request columns or derived ones) that say who somebody is, such as
+            a sex or an age. They are computed with the others, and fairness is reported by them, but they are
+            no inputs, and no derived input may read them.
+        protected_inputs: those of them that the model may read nevertheless.
 
     Attributes:
         columns: everything that ``derived`` gives or may read, name to type: the views' outputs, the request
             columns, the derived ones.
-        inputs: the feature vector: the columns without dates and times, which are for ``derived`` alone.
+        inputs: the feature vector: the columns without dates and times, which are for ``derived`` alone, and
+            without protected ones.
 
     Raises:
         DefinitionError: with all problems at once.
@@ -62,6 +72,7 @@ class Model(Definition):
     """
 
     hidden: ClassVar[frozenset[str]] = frozenset({"columns"})
+    optional: ClassVar[frozenset[str]] = frozenset({"protected", "protected_inputs"})
     also: ClassVar[tuple[str, ...]] = ("inputs",)
 
     name: str
@@ -72,6 +83,8 @@ class Model(Definition):
     derived: Mapping[str, pl.Expr]
     request: tuple[str, ...]
     retrain: Rolling | None
+    protected: tuple[str, ...]
+    protected_inputs: tuple[str, ...]
     columns: Mapping[str, pl.DataType] = field(init=False, repr=False)
 
     def __init__(
@@ -84,6 +97,8 @@ class Model(Definition):
         derived: Mapping[str, pl.Expr] | None = None,
         request: Sequence[str] = (),
         retrain: Rolling | None = None,
+        protected: Sequence[str] = (),
+        protected_inputs: Sequence[str] = (),
     ) -> None:
         where = path(name, Model)
         problems = name_problems(name, f"{where}.name", "model")
@@ -96,14 +111,17 @@ class Model(Definition):
             observe=observe,
             estimator=estimator,
             derived=frozen(derived or {}),
-            request=(request,) if isinstance(request, str) else tuple(request),
+            request=_names(request),
             retrain=retrain,
+            protected=_names(protected),
+            protected_inputs=_names(protected_inputs),
         )
         types, found = column_types(self.features, self.request, self.observe, self.derived)
         problems += under(
             where, [*link_problems(self.features, label, observe, self.request, retrain), *found]
         )
-        DefinitionError.raise_if(problems)
+        shielded = protected_problems(self.protected, self.protected_inputs, types, self.derived)
+        DefinitionError.raise_if([*problems, *under(where, shielded)])
         self._set(columns=frozen(types))
 
     @property
@@ -119,4 +137,11 @@ class Model(Definition):
     @property
     def inputs(self) -> tuple[str, ...]:
         """The names of the feature vector, in its order: views, request columns, derived."""
-        return tuple(name for name, dtype in self.columns.items() if not dtype.is_temporal())
+        kept_out = set(self.protected) - set(self.protected_inputs)
+        return tuple(
+            name for name, dtype in self.columns.items() if not dtype.is_temporal() and name not in kept_out
+        )
+
+
+def _names(given: Sequence[str]) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)

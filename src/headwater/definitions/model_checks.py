@@ -97,6 +97,55 @@ def column_types(
     return types, problems
 
 
+def protected_problems(
+    protected: Sequence[str], admitted: Sequence[str], types: Types, derived: Mapping[str, pl.Expr]
+) -> Iterator[Problem]:
+    """Protected columns that there are not, and ways in which one would reach the model unsaid."""
+    known = [name for name, dtype in types.items() if not dtype.is_temporal()]
+    for place, name in enumerate(protected):
+        if name not in known:
+            yield Problem(
+                f"the protected column {name!r} is none of the model's",
+                expected="one of " + ", ".join(known),
+                got=repr(name),
+                where=f"protected[{place}]",
+                do="make it a feature with hw.last, or a request column",
+            )
+    for place, name in enumerate(admitted):
+        if name not in protected:
+            yield Problem(
+                f"the column {name!r} is admitted as an input, but is not protected",
+                expected="one of "
+                + (", ".join(protected) or "the protected columns, of which there are none"),
+                got=repr(name),
+                where=f"protected_inputs[{place}]",
+                do="name it in protected= too, or leave it out",
+            )
+    kept_out = set(protected) - set(admitted)
+    if kept_out and not set(known) - kept_out:
+        yield Problem(
+            "every column of the model is protected",
+            expected="at least one input that is not",
+            got=", ".join(known),
+            where="protected",
+            do="give the model something to learn from",
+        )
+    for name, expr in derived.items():
+        read = sorted(kept_out & _reads(expr)) if name not in kept_out else []
+        if read:
+            yield Problem(
+                f"a derived input reads the protected column {read[0]!r}",
+                expected="columns that are not protected",
+                got=", ".join(read),
+                where=f"derived.{name}",
+                do="leave it out of the expression, or protect the derived column too",
+            )
+
+
+def _reads(expr: Any) -> set[str]:
+    return set(expr.meta.root_names()) if isinstance(expr, pl.Expr) else set()
+
+
 def _estimator_problems(estimator: Any) -> list[Problem]:
     if isinstance(estimator, type):
         got, do = f"the class {estimator.__name__}", f"call it: {estimator.__name__}()"

@@ -4,6 +4,7 @@
     estimator.joblib   the fitted estimator
     columns.arrow      the columns that the inputs are read from, as an empty table
     background.npy     training rows that explanations compare with
+    baseline.json      what inputs, scores and streams were like; absent from artifacts of older versions
     SEAL               SHA-256 of artifact.json
 
 The seal is the artifact's digest: it is stamped on the registered version and on every decision. Nothing
@@ -33,6 +34,7 @@ import polars as pl
 from sklearn.exceptions import InconsistentVersionWarning
 
 from headwater.core.errors import ModelError, Problem
+from headwater.models.baseline import Baseline
 from headwater.models.inputs import Inputs
 from headwater.models.reference import Reference
 
@@ -41,11 +43,12 @@ Float64 = npt.NDArray[np.float64]
 FORMAT = 1
 SEAL = "SEAL"
 LIBRARIES = ("headwater", "polars", "numpy", "scikit-learn")
-_FACTS, _ESTIMATOR, _COLUMNS, _BACKGROUND = (
+_FACTS, _ESTIMATOR, _COLUMNS, _BACKGROUND, _BASELINE = (
     "artifact.json",
     "estimator.joblib",
     "columns.arrow",
     "background.npy",
+    "baseline.json",
 )
 
 
@@ -64,6 +67,7 @@ class Artifact:
         manifest: of the training set, plain JSON values.
         metrics: of the evaluation, flat name to value; may be empty.
         versions: library to the version that trained it.
+        baseline: what ``monitoring`` holds later windows against; None in artifacts of older versions.
     """
 
     model: str
@@ -76,6 +80,7 @@ class Artifact:
     manifest: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    baseline: Baseline | None = None
 
     def save(self, folder: str | Path) -> str:
         """Write the artifact into a new or empty folder.
@@ -96,7 +101,7 @@ class Artifact:
                 do="choose another folder",
             )
         self._write_parts(home)
-        seals = {name: _sha256(home / name) for name in (_ESTIMATOR, _COLUMNS, _BACKGROUND)}
+        seals = {part.name: _sha256(part) for part in home.iterdir()}
         text = json.dumps(_plain({**self._facts(), "files": seals}), indent=1, sort_keys=True)
         (home / _FACTS).write_text(text + "\n", encoding="utf-8")
         digest = _sha256(home / _FACTS)
@@ -115,6 +120,9 @@ class Artifact:
             ) from error
         pl.DataFrame(schema=dict(self.inputs.types)).write_ipc(home / _COLUMNS)
         np.save(home / _BACKGROUND, self.background, allow_pickle=False)
+        if self.baseline is not None:
+            text = json.dumps(_plain(self.baseline.to_json()), sort_keys=True, separators=(",", ":"))
+            (home / _BASELINE).write_text(text + "\n", encoding="utf-8")
 
     def _facts(self) -> dict[str, Any]:
         return {
@@ -174,6 +182,7 @@ def load(folder: str | Path, *, definition_hash: str | None = None, digest: str 
         manifest=facts["manifest"],
         metrics={name: math.nan if value is None else value for name, value in facts["metrics"].items()},
         versions=facts["versions"],
+        baseline=_baseline(home / _BASELINE) if _BASELINE in facts["files"] else None,
     )
 
 
@@ -270,6 +279,10 @@ def _estimator(path: Path, trained: Mapping[str, str]) -> Any:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _baseline(path: Path) -> Baseline:
+    return Baseline.from_json(json.loads(path.read_text(encoding="utf-8")))
 
 
 def _reference(form: Mapping[str, Any]) -> Reference:

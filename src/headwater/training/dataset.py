@@ -9,7 +9,7 @@ parts.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from headwater.core.instant import iso, span_text
 from headwater.definitions.compile import content_hash
 from headwater.definitions.model import Model
 from headwater.engine.asof import asof_batches
+from headwater.models.flow import Flow, flow
 from headwater.models.inputs import Inputs
 from headwater.training.history import Events, gather, streams_of
 from headwater.training.labels import gap, labels
@@ -43,6 +44,7 @@ class TrainingSet:
         y: float64, shape (n,), 0.0 and 1.0.
         times: int64 microseconds, shape (n,): when each row was observed.
         manifest: what the set was made of.
+        flows: stream to how its events came, up to what was known.
     """
 
     model: Model
@@ -52,6 +54,7 @@ class TrainingSet:
     y: Float64
     times: Int64
     manifest: Manifest
+    flows: Mapping[str, Flow] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.y)
@@ -65,6 +68,11 @@ class TrainingSet:
     def entity(self) -> pl.Series:
         """The entity that each row is about: the key of the model's first view."""
         return self.frame[self.model.entity]
+
+    @property
+    def entities(self) -> Int64:
+        """A number for the entity of each row, shape (n,); equal numbers are equal entities."""
+        return self.entity.rank("dense").to_numpy().astype(np.int64)
 
     @property
     def gap(self) -> int:
@@ -148,7 +156,13 @@ def _filled(
             "y": array_digest(y),
         },
     )
-    return TrainingSet(model, frame, inputs, X, y, spine.time, manifest)
+    flows = {name: _flow(batch, known) for name, batch in batches.items()}
+    return TrainingSet(model, frame, inputs, X, y, spine.time, manifest, flows)
+
+
+def _flow(batch: Batch, known: int) -> Flow:
+    arrived = batch.arrival <= known
+    return flow(batch.time[arrived], batch.arrival[arrived])
 
 
 def features(model: Model, batches: Mapping[str, Batch], spine: Spine) -> pl.DataFrame:

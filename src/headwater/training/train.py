@@ -24,7 +24,7 @@ from headwater.models.registry import Registry, Training, Version
 from headwater.models.scorer import Scorer
 from headwater.training.dataset import TrainingSet, build
 from headwater.training.evaluate import Judged, judge
-from headwater.training.fit import fit_model
+from headwater.training.fit import fit_model, with_judged
 from headwater.training.history import Events
 from headwater.training.split import Split, temporal, without_known
 
@@ -143,6 +143,7 @@ def train(
         seed=how.seed,
     )
     values = {name: metric.value for name, metric in judged.evaluation.scalars().items()}
+    fitted = with_judged(fitted, training_set, split, judged.scores)
     artifact = replace(fitted.artifact, metrics=values)
     tell(STAGES[3], 3, len(STAGES))
     version = None
