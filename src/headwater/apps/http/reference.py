@@ -11,7 +11,7 @@ from html import escape
 from importlib import resources
 from pathlib import Path
 
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, HTMLResponse, Response
 
 router = APIRouter(include_in_schema=False)
@@ -73,9 +73,13 @@ async def get_start() -> Response:
     return Response(_START, media_type="text/javascript", headers=_KEPT)
 
 
-@router.get("/docs/{name}")
-async def get_file(name: str) -> Response:
-    """A file of the package; no others than those that are named here."""
-    if name not in FILES:
-        raise HTTPException(404)
-    return FileResponse(_FOLDER / name, media_type=FILES[name], headers=_KEPT)
+def _add_file(name: str) -> None:
+    """A file of the package has a route of its own, so that no others can be asked for."""
+
+    @router.get(f"/docs/{name}")
+    async def get_file() -> Response:
+        return FileResponse(_FOLDER / name, media_type=FILES[name], headers=_KEPT)
+
+
+for _name in FILES:
+    _add_file(_name)
