@@ -6,6 +6,7 @@ generator used. Called by ``decisions``, ``freshness``, ``ready`` and ``soak``.
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -46,4 +47,6 @@ def ms(told: dict[str, Any], percent: str) -> str:
 def generator(told: dict[str, Any]) -> str:
     """What the generator itself took."""
     own = told["generator"]
-    return f"{own['cores']:.2f} of a core, late itself by {own['late_ms']['p99']:.2f} ms at p99"
+    late = own["late_ms"]["p99"]
+    how = "never had a connection free" if math.isnan(late) else f"late itself by {late:.2f} ms at p99"
+    return f"{own['cores']:.2f} of a core, {how}"

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.contenders.live.drive import Bodies, drive
-from benchmarks.contenders.live.rows import rows
+from benchmarks.contenders.live.drive import Bodies, ask, drive, same
+from benchmarks.contenders.live.rows import chance, rows
 from benchmarks.contenders.live.servers import free_port, started
 from benchmarks.work import Work
 
@@ -38,5 +38,6 @@ def _run(work: Work, folder: Path) -> dict[str, Any]:
     settings = {"BENTOML_HOME": str(folder / "home"), "BENTOML_DO_NOT_TRACK": "True"}
     with started(command, port, "/readyz", folder, settings) as server:
         source = Bodies.of(server.url, "/score", [{"rows": [row]} for row in rows(work)])
+        same([ask(server.url, "/score", {"rows": rows(work)[:1]})[0]], [chance(work)])
         made = drive(server.url, source, work.options["rate"], work.options["seconds"])
         return {**made, "resident": server.resident(), "ready_s": server.seconds}

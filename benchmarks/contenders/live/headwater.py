@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from benchmarks.contenders.live.drive import drive
+from benchmarks.contenders.live.drive import ask, drive
 from benchmarks.contenders.live.servers import Server, free_port, started
 from benchmarks.work import Work
 from headwater.apps.load.connection import Address
@@ -33,7 +33,8 @@ def _run(work: Work) -> dict[str, Any]:
         target = plan(server.url)
         source = Decisions(Desk(Address.of(server.url)), target.policy(None), work.options["keys"], 0)
         made = drive(server.url, source, work.options["rate"], work.options["seconds"])
-        sample = _one(server.url, target)
+        asked = {"policy": target.policy(None).name, "keys": {"who": 1}, "request": {}}
+        sample = ask(server.url, "/v1/decisions", asked)
         return {
             **made,
             "resident": server.resident(),
@@ -60,12 +61,3 @@ def plan(url: str) -> Target:
     """What the server serves."""
     with urllib.request.urlopen(f"{url}/v1/plan", timeout=30) as answer:
         return Target.of(json.load(answer)["definition"])
-
-
-def _one(url: str, target: Target) -> Any:
-    """A decision, to see that nothing is left out."""
-    asked = {"policy": target.policy(None).name, "keys": {"who": 1}, "request": {}}
-    head = {"Content-Type": "application/json"}
-    request = urllib.request.Request(f"{url}/v1/decisions", json.dumps(asked).encode(), head)
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return json.load(answer)

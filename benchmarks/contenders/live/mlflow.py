@@ -14,8 +14,8 @@ from typing import Any
 
 import mlflow.sklearn
 
-from benchmarks.contenders.live.drive import Bodies, drive
-from benchmarks.contenders.live.rows import rows
+from benchmarks.contenders.live.drive import Bodies, ask, drive, same
+from benchmarks.contenders.live.rows import chance, rows
 from benchmarks.contenders.live.servers import free_port, started
 from benchmarks.work import Work
 
@@ -47,5 +47,8 @@ def _run(work: Work, folder: Path) -> dict[str, Any]:
     with started(command, port, "/ping", folder, path) as server:
         bodies = [{"inputs": [row]} for row in rows(work)]
         source = Bodies.of(server.url, "/invocations", bodies)
+        same(
+            [ask(server.url, "/invocations", {"inputs": rows(work)[:1]})["predictions"][0][1]], [chance(work)]
+        )
         made = drive(server.url, source, work.options["rate"], work.options["seconds"])
         return {**made, "resident": server.resident(), "ready_s": server.seconds}
