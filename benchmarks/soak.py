@@ -24,7 +24,7 @@ def measure(setting: Setting) -> Measured:
         "seconds": seconds,
         "share": setting.size("soak.share", SHARE, SHARE),
         "find": 1.0 if setting.quick else 5.0,
-        "snapshot_every": max(1.0, seconds / 20),
+        "snapshot_every": 1.0 if setting.quick else 30.0,
         "settle": 20.0,
     }
     setting.tell(f"  {seconds:,.0f} s at half the top rate")
