@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-PATIENCE = 120.0  # seconds until a server must be ready
+PATIENCE = 120.0  # seconds until a server must be ready, unless it is said otherwise
 _KIB = 1024
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
@@ -27,6 +27,7 @@ class Server:
     url: str
     process: subprocess.Popen[bytes]
     seconds: float  # from its start until it was ready
+    said: Path  # what it writes
 
     def resident(self) -> int:
         """Bytes that it and its children hold."""
@@ -46,8 +47,7 @@ def started(
     folder: Path,
     environment: Mapping[str, str] | None = None,
     *,
-    method: str = "GET",
-    body: bytes | None = None,
+    patience: float = PATIENCE,
 ) -> Iterator[Server]:
     """A server, once ``ready`` answers with 200, until the block ends.
 
@@ -67,13 +67,12 @@ def started(
             preexec_fn=_die_with_parent,  # noqa: PLW1509 - no thread of ours holds a lock that it needs
         )
     try:
-        asked = urllib.request.Request(url + ready, body, {"Content-Type": "application/json"}, method=method)
-        while not _answers(asked):
-            if process.poll() is not None or time.perf_counter() - start > PATIENCE:
+        while not _answers(url + ready):
+            if process.poll() is not None or time.perf_counter() - start > patience:
                 last = said.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
                 raise RuntimeError(f"the server is not ready: {''.join(last)[-200:]}")
             time.sleep(0.01)
-        yield Server(url, process, time.perf_counter() - start)
+        yield Server(url, process, time.perf_counter() - start, said)
     finally:
         _end(process)
 
@@ -85,9 +84,9 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
-def _answers(asked: urllib.request.Request) -> bool:
+def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(asked, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=5) as answer:
             return int(answer.status) == 200
     except (urllib.error.URLError, OSError):
         return False
