@@ -15,7 +15,19 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import flatness, memory, page, scripts, training_set, windows
+from benchmarks import (
+    decisions,
+    flatness,
+    freshness,
+    live,
+    memory,
+    page,
+    ready,
+    scripts,
+    soak,
+    training_set,
+    windows,
+)
 from benchmarks.harness import Setting, stopwatch
 from benchmarks.machine import busy, machine, pin
 from benchmarks.report import Measured, show
@@ -27,7 +39,12 @@ MEASURES: dict[str, Callable[[Setting], Measured]] = {
     "memory": memory.measure,
     "score_row": scripts.score_row,
     "log_append": scripts.log_append,
+    "decisions": decisions.measure,
+    "freshness": freshness.measure,
+    "ready": ready.measure,
+    "soak": soak.measure,
 }
+SIZES = (*live.SIZES, *decisions.SIZES, *freshness.SIZES, *ready.SIZES, *soak.SIZES)
 THREADS = 2
 WIDTH = 130  # of what goes to a file
 
@@ -46,6 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         quick=arguments.quick,
         rounds=arguments.rounds,
         threads=threads,
+        sizes=dict(arguments.size),
         tell=lambda line: console.print(line, style="dim", highlight=False),
     )
     facts = machine()
@@ -93,6 +111,16 @@ def _verdict(results: Sequence[Measured], *, strict: bool) -> int:
     return 1 if wrong or (strict and missed) else 0
 
 
+def _size(text: str) -> tuple[str, float]:
+    name, _, number = text.partition("=")
+    if name not in SIZES:
+        raise argparse.ArgumentTypeError(f"no size {name!r}: one of {', '.join(SIZES)}")
+    try:
+        return name, float(number)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{name} takes a number") from None
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description="Measure Headwater against others."
@@ -113,6 +141,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=3, help="turns of each contender")
     parser.add_argument("--page", type=Path, help="a page of the documentation to be given the figures")
     parser.add_argument("--quick", action="store_true", help="small sizes, one round, nothing installed")
+    parser.add_argument(
+        "--size",
+        type=_size,
+        action="append",
+        default=[],
+        metavar="NAME=NUMBER",
+        help="a size in place of a measure's own, such as soak.seconds=60; repeatable",
+    )
     parser.add_argument("--strict", action="store_true", help="a missed promise is an error")
     return parser
 

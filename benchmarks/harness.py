@@ -17,7 +17,7 @@ import re
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,7 @@ class Setting:
         rounds: turns of each contender.
         threads: cores that each may use.
         tell: takes a line on the way.
+        sizes: by name, in place of a measure's own: see ``size``.
     """
 
     folder: Path
@@ -50,16 +51,26 @@ class Setting:
     rounds: int = 3
     threads: int = 2
     tell: Callable[[str], None] = print
+    sizes: Mapping[str, float] = field(default_factory=dict)
+
+    def size(self, name: str, full: float, quick: float) -> float:
+        """A size by its name: as it was asked for, or the measure's own for a full or a quick run."""
+        return self.sizes.get(name, quick if self.quick else full)
 
 
 @dataclass(frozen=True)
 class Contender:
-    """Who runs: a name for people, a module, its options, and the environment that it needs."""
+    """Who runs: a name for people, a module, its options, and the environment that it needs.
+
+    ``server`` is the environment of a server that it starts; its Python comes as the option ``python``.
+    """
 
     name: str
     module: str
     options: dict[str, Any] = field(default_factory=dict)
     environment: str = ""
+    server: str = ""
+    limit: float = LIMIT
 
 
 @dataclass
@@ -99,7 +110,7 @@ class Entry:
         return {
             "name": self.name,
             "options": self.contender.options,
-            "environment": self.contender.environment or "headwater's",
+            "environment": self.contender.environment or self.contender.server or "headwater's",
             "skipped": self.skipped or None,
             "largest_difference": self.difference,
             "samples": [asdict(sample) for sample in self.samples],
@@ -107,9 +118,16 @@ class Entry:
 
 
 def race(
-    setting: Setting, contenders: Sequence[Contender], folder: Path, *, answers: bool = True
+    setting: Setting,
+    contenders: Sequence[Contender],
+    folder: Path,
+    *,
+    answers: bool = True,
+    slow: float = SLOW,
 ) -> list[Entry]:
     """Let contenders work in turns on the input in ``folder``; the first round also keeps their answers.
+
+    Whoever takes longer than ``slow`` seconds runs once.
 
     Raises:
         RuntimeError: the first, Headwater, could not run; everyone else may be skipped.
@@ -117,7 +135,7 @@ def race(
     entries = [Entry(contender) for contender in contenders]
     for turn in range(1 if setting.quick else setting.rounds):
         for place, entry in enumerate(entries):
-            if entry.skipped or (entry.samples and entry.samples[0].wall > SLOW):
+            if entry.skipped or (entry.samples and entry.samples[0].wall > slow):
                 continue
             answer = folder / f"answer-{place}.npz" if answers and not turn else None
             _turn(setting, entry, folder, answer)
@@ -141,19 +159,20 @@ def once(setting: Setting, contender: Contender, folder: Path) -> Sample:
 
 def _turn(setting: Setting, entry: Entry, folder: Path, answer: Path | None, *, repeat: bool = True) -> None:
     contender = entry.contender
-    if contender.environment and setting.quick:
+    if (contender.environment or contender.server) and setting.quick:
         entry.skipped = "not in a quick run"
         return
-    work = Work(
-        contender.module,
-        str(folder.absolute()),
-        contender.options,
-        setting.threads,
-        str(answer.absolute()) if answer else "",
-        repeat=repeat and not setting.quick,
-    )
     try:
-        sample = _run(python_of(contender.environment), work)
+        options = contender.options | ({"python": python_of(contender.server)} if contender.server else {})
+        work = Work(
+            contender.module,
+            str(folder.absolute()),
+            options,
+            setting.threads,
+            str(answer.absolute()) if answer else "",
+            repeat=repeat and not setting.quick,
+        )
+        sample = _run(python_of(contender.environment), work, contender.limit)
     except (Unavailable, _Failed) as fault:
         entry.skipped = str(fault)
         setting.tell(f"  {entry.name}: skipped: {fault}")
@@ -174,7 +193,7 @@ class _Failed(Exception):  # noqa: N818 - becomes the reason of a skip
     """A contender ended without a sample."""
 
 
-def _run(python: str, work: Work) -> Sample:
+def _run(python: str, work: Work, limit: float) -> Sample:
     command = [python, "-m", "benchmarks.worker", work.dump()]
     try:
         done = subprocess.run(
@@ -183,11 +202,11 @@ def _run(python: str, work: Work) -> Sample:
             env=_environment(work.threads),
             capture_output=True,
             text=True,
-            timeout=LIMIT,
+            timeout=limit,
             check=False,
         )
     except subprocess.TimeoutExpired as fault:
-        raise _Failed(f"not done within {LIMIT} s") from fault
+        raise _Failed(f"not done within {limit:g} s") from fault
     lines = done.stdout.splitlines()
     if done.returncode or not lines or not lines[-1].startswith(MARK):
         raise _Failed(f"ended with {done.returncode}: {_reason(done.stderr or done.stdout)}")
@@ -205,7 +224,8 @@ def _environment(threads: int) -> dict[str, str]:
     """The same number of threads for everyone, by the name that each library reads."""
     names = ("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
-    return {**kept, **dict.fromkeys(names, str(threads)), "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
+    return {**kept, **dict.fromkeys(names, str(threads)), "PYTHONPATH": path, "PYTHONWARNINGS": "ignore"}
 
 
 def stopwatch() -> Callable[[], float]:

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ENVIRONMENTS = {
+    "bentoml": ("bentoml==1.4.39", "scikit-learn==1.9.1"),
     "bytewax": ("bytewax==0.21.1", "numpy"),
     "feast": ("feast[duckdb]==0.67.0",),
     "pathway": ("pathway==0.33.0",),

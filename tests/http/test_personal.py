@@ -269,6 +269,8 @@ ROUTES: dict[str, Asks] = {
     "GET /v1/models": _plain,
     "GET /v1/policies": _plain,
     "GET /v1/plan": _plain,
+    "GET /v1/definitions": _plain,
+    "GET /v1/definitions/{hash}": _plain,
     "POST /v1/reload": _plain,
     "GET /healthz": _plain,
     "GET /readyz": _plain,
@@ -280,6 +282,8 @@ ROUTES: dict[str, Asks] = {
 def address(place: Place, path: str) -> str:
     """A route's address, about whom it was planted."""
     parts = {"decision_id": place.made["decision"], "view": "person", "key": KEY, "id": place.made["job"]}
+    if "{hash}" in path:
+        parts["hash"] = place.house.service.definitions.all()[0].digest
     return path.format(**parts)
 
 

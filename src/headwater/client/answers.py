@@ -154,6 +154,13 @@ class Policies(msgspec.Struct, frozen=True):
     policies: list[Policy]
 
 
+class Plan(msgspec.Struct, frozen=True):
+    """The project's definitions in canonical form, and their hash."""
+
+    hash: str
+    definition: dict[str, Any]
+
+
 class DeadLetter(msgspec.Struct, frozen=True):
     """An event that was refused."""
 

@@ -107,6 +107,10 @@ class AsyncClient:
         """The policies of the project."""
         return await self._ask(calls.policies())
 
+    async def plan(self) -> answers.Plan:
+        """The project's definitions, in the form whose hash is stamped on decisions."""
+        return await self._ask(calls.plan())
+
     async def dead_letters(
         self, *, stream: str | None = None, reason: str | None = None, after: int = 0, limit: int = 100
     ) -> answers.DeadLetters:

@@ -110,6 +110,11 @@ def policies() -> Call[answers.Policies]:
     return Call("GET", "/v1/policies", answers.Policies)
 
 
+def plan() -> Call[answers.Plan]:
+    """``GET /v1/plan``."""
+    return Call("GET", "/v1/plan", answers.Plan)
+
+
 def dead_letters(stream: str | None, reason: str | None, after: int, limit: int) -> Call[answers.DeadLetters]:
     """``GET /v1/dead-letters``."""
     query = {"after": str(after), "limit": str(limit)}

@@ -107,6 +107,10 @@ class Client:
         """The policies of the project."""
         return self._ask(calls.policies())
 
+    def plan(self) -> answers.Plan:
+        """The project's definitions, in the form whose hash is stamped on decisions."""
+        return self._ask(calls.plan())
+
     def dead_letters(
         self, *, stream: str | None = None, reason: str | None = None, after: int = 0, limit: int = 100
     ) -> answers.DeadLetters:

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 import pytest
 
-from headwater.apps.cli import audit, keys, log
+from headwater.apps.cli import audit, bench, keys, log
 from headwater.apps.cli.exits import MEANINGS, Exit, exit_of
 from headwater.apps.cli.failures import run
 from headwater.apps.cli.lazy import LazyGroup
@@ -54,7 +54,7 @@ def test_help_loads_nothing_heavy() -> None:
     ("group", "name"),
     [
         (group, name)
-        for group in (cli, log.command, keys.command, audit.command)
+        for group in (cli, log.command, keys.command, audit.command, bench.command)
         for name in group.list_commands(click.Context(group))
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -38,6 +38,7 @@ COMMANDS = {
     "audit": (f"{_HERE}.audit", "Prove the records of what was decided and administered."),
     "replay": (f"{_HERE}.replay", "Make past decisions again from the log."),
     "backtest": (f"{_HERE}.backtest", "See which past decisions would come out otherwise."),
+    "bench": (f"{_HERE}.bench", "Measure a service where it runs."),
     "late": (f"{_HERE}.late", "Show late events and what they would have changed."),
 }
 

@@ -1,6 +1,6 @@
 """A running service as a command sees it: the option that names it, and its errors as the command line's.
 
-Called by ``decide`` and ``status``.
+Called by ``decide``, ``status`` and ``bench load``.
 """
 
 from __future__ import annotations
@@ -23,8 +23,12 @@ WHERE = click.option("--url", default=URL, show_default=True, help="Where `headw
 
 
 @contextmanager
-def service(url: str) -> Iterator[Client]:
+def service(url: str, how: str = "with --url") -> Iterator[Client]:
     """A client of the service, with the key of HEADWATER_API_KEY or its file, if one is set.
+
+    Args:
+        url: of the service.
+        how: the command names it.
 
     Raises:
         DataError: the service refuses the request, or the key of HEADWATER_API_KEY cannot be read.
@@ -42,5 +46,5 @@ def service(url: str) -> Iterator[Client]:
             "the service cannot be reached",
             got=error.problems[0].got,
             where=url,
-            do="start it with `headwater serve`, or name it with --url",
+            do=f"start it with `headwater serve`, or name it {how}",
         ) from error

@@ -1,0 +1,52 @@
+"""What measures 7 to 10 share: the bank that is served, and how their figures are shown.
+
+Generator and server share the same cores, for every contender alike; the notes say how much of them the
+generator used. Called by ``decisions``, ``freshness``, ``ready`` and ``soak``.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness import Contender, Setting, once
+
+EVENTS, KEYS = 300_000, 10_000
+SIZES = ("live.events", "live.keys")
+FRESH = 3 * 3_600  # seconds: features are as of now, so the bank must not be old
+AT = "benchmarks.contenders.live"
+SHARED = """The load generator (headwater bench load's own) runs on the same cores as the server, for every
+contender; latency counts from the moment at which a request was due."""
+
+
+def bank(setting: Setting) -> tuple[Path, dict[str, Any]]:
+    """The folder with the bank, made if there is no recent one; and the options that say its size."""
+    folder = setting.folder / "live"
+    folder.mkdir(parents=True, exist_ok=True)
+    size = {
+        "events": int(setting.size("live.events", EVENTS, 20_000)),
+        "keys": int(setting.size("live.keys", KEYS, 500)),
+    }
+    mark = folder / f"bank-{size['events']}-{size['keys']}"
+    if not (mark.exists() and time.time() - mark.stat().st_mtime < FRESH and (folder / "bank").exists()):
+        for old in folder.glob("bank-*"):
+            old.unlink()
+        setting.tell(f"  making the bank: {size['events']:,} events, {size['keys']:,} accounts, a model")
+        once(setting, Contender("bank", f"{AT}.bank", size), folder)
+        mark.touch()
+    return folder, size
+
+
+def ms(told: dict[str, Any], percent: str) -> str:
+    """A percentile of a load."""
+    return f"{told['latency_ms'][percent]:.2f}"
+
+
+def generator(told: dict[str, Any]) -> str:
+    """What the generator itself took."""
+    own = told["generator"]
+    late = own["late_ms"]["p99"]
+    how = "never had a connection free" if math.isnan(late) else f"late itself by {late:.2f} ms at p99"
+    return f"{own['cores']:.2f} of a core, {how}"
