@@ -20,7 +20,7 @@ from headwater.apps.http import example, logs
 from headwater.apps.http.app import create_app
 from headwater.apps.http.hooks import Watching
 from headwater.apps.http.metrics import Metrics
-from headwater.apps.http.monitors import Monitors
+from headwater.apps.http.monitors import Monitors, job
 from headwater.apps.http.server import Address, Server, beside, settle
 from headwater.apps.http.shelf import Attic, Shelf, scorings
 from headwater.apps.masking import Mask
@@ -114,17 +114,18 @@ def serve(
         rise = time.perf_counter() - started
         stack.enter_context(_anchored(work, service))
         past = Attic(Archive(work.project, registry))
-        hooks.monitors = stack.enter_context(Monitors(service, past, metrics))
+        hooks.monitors = stack.enter_context(Monitors(service, metrics))
+        worker = hooks.monitors.worker(job(work.settings, log_level=log_level))
         app = create_app(
             service,
             time.perf_counter_ns,
             metrics=metrics,
             reload=lambda: _reload(work, service),
             past=past,
-            ledger=hooks.monitors.ledger,
             access=access,
             tls=tls is not None,
-            lifespan=beside(service, snapshot_every, metrics, hooks, hooks.monitors),
+            lifespan=beside(service, snapshot_every, metrics, hooks, [worker]),
+            monitors=hooks.monitors,
         )
         settle()
         address = Address(host, port, None if tls is None else lambda: tls)

@@ -85,6 +85,16 @@ class Metrics:
             "Those with other bits: must stay 0.",
             registry=registry,
         )
+        self.parity_gone = Counter(
+            "headwater_parity_gone",
+            "Sampled vectors that were not derived again: no room, or their model is not at hand.",
+            registry=registry,
+        )
+        self.monitors_up = Gauge(
+            "headwater_monitors_up",
+            "Whether the process runs that keeps the late ledger and checks parity.",
+            registry=registry,
+        )
         self.late_events = Counter("headwater_late_events", "Rows of the late ledger.", registry=registry)
         self.late_decisions = Counter(
             "headwater_late_decisions", "Decisions that late events would have changed.", registry=registry

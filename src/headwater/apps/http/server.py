@@ -11,7 +11,7 @@ import signal
 import socket
 import ssl
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -21,11 +21,10 @@ import uvicorn
 from fastapi import FastAPI
 
 from headwater.apps.http.metrics import Metrics
-from headwater.apps.http.monitors import Monitors
 from headwater.apps.http.site import Site
+from headwater.apps.workers.worker import Worker
 from headwater.serving.service import Hooks, Service
 
-ROUND = 15.0  # seconds between two rounds of the monitors
 SWITCH = 0.0005  # seconds: how long a thread may keep the others from running
 
 
@@ -102,16 +101,16 @@ class Server(uvicorn.Server):
 
 
 def beside(
-    service: Service, every: float, metrics: Metrics, hooks: Hooks, monitors: Monitors | None = None
+    service: Service, every: float, metrics: Metrics, hooks: Hooks, workers: Sequence[Worker] = ()
 ) -> Callable[[FastAPI], Any]:
-    """The app's lifespan: keeps the state every so many seconds, and lets the monitors look.
+    """The app's lifespan: keeps the state every so many seconds, and the server's child processes alive.
 
     Args:
         service: whose.
         every: seconds between two snapshots.
         metrics: what is counted.
         hooks: told what went wrong.
-        monitors: those of the service.
+        workers: not yet started.
     """
 
     async def now_and_then(where: str, seconds: float, task: Callable[[], None]) -> None:
@@ -129,14 +128,12 @@ def beside(
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(now_and_then("snapshot", every, keep))]
-        if monitors is not None:
-            tasks.append(asyncio.create_task(now_and_then("monitors", ROUND, monitors.gentle_round)))
+        task = asyncio.create_task(now_and_then("snapshot", every, keep))
+        for worker in workers:
+            worker.start()
         yield
-        for task in tasks:
-            task.cancel()
-        if monitors is not None:
-            await asyncio.to_thread(monitors.stop)
+        task.cancel()
+        await asyncio.gather(*(asyncio.to_thread(worker.stop) for worker in workers))
 
     return lifespan
 
