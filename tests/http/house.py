@@ -65,7 +65,7 @@ class Beside:
                 serving.project.views,
                 serving.scorings,
                 Present(service).own,
-                lambda model, digest: next((s for s in serving.scorings.values() if s.digest == digest), None),
+                lambda model, digest: serving.scorings[model] if serving.scorings[model].digest == digest else None,
             ),
             rate=1.0,
         )

@@ -9,8 +9,8 @@
     d2 as of its time, at c's offset             ─┴─ the same bits?   score and band, then and now
 
 The ledger is a function of the log, the decisions and the models, whoever fills it and in how many steps:
-on line :meth:`LateWatch.settle` goes on from where the ledger stands, off line from the beginning. The log is
-read once for each entity that was late, not once for each late event (``serving.extract``). Called by ``apps``.
+on line :meth:`LateWatch.settle` goes on from where the ledger stands, off line from the beginning. The log
+is read once for each entity that was late, not for each late event (``serving.extract``). Called by ``apps``.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from headwater.store.decisions import DecisionStore, Record
 from headwater.store.late import LateEvent, LateLedger, Reached, Touched
 
 STRETCH = 1 << 18  # offsets that are looked through at a time
-TOGETHER = 1_024  # late events, or pairs of one and a decision, that are derived at once
+TOGETHER = 512  # late events, or pairs of one and a decision, that are derived at once
 PAGE = 256  # decisions that are read at a time
 FOLLOW = 1 << 16  # offsets at a time, to catch up with the newest event of each key
 

@@ -160,7 +160,7 @@ class LateLedger:
         events: Sequence[LateEvent] = (),
         more: Sequence[tuple[int, Touched]] = (),
     ) -> bool:
-        """Go on from ``start`` to ``end`` with what was found on the way, all or none; whole even if the power fails.
+        """Go on from ``start`` to ``end`` with what was found on the way, all or none.
 
         Args:
             start: where the ledger must stand.

@@ -1,7 +1,8 @@
 """The parity ledger: how much of what was served was derived again, and every vector that came out otherwise.
 
 A few counts, how far the decision records were looked through, and a row for each mismatch, written
-together: a restart loses no alarm and counts nothing twice. Filled by ``monitoring.parity``, read by ``apps``.
+together: a restart loses no alarm and counts nothing twice. Filled by ``monitoring.parity``, read by
+``apps``.
 """
 
 from __future__ import annotations

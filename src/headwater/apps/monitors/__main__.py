@@ -43,6 +43,8 @@ EVERY = 0.5  # seconds from one round to the next
 BEAT = 2.0  # seconds after which figures are told even if nothing changed
 FOLD = 15.0  # seconds between two times that the decision records are tidied up
 REST = 5.0  # seconds after a round that failed
+SHARE = 0.25  # of one processor, at most, while there is much to do
+SLICE = 0.05  # seconds of work between two rests
 
 
 @dataclass
@@ -90,6 +92,7 @@ class Process:
         self._decisions: DecisionStore | None = None
         self._told: Figures | None = None
         self._beat, self._fold = _Due(BEAT), _Due(FOLD)
+        self._since = 0.0
 
     def run(self) -> None:
         """Round after round.
@@ -113,8 +116,6 @@ class Process:
             message = self._server.next(left)
             if message is not None:
                 self._hear(message)
-            if self._wanted is not None:
-                return
 
     def _hear(self, message: Message) -> None:
         if message["kind"] == SERVE:
@@ -123,15 +124,20 @@ class Process:
             self._rounds.take(message)
 
     def _step(self) -> None:
-        """In the midst of a round: is the server there, and what does it say?"""
+        """In the midst of a round: is the server there, what does it say, and is it time for a rest?"""
         self._server.step()
         for message in self._server.waiting():
             self._hear(message)
+        worked = self._watch() - self._since
+        if worked >= SLICE:
+            self._listen(worked * (1 / SHARE - 1))
+            self._since = self._watch()
 
     def _round(self) -> bool:
         """A round; whether it went well."""
         if self._rounds is None:
             return True
+        self._since = self._watch()
         try:
             figures = self._rounds.round()
             now = self._watch()
@@ -141,7 +147,7 @@ class Process:
                 self._told = figures
                 self._server.tell(figures.message(self._serving))
         except HeadwaterError as error:
-            LOG.error("a round failed", exc_info=error)
+            LOG.exception("a round failed")
             self._server.tell({"kind": FAULT, "error": type(error).__name__})
             return False
         return True
@@ -212,8 +218,8 @@ def main(project: Path, data: Path, rate: float, log_level: str) -> None:
         settings = Settings.read(project=str(project), data=str(data))
         try:
             Process(server, settings, rate, log_level).run()
-        except Exception as error:  # its type and place, never its text, which may quote a value
-            LOG.error("the monitors end", exc_info=error)
+        except Exception:  # its type and place, never its text, which may quote a value
+            LOG.exception("the monitors end")
             sys.exit(1)
 
 

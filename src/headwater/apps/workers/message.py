@@ -17,23 +17,23 @@ Message = Mapping[str, Any]
 
 
 def line_of(message: Message) -> bytes:
-    """A message as a line; times as ISO 8601.
+    r"""A message as a line; times as ISO 8601.
 
     Raises:
         TypeError, ValueError: it holds something else than JSON's values and times.
 
     Example:
         >>> line_of({"kind": "figures", "compared": 3})
-        b'{"kind":"figures","compared":3}\\n'
+        b'{"kind":"figures","compared":3}\n'
     """
     return json.dumps(message, default=_plain, separators=(",", ":")).encode() + b"\n"
 
 
 def message_of(line: bytes) -> Message | None:
-    """The message of a line; None if the line is none, such as half a line of somebody who died.
+    r"""The message of a line; None if the line is none, such as half a line of somebody who died.
 
     Example:
-        >>> message_of(b'{"kind":"figures","compared":3}\\n')
+        >>> message_of(b'{"kind":"figures","compared":3}\n')
         {'kind': 'figures', 'compared': 3}
         >>> message_of(b'{"kind":"fig') is None
         True

@@ -29,10 +29,8 @@ from headwater.apps.settings import environment
 from headwater.apps.workers.message import Message, line_of, message_of
 
 LOG = logging.getLogger("headwater.workers")
-ALONE = {  # a child computes with one thread
-    name: "1"
-    for name in ("POLARS_MAX_THREADS", "NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-}
+THREADS = "POLARS_MAX_THREADS", "NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"
+ALONE = dict.fromkeys(THREADS, "1")  # a child computes with one thread
 
 
 @dataclass(frozen=True)
@@ -174,7 +172,7 @@ class Worker:
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", self.job.module, *self.job.arguments]
-        child = subprocess.Popen(
+        child = subprocess.Popen(  # noqa: S603 - this interpreter, a module of ours
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
