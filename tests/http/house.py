@@ -65,7 +65,9 @@ class Beside:
                 serving.project.views,
                 serving.scorings,
                 Present(service).own,
-                lambda model, digest: serving.scorings[model] if serving.scorings[model].digest == digest else None,
+                lambda model, digest: (
+                    serving.scorings[model] if serving.scorings[model].digest == digest else None
+                ),
             ),
             rate=1.0,
         )

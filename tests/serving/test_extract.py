@@ -46,8 +46,8 @@ asked = st.lists(st.builds(ask, st.integers(0, 25), st.integers(30, 104), st.int
 def test_any_questions_in_any_order(bank: EmbeddedLog, questions: list[list[Asked]], room: int) -> None:
     extract = Extract(bank, room)
     for question in questions:
-        same = rederive(scoring(), question, bank), rederive(scoring(), question, extract)
-        assert np.array_equal(*(X.view(np.int64) for X in same))
+        whole, held = rederive(scoring(), question, bank), rederive(scoring(), question, extract)
+        assert np.array_equal(whole.view(np.int64), held.view(np.int64))
 
 
 def test_it_follows_the_log(bank: EmbeddedLog) -> None:
@@ -74,7 +74,9 @@ def test_an_entity_is_read_once(bank: EmbeddedLog) -> None:
 
 #        held from ├────────────── day 93 ──► 101       a question of day 60 reaches farther back: read anew
 def test_windows_bound_what_is_read(bank: EmbeddedLog) -> None:
-    view = [hw.FeatureView("v", PAYMENTS, "who", {"n": hw.count(over="7d"), "s": hw.sum("amount", over="2d")})]
+    view = [
+        hw.FeatureView("v", PAYMENTS, "who", {"n": hw.count(over="7d"), "s": hw.sum("amount", over="2d")})
+    ]
     extract = Extract(bank)
     few = [ask(who, 100, 700) for who in range(20)]
     assert features(view, few, extract).frame.equals(features(view, few, bank).frame)

@@ -283,8 +283,8 @@ def _underivable(one: _Served, error: HeadwaterError) -> Mismatch:
 
 
 def _unreadable(number: int) -> Mismatch:
-    facts = "", {}, 0, -1, "record", None, None, ("", ""), ()
-    return Mismatch(f"decision d{number}", *facts, "the record is not there, or is none any more")
+    cause = "the record is not there, or is none any more"
+    return Mismatch(f"decision d{number}", "", {}, 0, -1, "record", None, None, ("", ""), (), cause)
 
 
 def _shown(value: float) -> float | None:

@@ -114,7 +114,7 @@ def serve(
         rise = time.perf_counter() - started
         stack.enter_context(_anchored(work, service))
         past = Attic(Archive(work.project, registry))
-        hooks.monitors = stack.enter_context(Monitors(service, metrics))
+        hooks.monitors = stack.enter_context(Monitors(service, metrics, work.settings.parity_share))
         worker = hooks.monitors.worker(job(work.settings, log_level=log_level))
         app = create_app(
             service,

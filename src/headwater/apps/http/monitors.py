@@ -24,10 +24,10 @@ from headwater.store.late import LateLedger
 Send = Callable[[Message], bool]
 
 
-def job(settings: Settings, rate: float = RATE, log_level: str = "warning") -> Job:
+def job(settings: Settings, log_level: str = "warning") -> Job:
     """How the monitors of a project are run."""
     paths = "--project", str(settings.project.absolute()), "--data", str(settings.data.absolute())
-    how = "--rate", str(rate), "--log-level", log_level
+    how = "--rate", str(settings.parity_share), "--log-level", log_level
     return Job("monitors", "headwater.apps.monitors", (*paths, *how))
 
 

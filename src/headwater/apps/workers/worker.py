@@ -201,8 +201,8 @@ class Worker:
             for message in self._greeting():
                 pipe.write(line_of(message))
             pipe.flush()
-            while (message := outbox.get()) is not None:
-                pipe.write(line_of(message))
+            while (more := outbox.get()) is not None:
+                pipe.write(line_of(more))
                 if outbox.empty():
                     pipe.flush()
 
