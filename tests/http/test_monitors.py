@@ -1,4 +1,4 @@
-"""The monitors of a real server: late events told within seconds, wrong vectors counted, a life of their own."""
+"""The monitors of a real server: late events told within seconds, wrong vectors counted, and their life."""
 
 from __future__ import annotations
 

@@ -189,7 +189,7 @@ def test_many_are_derived_together_and_one_that_cannot_be_keeps_nobody(
         ended = headwater("audit", "verify", "--replay", "all", "--json")
         assert problems(ended) == [
             ("an entity of the past lacks a key of the model", "decision 8"),
-            ("n_7d does not come out as it was decided", "decision 11"),
+            ("the feature 'n_7d' does not come out as it was decided", "decision 11"),
         ]
         told = ended.json["replay"]
         assert (told["same"], told["different"], told["gone"]) == (COUNT + 7, 2, 0)

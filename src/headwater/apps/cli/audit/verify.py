@@ -15,14 +15,13 @@ import click
 
 from headwater.apps.anchors import missing
 from headwater.apps.cli.exits import Exit
-from headwater.apps.cli.models import registry_of
+from headwater.apps.cli.records import archive_of
 from headwater.apps.cli.screen import Screen
 from headwater.apps.cli.workplace import Workplace, at_workplace
-from headwater.apps.deciders import Deciders
-from headwater.core.errors import HeadwaterError, ModelError, Problem
+from headwater.core.errors import HeadwaterError, Problem
 from headwater.log.embedded import EmbeddedLog
 from headwater.serving.decide import Decider
-from headwater.serving.replay import Replayed, replay_many
+from headwater.serving.replay import Deciders, Replayed, replay_many
 from headwater.store.audit import AuditTrail
 from headwater.store.credentials import CredentialStore
 from headwater.store.decisions import DecisionStore, Record
@@ -155,7 +154,7 @@ def _anchored(found: _Found, folder: DataFolder) -> None:
 def _derive(
     work: Workplace, screen: Screen, found: _Found, folder: DataFolder, sample: int, seed: int
 ) -> None:
-    deciders = Deciders(work.project, registry_of(work))
+    own = archive_of(work).own
     told: dict[str, Any] = {"seed": seed, "same": 0, "different": 0, "gone": 0}
     with DecisionStore.open(folder.decisions) as store, work.reading() as log, screen.progress() as advance:
         numbers: Sequence[int] = range(1, len(store) + 1)
@@ -163,7 +162,7 @@ def _derive(
             numbers = sorted(random.Random(seed).sample(numbers, sample))
         for start in range(0, len(numbers), TOGETHER):
             part = numbers[start : start + TOGETHER]
-            for outcome, problems in _derived(_records(store, part), log, deciders):
+            for outcome, problems in _derived(_records(store, part), log, own):
                 told[outcome] += 1
                 found.problems += problems
             advance("derived again", start + len(part), len(numbers))
@@ -178,14 +177,13 @@ def _records(store: DecisionStore, numbers: Sequence[int]) -> list[Record]:
 
 
 def _derived(
-    records: Sequence[Record], log: EmbeddedLog, deciders: Deciders
+    records: Sequence[Record], log: EmbeddedLog, own: Deciders
 ) -> Iterator[tuple[str, list[Problem]]]:
     """Whether decisions came out again, and what did not: with one pass over the log for each decider."""
     groups: dict[int, tuple[Decider, list[Record]]] = {}
     for record in records:
-        try:
-            decider = deciders.of(record.decision)
-        except ModelError:
+        decider = own(record.decision)
+        if decider is None:
             yield "gone", []
         else:
             groups.setdefault(id(decider), (decider, []))[1].append(record)
