@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -21,8 +22,14 @@ from headwater.apps.http.metrics import Metrics
 from headwater.apps.http.monitors import Monitors
 from headwater.apps.http.server import Address, Server
 from headwater.apps.http.site import Bounds, Present
+from headwater.apps.monitors.rounds import Figures, Rounds, Served
+from headwater.apps.workers.message import Message, line_of
+from headwater.log.embedded import EmbeddedLog
 from headwater.serving.service import Hooks, Limits, Service
+from headwater.store.decisions import DecisionStore
 from headwater.store.folder import DataFolder
+from headwater.store.late import LateLedger
+from headwater.store.parity import ParityLedger
 from headwater.testing import ManualClock
 from tests.serving.bank import PROJECT, log, micros, scoring
 
@@ -41,6 +48,45 @@ class Faults(Watching):
         self.faults.append((where, error))
 
 
+class Beside:
+    """The monitors' work in this process, when a test asks for it; else as ``apps.monitors`` does it."""
+
+    def __init__(self, stack: ExitStack, service: Service, monitors: Monitors) -> None:
+        folder, serving = service.folder, service.serving
+        opened = stack.enter_context
+        self._monitors = monitors
+        self.late = opened(LateLedger.open(folder.late))
+        self.parity = opened(ParityLedger.open(folder.parity))
+        self.rounds = Rounds(
+            opened(EmbeddedLog.open(folder.log, serving.project.streams, writer=False)),
+            opened(DecisionStore.open(folder.decisions)),
+            self.late,
+            self.parity,
+            Served(
+                serving.project.views,
+                serving.scorings,
+                Present(service).own,
+                lambda model, digest: (
+                    serving.scorings[model] if serving.scorings[model].digest == digest else None
+                ),
+            ),
+            rate=1.0,
+        )
+        monitors.attach(self._take, lambda: True)
+
+    def round(self) -> Figures:
+        """Everything that is to be done now."""
+        figures = self.rounds.round()
+        while figures.waiting:
+            figures = self.rounds.round()
+        self._monitors.told(figures.message(next(iter(self._monitors.greeting()))))
+        return figures
+
+    def _take(self, message: Message) -> bool:
+        self.rounds.take(json.loads(line_of(message)))
+        return True
+
+
 @dataclass
 class House:
     """A running service.
@@ -50,7 +96,7 @@ class House:
         service: behind it.
         clock: the service's.
         faults: what went wrong.
-        monitors: late ledger and parity sampler; a test lets them look.
+        monitors: late ledger and parity check; a test lets them look.
         http: a bare client.
         client: ours.
     """
@@ -59,7 +105,7 @@ class House:
     service: Service
     clock: ManualClock
     faults: Faults
-    monitors: Monitors
+    monitors: Beside
     http: httpx.Client
     client: hw.Client
 
@@ -91,19 +137,20 @@ def serving(
     """A server on a free port, until the block ends; ``around`` goes to ``create_app``."""
     clock, faults = ManualClock(micros(NOW)), Faults()
     with open_service(folder, clock=clock, hooks=faults, **kw) as service, ExitStack() as stack:
-        monitors = stack.enter_context(Monitors(service, Present(service), faults.metrics, rate=1.0))
+        monitors = stack.enter_context(Monitors(service, faults.metrics, rate=1.0))
+        beside = Beside(stack, service, monitors)
         faults.monitors = monitors
         app = create_app(
             service,
             time.perf_counter_ns,
             bounds=bounds,
             metrics=faults.metrics,
-            ledger=monitors.ledger,
+            monitors=monitors,
             **(around or {}),
         )
         url = stack.enter_context(listening(app))
         with httpx.Client(base_url=url) as http, hw.Client(url) as client:
-            yield House(url, service, clock, faults, monitors, http, client)
+            yield House(url, service, clock, faults, beside, http, client)
 
 
 @contextmanager

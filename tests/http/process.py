@@ -33,8 +33,14 @@ class Process:
 
 
 @contextmanager
-def served(project: Path, *options: str) -> Iterator[Process]:
-    """A server of a project folder on a free port; it is killed at the end if it still runs."""
+def served(project: Path, *options: str, **variables: str) -> Iterator[Process]:
+    """A server of a project folder on a free port; it is killed at the end if it still runs.
+
+    Args:
+        project: the folder.
+        options: of the command.
+        variables: of the environment.
+    """
     command = [
         sys.executable,
         "-m",
@@ -45,7 +51,7 @@ def served(project: Path, *options: str) -> Iterator[Process]:
         "0",
         "--json",
     ]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", **variables}
     process = subprocess.Popen(
         [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     )

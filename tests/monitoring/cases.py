@@ -108,8 +108,6 @@ class Bank:
     def _event(self, stream: str, frame: object, arrival: int) -> None:
         refreshes = self.live.append(stream, frame, arrival=arrival)[1]  # type: ignore[arg-type]
         self.refreshes += refreshes
-        for refresh in refreshes:
-            self.watch.observe(refresh)
 
 
 def rows(ledger: LateLedger) -> list[LateEvent]:

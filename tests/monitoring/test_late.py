@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,7 +15,7 @@ from headwater.monitoring.late import LateWatch, Settled
 from headwater.serving.replay import replay
 from headwater.store.late import LateEvent, LateLedger, Reached
 from tests.monitoring.cases import START, Bank, Happening, bank, decider, rows
-from tests.serving.bank import DAY, PROJECT, micros, model, payment, profile, scoring
+from tests.serving.bank import DAY, PROJECT, micros, model, profile, scoring
 
 
 @pytest.fixture
@@ -107,26 +106,6 @@ def test_what_live_said_is_what_the_ledger_says(open_bank: Bank) -> None:
     ]
     assert [(event.offset, event.late, event.moved) for event in open_bank.rows()] == said
     assert len(said) >= 4
-
-
-def test_a_refresh_that_stands_for_several_events_is_no_shortcut(open_bank: Bank) -> None:
-    both = pl.concat([payment(1, 1, START + 3, 80.0), payment(2, 1, START + 4, 20.0)])
-    open_bank.goes(pay(1), pay(5), pay(60))
-    _, refreshes = open_bank.live.append("payments", both, arrival=micros(START + 70))
-    union = replace(refreshes[-1], moved=("n_7d", "largest_30d"))
-    watch = open_bank.watching(open_bank.ledger)
-    watch.observe(union)
-    watch.settle(stretch=1)
-    assert [event.moved for event in rows(open_bank.ledger)] == [refresh.moved for refresh in refreshes]
-
-
-def test_a_shortcut_is_taken(open_bank: Bank) -> None:
-    open_bank.goes(pay(1), pay(5), pay(3))
-    (refresh,) = [one for one in open_bank.refreshes if one.late]
-    watch = open_bank.watching(open_bank.ledger)
-    watch.observe(replace(refresh, moved=("as it was told",)))
-    watch.settle()
-    assert [event.moved for event in rows(open_bank.ledger)] == [("as it was told",)]
 
 
 def test_what_replay_says_is_what_the_ledger_says(open_bank: Bank) -> None:

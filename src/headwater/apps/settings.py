@@ -56,6 +56,12 @@ SETTINGS: tuple[Setting, ...] = (
         "The size that the event log may reach, in bytes; an import beyond it ends as on a full disk.",
     ),
     Setting(
+        "HEADWATER_PARITY_SHARE",
+        None,
+        "0.01",
+        "How much of what is served is derived again from the log and compared to the bit, from 0 to 1.",
+    ),
+    Setting(
         "HEADWATER_API_KEY",
         None,
         "not set",
@@ -148,6 +154,7 @@ class Settings:
         data: the data folder.
         tracking_uri: of an MLflow server or another store; None for the data folder.
         log_bytes: the size that the log may reach; None for no bound.
+        parity_share: how much of what is served is derived again.
 
     Example:
         >>> settings = Settings.read({"HEADWATER_PROJECT": "bank/project.py"})
@@ -159,6 +166,7 @@ class Settings:
     data: Path
     tracking_uri: str | None = None
     log_bytes: int | None = None
+    parity_share: float = 0.01
 
     @classmethod
     def read(
@@ -187,6 +195,7 @@ class Settings:
             data=Path(folder) if folder else file.parent / DATA_FOLDER,
             tracking_uri=known.get("MLFLOW_TRACKING_URI") or None,
             log_bytes=_number("HEADWATER_LOG_BYTES", known),
+            parity_share=_share("HEADWATER_PARITY_SHARE", known, 0.01),
         )
 
     @property
@@ -226,3 +235,19 @@ def _number(variable: str, environ: Mapping[str, str]) -> int | None:
             do="correct the environment variable, or unset it",
         )
     return int(text) if text else None
+
+
+def _share(variable: str, environ: Mapping[str, str], default: float) -> float:
+    text = environ.get(variable, "")
+    try:
+        found = float(text) if text else default
+    except ValueError:
+        found = -1.0
+    if not 0.0 <= found <= 1.0:
+        raise DataError.of(
+            f"the setting {variable} cannot be read",
+            expected="a number from 0 to 1",
+            got=repr(text),
+            do="correct the environment variable, or unset it",
+        )
+    return found

@@ -59,9 +59,9 @@ class Memory:
         size = max(int(self._heap[0]) + words, len(self._words) * 3 // 2)
         self.shard = None  # type: ignore[assignment]
         if size < LARGE:
-            words = np.empty(2 * size, dtype=np.int64)  # afresh, for only so it comes on large pages
-            words[: len(self._words)] = self._words
-            self._words = words
+            larger = np.empty(2 * size, dtype=np.int64)  # afresh, for only so it comes on large pages
+            larger[: len(self._words)] = self._words
+            self._words = larger
         else:
             self._words.resize(size, refcheck=False)
         self._bind()

@@ -9,16 +9,14 @@
     d2 as of its time, at c's offset             ─┴─ the same bits?   score and band, then and now
 
 The ledger is a function of the log, the decisions and the models, whoever fills it and in how many steps:
-on line :meth:`LateWatch.settle` goes on from where the ledger stands, off line from the beginning. Refreshes
-that live made are taken as a shortcut (:meth:`LateWatch.observe`) and change no row. Called by ``apps``.
+on line :meth:`LateWatch.settle` goes on from where the ledger stands, off line from the beginning. The log
+is read once for each entity that was late, not for each late event (``serving.extract``). Called by ``apps``.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -28,8 +26,8 @@ from headwater.core.batch import Batch
 from headwater.definitions.view import FeatureView
 from headwater.log.protocol import EventLog
 from headwater.serving.decide import Decider
+from headwater.serving.extract import Extract
 from headwater.serving.frontier import Frontiers, newest_of, refreshing
-from headwater.serving.live import Refresh
 from headwater.serving.rederive import Asked, Step, features, reach, rederive
 from headwater.serving.replay import Deciders
 from headwater.serving.scoring import Float64, Scoring
@@ -38,9 +36,9 @@ from headwater.store.decisions import DecisionStore, Record
 from headwater.store.late import LateEvent, LateLedger, Reached, Touched
 
 STRETCH = 1 << 18  # offsets that are looked through at a time
-HINTS = 100_000  # refreshes that are remembered at most
-PAIRS = 32  # of a late event and a decision, that are derived in one pass over the log
-FOLLOW = 1 << 15  # offsets at a time, to catch up with the newest event of each key
+TOGETHER = 512  # late events, or pairs of one and a decision, that are derived at once
+PAGE = 256  # decisions that are read at a time
+FOLLOW = 1 << 16  # offsets at a time, to catch up with the newest event of each key
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +61,7 @@ class _Found:
 
 
 class LateWatch:
-    """Keeps a late ledger up to date. :meth:`settle` is for one thread at a time, :meth:`observe` for any.
+    """Keeps a late ledger up to date. For one thread at a time.
 
     Args:
         log: the events.
@@ -72,8 +70,9 @@ class LateWatch:
         scorings: the models, in the versions that serve now.
         views: of the whole project: an event of any of them is news of its key.
         deciders: each decision's own model and policy, where they are at hand.
-        step: called every few milliseconds of work in :meth:`settle`; may wait, and may raise to stop: what
-            the ledger holds by then stays, and the next round goes on from there.
+        step: called now and then in :meth:`settle`; may raise to stop: what the ledger holds by then stays,
+            and the next call goes on from there.
+        extract: the events of entities that were late before, if somebody else holds some, too.
     """
 
     def __init__(
@@ -85,6 +84,7 @@ class LateWatch:
         views: Sequence[FeatureView],
         deciders: Deciders,
         step: Step = lambda: None,
+        extract: Extract | None = None,
     ) -> None:
         self._step = step
         self._log = log
@@ -97,19 +97,7 @@ class LateWatch:
         self._deciders = deciders
         self._frontiers = Frontiers(self._views)
         self._at = 0
-        self._hints: dict[tuple[int, str], Refresh] = {}
-        self._came: set[tuple[str, str, int]] = set()  # with the last arrival so far
-        self._lock = Lock()
-
-    def observe(self, refresh: Refresh) -> None:
-        """Take note of a refresh that live made: what a late event moved need not be derived again.
-
-        Refreshes that stand for a batch of events may be given too; they are used where they say enough.
-        """
-        if refresh.late > 0:
-            with self._lock:
-                if len(self._hints) < HINTS:
-                    self._hints[refresh.scored.offset, refresh.scored.model] = refresh
+        self._extract = extract or Extract(log)
 
     def behind(self) -> int:
         """How many events of the log were not looked through yet."""
@@ -173,10 +161,9 @@ class LateWatch:
                     self._step()
                     found.append(each)
         found.sort(key=lambda each: (each.event.offset, each.event.model))
-        decisions = self._decisions_of(found, last)
+        self._extract.follow(stop)
         moved = self._moved(found)
-        with self._lock:
-            self._hints = {key: hint for key, hint in self._hints.items() if key[0] >= stop}
+        decisions = self._decisions_of(found, last)
         return [
             replace(each.event, moved=moved[place], decisions=tuple(decisions[place]))
             for place, each in enumerate(found)
@@ -193,28 +180,18 @@ class LateWatch:
 
     def _moved(self, found: Sequence[_Found]) -> list[tuple[str, ...]]:
         """For each late event the inputs that differ before and after it, as of its entity's newest event."""
-        with self._lock:
-            hints = dict(self._hints)
-        comings = Counter(_coming(each.event) for each in found)
         moved: list[tuple[str, ...]] = [()] * len(found)
         groups: dict[tuple[str, str, tuple[str, ...]], list[int]] = {}
         for place, each in enumerate(found):
             event = each.event
-            hint = hints.get((event.offset, event.model))
-            # A refresh may stand for several late events of its entity that came together, and not say which
-            # of them moved what.
-            alone = comings[_coming(event)] == 1 and _coming(event) not in self._came
-            if hint is not None and alone and _agrees(hint, each):
-                moved[place] = hint.moved
-            else:
-                groups.setdefault((event.model, event.stream, tuple(event.keys)), []).append(place)
-        last = max((arrival for _, _, arrival in comings), default=None)
-        if last is not None:  # what came together may lie in several stretches
-            self._came = {coming for coming in (*self._came, *comings) if coming[2] == last}
-        for (model, stream, _), places in groups.items():
-            some = [found[place] for place in places]
-            for place, names in zip(places, self._apart(self._scorings[model], stream, some), strict=True):
-                moved[place] = names
+            groups.setdefault((event.model, event.stream, tuple(event.keys)), []).append(place)
+        for (model, stream, _), group in groups.items():
+            for places in _parts(group):
+                self._step()
+                some = [found[place] for place in places]
+                apart = self._apart(self._scorings[model], stream, some)
+                for place, names in zip(places, apart, strict=True):
+                    moved[place] = names
         return moved
 
     def _apart(self, scoring: Scoring, stream: str, found: Sequence[_Found]) -> list[tuple[str, ...]]:
@@ -226,10 +203,10 @@ class LateWatch:
         ]
         keys = found[0].event.keys
         if stream in refreshing(scoring.model) and len(keys) == len(scoring.model.keys):
-            X = rederive(scoring, asked, self._log, step=self._step)
+            X = rederive(scoring, asked, self._extract, step=self._step)
             return [_differing(scoring, X[2 * n], X[2 * n + 1]) for n in range(len(found))]
         own = _on(scoring, stream, keys)  # the other keys are not known
-        frame = features(own, asked, self._log, step=self._step).frame
+        frame = features(own, asked, self._extract, step=self._step).frame
         before, after = frame.gather_every(2), frame.gather_every(2, 1)
         apart = {column.name: column.ne_missing(after[column.name]) for column in before.iter_columns()}
         return [tuple(name for name, differs in apart.items() if differs[n]) for n in range(len(found))]
@@ -243,7 +220,7 @@ class LateWatch:
         for place, each in enumerate(found):
             self._step()
             pairs += [(place, record) for record in self._missing(each.event, last)]
-            if len(pairs) >= PAIRS or place == len(found) - 1:
+            if len(pairs) >= TOGETHER or place == len(found) - 1:
                 touched = self._touched([(found[at].event, record) for at, record in pairs])
                 for (at, _), one in zip(pairs, touched, strict=True):
                     if one is not None:
@@ -294,7 +271,7 @@ class LateWatch:
     def _recorded(self, after: int, head: int) -> Iterable[Record]:
         """The decisions behind a number and up to another, a few at a time."""
         while after < head:
-            page = self._decisions.page(after=after, limit=min(PAIRS, head - after))
+            page = self._decisions.page(after=after, limit=min(PAGE, head - after))
             if not page:
                 return
             yield from page
@@ -307,11 +284,10 @@ class LateWatch:
         for place, (scoring, _) in enumerate(deciders):
             groups.setdefault((scoring.definition_hash, scoring.digest), []).append(place)
         found: list[Touched | None] = [None] * len(pairs)
-        parts = [group[at : at + PAIRS] for group in groups.values() for at in range(0, len(group), PAIRS)]
-        for places in parts:
+        for places in [part for group in groups.values() for part in _parts(group)]:
             scoring = deciders[places[0]][0]
             asked = [one for place in places for one in _before_and_at(*pairs[place])]
-            X = rederive(scoring, asked, self._log, step=self._step)
+            X = rederive(scoring, asked, self._extract, step=self._step)
             for n, place in enumerate(places):
                 self._step()
                 names = _differing(scoring, X[2 * n], X[2 * n + 1])
@@ -359,15 +335,8 @@ def _on(scoring: Scoring, stream: str, keys: Collection[str]) -> list[FeatureVie
     return [view for view in scoring.model.features if view.stream.name == stream and view.key in keys]
 
 
-def _coming(event: LateEvent) -> tuple[str, str, int]:
-    """Equal for events of one entity that may have come together."""
-    return event.model, repr(event.keys), event.arrival
-
-
-def _agrees(hint: Refresh, found: _Found) -> bool:
-    scored = hint.scored
-    same = (hint.late, scored.time) == (found.event.late, found.newest)
-    return same and dict(scored.keys) == dict(found.event.keys)
+def _parts(places: Sequence[int]) -> Iterable[Sequence[int]]:
+    return (places[at : at + TOGETHER] for at in range(0, len(places), TOGETHER))
 
 
 def _before_and_at(event: LateEvent, record: Record) -> tuple[Asked, Asked]:

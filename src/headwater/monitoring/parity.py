@@ -1,205 +1,290 @@
 """Parity, live: served vectors are derived again from the log, and every bit must be the same.
 
-A sampler takes some of what is served into a bounded queue, which costs serving next to nothing; an edge
-calls :meth:`ParitySampler.check` now and then, which derives all that waits with one pass over the log for
-each model (``serving.rederive``). A mismatch is an alarm and keeps its cause. Called by ``apps``.
+::
+
+    fresh scores ── a share of them, as they were served ──► take ─┐
+    decisions ──── every so-manieth record ────────────────────────┴► check ──► the parity ledger
+                                                                      (own events, ``serving.extract``)
+
+Nothing of the live state takes part: the vectors come from the log alone, read for the entities in question.
+A mismatch is an alarm; it keeps its cause. Called by ``apps.monitors``, in a process of its own.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from threading import Lock
-from typing import Any
+from itertools import islice
 
 import numpy as np
 
+from headwater.core.errors import HeadwaterError, LogError, StoreError
 from headwater.log.protocol import EventLog
+from headwater.serving.decide import Decider
+from headwater.serving.extract import Extract
 from headwater.serving.live import Scored
 from headwater.serving.rederive import Asked, Step, rederive
+from headwater.serving.replay import Deciders
 from headwater.serving.scoring import Float64, Scoring
+from headwater.store.chain import GENESIS, link
+from headwater.store.decisions import DecisionStore, Record
+from headwater.store.parity import Compared, Mismatch, ParityLedger
 
-ROOM = 1_000  # vectors that wait for a check
-KEPT = 100  # mismatches that are kept whole
+ROOM = 1_000  # fresh scores that wait for a check
+TOGETHER = 256  # vectors that are derived at once
+
+STATE = "the state that served it and the log do not agree: see `headwater log verify`, and report it"
+RECORD = "the record was changed after it was written: see `headwater audit verify`"
+SCORE = "the model no longer gives this score to the same vector"
+POLICY = "the policy no longer gives this band to the same score"
 
 
-@dataclass(frozen=True, slots=True)
-class Mismatch:
-    """A served vector that the log does not give, or a score that its vector does not give.
+class Share:
+    """Takes every so-manieth of what comes.
 
-    Attributes:
-        model, keys, time, offset: what was served, as of when and where; microseconds UTC.
-        feature: the first input that differs; ``score`` where only the score does.
-        served, derived: its value as it was served and as the log gives it; None is null.
-        bits: both as hexadecimal int64.
-        features: all inputs that differ.
+    Args:
+        rate: from 0 to 1.
+
+    Example:
+        >>> share = Share(0.25)
+        >>> [share.takes() for _ in range(5)]
+        [False, False, False, True, False]
+        >>> [number for number in range(1, 10) if share.has(number)]
+        [4, 8]
     """
 
-    model: str
-    keys: Mapping[str, Any]
-    time: int
-    offset: int
-    feature: str
-    served: float | None
-    derived: float | None
-    bits: tuple[str, str]
-    features: tuple[str, ...]
+    def __init__(self, rate: float) -> None:
+        self.rate = min(max(rate, 0.0), 1.0)
+        self._credit = 0.0
 
-    def words(self) -> str:
-        """The cause as one sentence, without the entity's key."""
-        count = len(self.features)
-        more = f", and {count - 1} more" if count > 1 else ""
-        return (
-            f"{self.model} at log offset {self.offset}: {self.feature} was served as {self.served!r}"
-            f" ({self.bits[0]}), the log gives {self.derived!r} ({self.bits[1]}){more}."
-        )
+    def takes(self) -> bool:
+        """Whether the next one is taken."""
+        self._credit += self.rate
+        if self._credit < 1.0:
+            return False
+        self._credit -= 1.0
+        return True
 
+    def has(self, number: int) -> bool:
+        """Whether the one of a number, from 1 on, is among those that are taken."""
+        return int(number * self.rate) > int((number - 1) * self.rate)
 
-@dataclass(frozen=True, slots=True)
-class ParityReport:
-    """What a check found.
-
-    Attributes:
-        compared: vectors in this check.
-        mismatches: those of them that differ.
-        total_compared, total_mismatches: since the sampler was made.
-        dropped: sampled vectors that found no room since then.
-        waiting: vectors that still wait.
-        causes: the mismatches of this check that are kept whole.
-    """
-
-    compared: int
-    mismatches: int
-    total_compared: int
-    total_mismatches: int
-    dropped: int
-    waiting: int
-    causes: tuple[Mismatch, ...]
+    def among(self, after: int, last: int) -> Iterator[int]:
+        """The numbers behind one and up to another that are taken."""
+        return (number for number in range(after + 1, last + 1) if self.has(number))
 
 
-class ParitySampler:
-    """Compares a share of what is served. :meth:`observe` is for any thread, :meth:`check` for one at a time.
+@dataclass(frozen=True)
+class _Served:
+    """Something that was served, with what it takes to serve it again."""
+
+    scored: Scored
+    scoring: Scoring
+    record: Record | None = None
+    decider: Decider | None = None
+
+    @property
+    def source(self) -> str:
+        return "fresh score" if self.record is None else f"decision {self.record.id}"
+
+
+class ParityWatch:
+    """Derives a share of what is served again. For one thread at a time.
 
     Args:
         log: what everything served rests on.
-        scorings: the models that are served.
-        rate: which share is taken, from 0 to 1: of 0.01 every hundredth.
-        room: how many may wait; what comes on top is dropped and counted.
-        kept: how many mismatches are kept whole, the newest.
+        decisions: the records.
+        ledger: where the outcome is kept.
+        deciders: each decision's own model and policy, where they are at hand.
+        rate: which share of the decisions is taken, from 0 to 1.
+        room: how many fresh scores may wait; what comes on top is left out and counted.
+        step: called now and then; may raise to stop: what was not compared waits still.
+        extract: the events of some entities, if somebody else holds them, too.
+
+    Attributes:
+        dropped: fresh scores that found no room.
     """
 
     def __init__(
         self,
         log: EventLog,
-        scorings: Iterable[Scoring],
+        decisions: DecisionStore,
+        ledger: ParityLedger,
+        deciders: Deciders,
         *,
         rate: float = 0.01,
         room: int = ROOM,
-        kept: int = KEPT,
+        step: Step | None = None,
+        extract: Extract | None = None,
     ) -> None:
-        self._log = log
-        self._scorings = {scoring.model.name: scoring for scoring in scorings}
-        self._rate = min(max(rate, 0.0), 1.0)
+        self._extract = extract or Extract(log)
+        self._decisions = decisions
+        self._ledger = ledger
+        self._deciders = deciders
+        self._share = Share(rate)
+        self._step = step
         self._room = room
-        self._credit = 0.0
-        self._waiting: deque[tuple[Scored, Scoring]] = deque()
-        self._kept: deque[Mismatch] = deque(maxlen=kept)
-        self._compared = self._mismatches = self._dropped = 0
-        self._lock = Lock()
+        self._waiting: deque[_Served] = deque()
+        self.dropped = 0
 
-    @property
-    def kept(self) -> tuple[Mismatch, ...]:
-        """The newest mismatches, the oldest first."""
-        with self._lock:
-            return tuple(self._kept)
-
-    def serve(self, scorings: Iterable[Scoring]) -> None:
-        """From now on these models are served. What waits is compared with the model that served it."""
-        with self._lock:
-            self._scorings = {scoring.model.name: scoring for scoring in scorings}
-
-    def observe(self, scored: Scored, scoring: Scoring | None = None) -> bool:
-        """Something was served; whether it was taken.
+    def take(self, scored: Scored, scoring: Scoring) -> bool:
+        """A fresh score to derive again; whether there was room for it.
 
         Args:
             scored: what was served. Its vector must not change afterwards.
-            scoring: the version that served it, where versions are being exchanged; else the one known.
+            scoring: the version that served it.
         """
-        with self._lock:
-            self._credit += self._rate
-            if self._credit < 1.0:
-                return False
-            self._credit -= 1.0
-            known = scoring or self._scorings.get(scored.model)
-            if known is None or len(self._waiting) >= self._room:
-                self._dropped += 1
-                return False
-            self._waiting.append((scored, known))
-            return True
+        if len(self._waiting) >= self._room:
+            self.dropped += 1
+            return False
+        self._waiting.append(_Served(scored, scoring))
+        return True
 
     @property
     def waiting(self) -> int:
-        """How many vectors wait for a check."""
-        return len(self._waiting)
+        """How many vectors wait to be derived again: fresh scores, and sampled decisions."""
+        stands, last = self._ledger.stands().decisions, self._decisions.head().number
+        rate = self._share.rate
+        return len(self._waiting) + int(last * rate) - int(stands * rate)
 
-    def check(self, limit: int | None = None, *, step: Step | None = None) -> ParityReport:
-        """Derive what waits from the log, and compare.
+    def check(self, limit: int = TOGETHER) -> tuple[Compared, tuple[Mismatch, ...]]:
+        """Derive what waits, the oldest first, and note the outcome in the ledger.
 
         Args:
-            limit: how many at most, the oldest first; None for all.
-            step: called now and then; may wait, and may raise to stop: what waited, waits still.
+            limit: how many at most of the fresh scores, and of the decisions.
+
+        Returns:
+            What this check adds to the ledger.
 
         Raises:
             LogError: the log cannot be read; what waited, waits still.
+            StoreError: the records or the ledger cannot be used.
         """
-        with self._lock:
-            count = len(self._waiting) if limit is None else min(limit, len(self._waiting))
-            taken = [self._waiting[place] for place in range(count)]
-        found = [mismatch for group in _by_scoring(taken) for mismatch in _compare(self._log, *group, step)]
-        with self._lock:
-            for _ in taken:
-                self._waiting.popleft()
-            self._compared += count
-            self._mismatches += len(found)
-            self._kept.extend(found)
-            return ParityReport(
-                compared=count,
-                mismatches=len(found),
-                total_compared=self._compared,
-                total_mismatches=self._mismatches,
-                dropped=self._dropped,
-                waiting=len(self._waiting),
-                causes=tuple(found[-(self._kept.maxlen or 0) :]),
-            )
+        fresh = list(islice(self._waiting, limit))
+        decided, unreadable, stands, gone = self._decided(limit)
+        served = [*fresh, *decided]
+        found = [mismatch for group in _by_scoring(served) for mismatch in self._compared(*group)]
+        found += unreadable
+        more = Compared(stands, len(served) + len(unreadable), len(found), gone)
+        if served or stands > self._ledger.stands().decisions:
+            self._ledger.add(more, found)
+        for _ in fresh:
+            self._waiting.popleft()
+        return more, tuple(found)
+
+    def _decided(self, limit: int) -> tuple[list[_Served], list[Mismatch], int, int]:
+        """Sampled decisions; those that are no records any more; the last that was looked at; those gone."""
+        stands, last = self._ledger.stands().decisions, self._decisions.head().number
+        numbers = list(islice(self._share.among(stands, last), limit))
+        reached = max(last, stands) if len(numbers) < limit else numbers[-1]
+        found: list[_Served] = []
+        unreadable: list[Mismatch] = []
+        gone = 0
+        for number in numbers:
+            record = self._record(number)
+            if record is None:
+                unreadable.append(_unreadable(number))
+                continue
+            decider = self._deciders(record.decision)
+            if decider is None:
+                gone += 1
+            else:
+                found.append(_Served(_scored(record, decider.scoring), decider.scoring, record, decider))
+        return found, unreadable, reached, gone
+
+    def _record(self, number: int) -> Record | None:
+        """A record; None if it is missing, or is none any more."""
+        try:
+            return self._decisions.find(number)
+        except (ValueError, TypeError, KeyError):  # somebody wrote into the file
+            return None
+
+    def _compared(self, scoring: Scoring, served: Sequence[_Served]) -> list[Mismatch]:
+        if self._step is not None:
+            self._step()
+        try:
+            X = rederive(scoring, [_asked(one) for one in served], self._extract, step=self._step)
+        except (LogError, StoreError):
+            raise
+        except HeadwaterError as error:
+            if len(served) > 1:  # one that cannot be derived does not keep the others
+                return [mismatch for one in served for mismatch in self._compared(scoring, [one])]
+            return [_underivable(served[0], error)]
+        found = (self._difference(one, x) for one, x in zip(served, X, strict=True))
+        return [mismatch for mismatch in found if mismatch is not None]
+
+    def _difference(self, one: _Served, x: Float64) -> Mismatch | None:
+        scored, scoring = one.scored, one.scoring
+        apart = np.flatnonzero(scored.x.view(np.int64) != x.view(np.int64)).tolist()
+        if apart:
+            first = apart[0]
+            names = tuple(scoring.names[place] for place in apart)
+            return self._mismatch(one, names, (float(scored.x[first]), float(x[first])), STATE)
+        score = scoring.score(x)
+        if score.hex() != scored.score.hex():
+            return self._mismatch(one, ("score",), (scored.score, score), SCORE)
+        if one.record is not None and one.decider is not None:
+            band = one.decider.policy.band(score)
+            if band != one.record.decision.band:
+                return self._mismatch(one, ("band",), (scored.score, score), POLICY)
+        return None
+
+    def _mismatch(
+        self, one: _Served, names: tuple[str, ...], pair: tuple[float, float], cause: str
+    ) -> Mismatch:
+        scored = one.scored
+        if one.record is not None and not self._whole(one.record):
+            cause = RECORD
+        return Mismatch(
+            source=one.source,
+            model=scored.model,
+            keys=scored.keys,
+            time=scored.time,
+            offset=scored.offset,
+            feature=names[0],
+            served=_shown(pair[0]),
+            derived=_shown(pair[1]),
+            bits=_bits(pair),
+            features=names,
+            cause=cause,
+        )
+
+    def _whole(self, record: Record) -> bool:
+        """Whether a record is the one that was written: its link fits."""
+        before = GENESIS if record.number == 1 else self._decisions.get(record.number - 1).chain
+        return link(before, record.decision.canonical()) == record.chain
 
 
-def _by_scoring(taken: Sequence[tuple[Scored, Scoring]]) -> list[tuple[Scoring, list[Scored]]]:
-    groups: dict[int, tuple[Scoring, list[Scored]]] = {}
-    for scored, scoring in taken:
-        groups.setdefault(id(scoring), (scoring, []))[1].append(scored)
+def _scored(record: Record, scoring: Scoring) -> Scored:
+    """What a decision was made on, as its record tells."""
+    d = record.decision
+    values = [d.features.get(name) for name in scoring.names]
+    x = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+    return Scored(d.model, d.keys, d.time, d.offset, d.request, x, d.score)
+
+
+def _asked(one: _Served) -> Asked:
+    return Asked(one.scored.keys, one.scored.time, one.scored.offset, one.scored.request)
+
+
+def _by_scoring(served: Iterable[_Served]) -> list[tuple[Scoring, list[_Served]]]:
+    groups: dict[tuple[str, str], tuple[Scoring, list[_Served]]] = {}
+    for one in served:
+        version = one.scoring.definition_hash, one.scoring.digest
+        groups.setdefault(version, (one.scoring, []))[1].append(one)
     return list(groups.values())
 
 
-def _compare(log: EventLog, scoring: Scoring, served: Sequence[Scored], step: Step | None) -> list[Mismatch]:
-    asked = [Asked(one.keys, one.time, one.offset, one.request) for one in served]
-    X = rederive(scoring, asked, log, step=step)
-    found = (_difference(scoring, one, x) for one, x in zip(served, X, strict=True))
-    return [mismatch for mismatch in found if mismatch is not None]
+def _underivable(one: _Served, error: HeadwaterError) -> Mismatch:
+    scored = one.scored
+    facts = scored.model, scored.keys, scored.time, scored.offset
+    return Mismatch(one.source, *facts, "record", None, None, ("", ""), (), error.problems[0].what)
 
 
-def _difference(scoring: Scoring, served: Scored, x: Float64) -> Mismatch | None:
-    facts = served.model, served.keys, served.time, served.offset
-    apart = np.flatnonzero(served.x.view(np.int64) != x.view(np.int64)).tolist()
-    if apart:
-        first = apart[0]
-        then, now = float(served.x[first]), float(x[first])
-        names = tuple(scoring.names[place] for place in apart)
-        return Mismatch(*facts, names[0], _shown(then), _shown(now), _bits((then, now)), names)
-    score = scoring.score(x)
-    if score.hex() != served.score.hex():
-        return Mismatch(*facts, "score", served.score, score, _bits((served.score, score)), ("score",))
-    return None
+def _unreadable(number: int) -> Mismatch:
+    cause = "the record is not there, or is none any more"
+    return Mismatch(f"decision d{number}", "", {}, 0, -1, "record", None, None, ("", ""), (), cause)
 
 
 def _shown(value: float) -> float | None:

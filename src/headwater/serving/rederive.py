@@ -4,7 +4,8 @@
 
     asked:   keys, time t, offset o   (n of them)
     log ──► the events of these keys ──► one pass in the order of offsets ──► n rows as of (t, o)
-            one scan a stream            (``engine.asof``)
+            one scan a stream, or        (``engine.asof``)
+            an ``extract`` that has them
 
 The same kernels as live and as training, so the same bits. Snapshots are not used: a vector that started from
 state would prove less. Called by ``replay``, ``timeline`` and ``monitoring``.
@@ -31,6 +32,7 @@ from headwater.engine.asof import asof_batches
 from headwater.engine.kernels.decay import CUTOFF
 from headwater.engine.keys import entity_keys
 from headwater.log.protocol import EventLog
+from headwater.serving.extract import Extract
 from headwater.serving.recall import recalled
 from headwater.serving.scoring import Float64, Scoring
 
@@ -74,7 +76,7 @@ class Found:
 def features(
     views: Sequence[FeatureView],
     asked: Sequence[Asked],
-    log: EventLog,
+    log: EventLog | Extract,
     *,
     whole: bool = False,
     step: Step | None = None,
@@ -84,7 +86,7 @@ def features(
     Args:
         views: of one model.
         asked: n rows, in any order.
-        log: the events.
+        log: the events, or an extract of them.
         whole: read the log from its beginning and count the events; otherwise only what the longest window
             reaches.
         step: called once per batch of the log.
@@ -102,9 +104,11 @@ def features(
         since = None if whole or not asked else _since(own, int(times.min()))
         read = _reading(own)
         stop = int(offsets.max(initial=-1)) + 1
-        parts = events_of(
-            log, stream, {v.key: keys[v.key] for v in own}, read, stop=stop, since=since, step=step
-        )
+        wanted = {view.key: keys[view.key] for view in own}
+        if isinstance(log, Extract):
+            parts = log.events_of(stream, wanted, read, stop=stop, since=since, step=step)
+        else:
+            parts = events_of(log, stream, wanted, read, stop=stop, since=since, step=step)
         batches[name] = _by_offset(stream, parts, read)
     time = _free("time", [*keys.columns, *(output.name for view in views for output in view.outputs)])
     spine = keys.with_columns(pl.Series(time, times).cast(_CLOCK))
@@ -130,7 +134,9 @@ def vectors(scoring: Scoring, frame: pl.DataFrame, asked: Sequence[Asked]) -> Fl
     return X
 
 
-def rederive(scoring: Scoring, asked: Sequence[Asked], log: EventLog, *, step: Step | None = None) -> Float64:
+def rederive(
+    scoring: Scoring, asked: Sequence[Asked], log: EventLog | Extract, *, step: Step | None = None
+) -> Float64:
     """The model's input vectors as of each row's (time, offset), float64, shape (n, f).
 
     Raises:

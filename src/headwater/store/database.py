@@ -36,6 +36,8 @@ class Kind:
         version: of the tables.
         tables: the statements that make them.
         upgrade: brings an older version's tables up to date, inside a transaction; None where none is.
+        durable: whether every transaction waits for the disk. Without, a power cut may cost the last ones,
+            never half of one, and a killed process none: for what is derived, and would be derived again.
     """
 
     what: str
@@ -43,6 +45,7 @@ class Kind:
     version: int
     tables: str
     upgrade: Callable[[sqlite3.Connection, int], None] | None = None
+    durable: bool = True
 
 
 class Database:
@@ -161,7 +164,7 @@ class Database:
             )
         for pragma in (
             "journal_mode=WAL",
-            "synchronous=FULL",
+            f"synchronous={'FULL' if self.kind.durable else 'NORMAL'}",
             "fullfsync=ON",  # macOS: fsync alone does not reach the disk there
             f"wal_autocheckpoint={CHECKPOINT_PAGES}",
         ):

@@ -8,6 +8,7 @@
     definitions.db what it was decided with (``store.definitions``)
     access.db      who may ask, and what was administered (``store.credentials``, ``store.audit``)
     late.db        what late events moved (``store.late``)
+    parity.db      what was served and came out otherwise (``store.parity``)
     mlflow.db      the models (``models.registry``), with their files under mlruns/
 
 Called by ``apps``, which say where the folder is.
@@ -64,3 +65,8 @@ class DataFolder:
     def late(self) -> Path:
         """The file of the late ledger."""
         return self.path / "late.db"
+
+    @property
+    def parity(self) -> Path:
+        """The file of the parity ledger."""
+        return self.path / "parity.db"

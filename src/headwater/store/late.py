@@ -40,7 +40,7 @@ CREATE TABLE reached (
 
 INSERT INTO reached VALUES (1, 0, 0)
 """
-KIND = Kind("rows of the late ledger", 0x48574C54, 1, _TABLES)  # "HWLT"
+KIND = Kind("rows of the late ledger", 0x48574C54, 1, _TABLES, durable=False)  # "HWLT"
 _SELECT = "SELECT number, log_offset, model, stream, arrival, time, late, keys, moved FROM late"
 
 
@@ -143,6 +143,11 @@ class LateLedger:
         with self._database.reading() as connection:
             return int(connection.execute("SELECT count(*) FROM late").fetchone()[0])
 
+    def touched(self) -> int:
+        """How many decisions its events would have changed, each counted with each of them."""
+        with self._database.reading() as connection:
+            return int(connection.execute("SELECT count(*) FROM touched").fetchone()[0])
+
     def reached(self) -> Reached:
         """How far was looked."""
         with self._database.reading() as connection:
@@ -155,7 +160,7 @@ class LateLedger:
         events: Sequence[LateEvent] = (),
         more: Sequence[tuple[int, Touched]] = (),
     ) -> bool:
-        """Go on from ``start`` to ``end`` with what was found on the way, all or none; on disk on return.
+        """Go on from ``start`` to ``end`` with what was found on the way, all or none.
 
         Args:
             start: where the ledger must stand.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from headwater.apps.anchors import missing, note
+from headwater.apps.cli.audit import verify
 from headwater.apps.cli.models import open_model
 from headwater.apps.cli.scoring import score_at
 from headwater.apps.cli.workplace import Workplace
@@ -181,3 +183,26 @@ def test_a_tampered_definition_is_not_proven(headwater: Headwater) -> None:
 @pytest.mark.usefixtures("place")
 def test_what_cannot_be_asked(headwater: Headwater, args: tuple[str, str]) -> None:
     assert headwater("audit", "verify", *args).code == 2
+
+
+@pytest.mark.usefixtures("decided")
+def test_many_are_derived_together_and_one_that_cannot_be_keeps_nobody(
+    headwater: Headwater, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with DecisionStore.open(DECISIONS) as store:
+        for number in range(3, 12):
+            one = store.get(1 + number % COUNT).decision
+            if number == 6:
+                one = replace(one, keys={"whom": 1})
+            if number == 9:
+                one = replace(one, features={**one.features, "n_7d": 99.0})
+            store.append([one])
+    for together in (5_000, 3, 1):
+        monkeypatch.setattr(verify, "TOGETHER", together)
+        ended = headwater("audit", "verify", "--replay", "all", "--json")
+        assert problems(ended) == [
+            ("an entity of the past lacks a key of the model", "decision 8"),
+            ("the feature 'n_7d' does not come out as it was decided", "decision 11"),
+        ]
+        told = ended.json["replay"]
+        assert (told["same"], told["different"], told["gone"]) == (COUNT + 7, 2, 0)

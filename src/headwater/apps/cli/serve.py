@@ -20,7 +20,7 @@ from headwater.apps.http import example, logs
 from headwater.apps.http.app import create_app
 from headwater.apps.http.hooks import Watching
 from headwater.apps.http.metrics import Metrics
-from headwater.apps.http.monitors import Monitors
+from headwater.apps.http.monitors import Monitors, job
 from headwater.apps.http.server import Address, Server, beside, settle
 from headwater.apps.http.shelf import Attic, Shelf, scorings
 from headwater.apps.masking import LogMask, Mask
@@ -118,7 +118,8 @@ def serve(
         stack.enter_context(_anchored(work, service))
         archive = Archive(work.project, registry, service.definitions)
         past = Attic(archive)
-        hooks.monitors = stack.enter_context(Monitors(service, past, metrics))
+        hooks.monitors = stack.enter_context(Monitors(service, metrics, work.settings.parity_share))
+        worker = hooks.monitors.worker(job(work.settings, log_level=log_level))
         chores = {"keys": access.credentials.note_uses}
         app = create_app(
             service,
@@ -126,10 +127,10 @@ def serve(
             metrics=metrics,
             reload=lambda: _reload(work, service, archive, masked),
             past=past,
-            ledger=hooks.monitors.ledger,
             access=access,
             tls=tls is not None,
-            lifespan=beside(service, snapshot_every, metrics, hooks, hooks.monitors, chores),
+            lifespan=beside(service, snapshot_every, metrics, hooks, [worker], chores),
+            monitors=hooks.monitors,
             traced=None if tracing is None else tracing.around,
         )
         settle()

@@ -19,6 +19,7 @@ from headwater.apps.access.principal import Role
 from headwater.apps.http import problems, reference
 from headwater.apps.http.metrics import Metrics
 from headwater.apps.http.middleware import Around
+from headwater.apps.http.monitors import Monitors
 from headwater.apps.http.openapi import complete
 from headwater.apps.http.routes import (
     backtests,
@@ -36,7 +37,6 @@ from headwater.apps.http.site import Bounds, Past, Present, Site
 from headwater.core.errors import DataError, HeadwaterError, Problem
 from headwater.serving.live import Stopwatch
 from headwater.serving.service import Service
-from headwater.store.late import LateLedger
 
 DOCUMENTATION = reference.PATHS | {"/openapi.json"}
 
@@ -66,7 +66,7 @@ def create_app(
     bounds: Bounds | None = None,
     reload: Callable[[], None] = lambda: None,
     past: Past | None = None,
-    ledger: LateLedger | None = None,
+    monitors: Monitors | None = None,
     access: Access | None = None,
     tls: bool = False,
     lifespan: Callable[[FastAPI], Any] | None = None,
@@ -81,7 +81,7 @@ def create_app(
         bounds: what a request may bring.
         reload: reads project and registry again, and swaps in what is newer.
         past: the models and policies that past decisions were made with; those served now without one.
-        ledger: late events, if they are kept.
+        monitors: who keeps the late ledger, if anybody does.
         access: the door; without one, nobody is asked who they are (for tests).
         tls: whether the server speaks TLS.
         lifespan: what runs beside it.
@@ -90,7 +90,7 @@ def create_app(
     app = bare(service.serving.project.name, guarded=access is not None, lifespan=lifespan)
     metrics = metrics or Metrics()
     metrics.watch(service)
-    app.state.site = Site(service, bounds or Bounds(), metrics, reload, past or Present(service), ledger)
+    app.state.site = Site(service, bounds or Bounds(), metrics, reload, past or Present(service), monitors)
     app.add_exception_handler(HeadwaterError, _problem)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)

@@ -9,7 +9,6 @@ from headwater.apps.http.metrics import Metrics
 from headwater.apps.http.monitors import Monitors
 from headwater.serving.commit import Turn
 from headwater.serving.fresh import Rescored
-from headwater.serving.live import Scored
 from headwater.serving.record import Recorded
 from headwater.serving.service import Hooks
 
@@ -23,7 +22,7 @@ class Watching(Hooks):
         metrics: what is counted.
 
     Attributes:
-        monitors: who takes note of what is served, once there is one.
+        monitors: those who derive some of it again, once there are some.
     """
 
     def __init__(self, metrics: Metrics) -> None:
@@ -42,11 +41,6 @@ class Watching(Hooks):
         """Scores were made fresh."""
         if self.monitors is not None:
             self.monitors.fresh(rescored)
-
-    def on_served(self, scored: Sequence[Scored]) -> None:
-        """Decisions were made."""
-        if self.monitors is not None:
-            self.monitors.served(scored)
 
     def on_fault(self, where: str, error: BaseException) -> None:
         """Something failed: told by its type and place, never by its text."""

@@ -273,10 +273,19 @@ class ProblemAnswer(Answer):
     problems: list[Fact]
 
 
+class MonitorsHealth(Answer):
+    """The process that keeps the late ledger and checks parity."""
+
+    up: bool
+    late_backlog: int = Field(description="Events that the late ledger did not look through yet.")
+    parity_mismatches: int | None = Field(description="Must be 0; null before it has spoken.")
+
+
 class Health(Answer):
     """Whether the process lives."""
 
     status: Literal["ok"]
+    monitors: MonitorsHealth | None = Field(description="Null where there are none.")
 
 
 class Readiness(Answer):

@@ -11,7 +11,7 @@ import signal
 import socket
 import ssl
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -21,12 +21,11 @@ import uvicorn
 from fastapi import FastAPI
 
 from headwater.apps.http.metrics import Metrics
-from headwater.apps.http.monitors import Monitors
 from headwater.apps.http.patience import Patient, rooms, watch
 from headwater.apps.http.site import Site
+from headwater.apps.workers.worker import Worker
 from headwater.serving.service import Hooks, Service
 
-ROUND = 15.0  # seconds between two rounds of the monitors
 MINUTE = 60.0
 SWITCH = 0.0005  # seconds: how long a thread may keep the others from running
 
@@ -115,17 +114,17 @@ def beside(
     every: float,
     metrics: Metrics,
     hooks: Hooks,
-    monitors: Monitors | None = None,
+    workers: Sequence[Worker] = (),
     chores: Mapping[str, Callable[[], object]] | None = None,
 ) -> Callable[[FastAPI], Any]:
-    """The app's lifespan: keeps the state every so many seconds, and lets the monitors look.
+    """The app's lifespan: keeps the state every so many seconds, and the server's child processes alive.
 
     Args:
         service: whose.
         every: seconds between two snapshots.
         metrics: what is counted.
         hooks: told what went wrong.
-        monitors: those of the service.
+        workers: not yet started.
         chores: what else is done once a minute, by what it is called where it fails.
     """
 
@@ -145,16 +144,15 @@ def beside(
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         tasks = [asyncio.create_task(now_and_then("snapshot", every, keep))]
-        if monitors is not None:
-            tasks.append(asyncio.create_task(now_and_then("monitors", ROUND, monitors.gentle_round)))
         tasks += [
             asyncio.create_task(now_and_then(name, MINUTE, task)) for name, task in (chores or {}).items()
         ]
+        for worker in workers:
+            worker.start()
         yield
         for task in tasks:
             task.cancel()
-        if monitors is not None:
-            await asyncio.to_thread(monitors.stop)
+        await asyncio.gather(*(asyncio.to_thread(worker.stop) for worker in workers))
 
     return lifespan
 

@@ -11,13 +11,13 @@ from fastapi import Request
 
 from headwater.apps.http.jobs import Jobs
 from headwater.apps.http.metrics import Metrics
+from headwater.apps.http.monitors import Monitors
 from headwater.apps.http.problems import NotReadyError
 from headwater.apps.masking import Mask, Masks
 from headwater.core.errors import DataError
 from headwater.serving.decide import Decider
 from headwater.serving.service import Service, unknown
 from headwater.store.decision import Decision
-from headwater.store.late import LateLedger
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class Site:
         metrics: of the service.
         reload: reads project and registry again, and swaps what is newer in.
         past: the models and policies that past decisions were made with.
-        ledger: late events; None if nobody keeps one.
+        monitors: who keeps the late ledger; None if nobody does.
         holds: whether whoever was let in with a request still would be.
         jobs: backtests.
         masks: what is personal, by the project that is served.
@@ -137,7 +137,7 @@ class Site:
     metrics: Metrics
     reload: Callable[[], None]
     past: Past
-    ledger: LateLedger | None = None
+    monitors: Monitors | None = None
     holds: Callable[[Request], bool] = lambda _: True
     jobs: Jobs = field(default_factory=Jobs)
     masks: Masks = field(default_factory=Masks)

@@ -13,12 +13,12 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numba
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.extending import intrinsic
 
 from headwater.engine.kernels.layout import Items, Shard, Tables, Work
-from headwater.engine.kernels.machine_code import announce, kept
+from headwater.engine.kernels.machine_code import SETTINGS, announce, kept
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -97,11 +97,9 @@ def _fetch(_context: Any, array: types.Array, index: types.Integer) -> tuple[Any
     return types.void(array, index), codegen
 
 
-if numba.config.DISABLE_JIT:
+def _nothing(_array: Any, _index: int) -> None:
+    """Without machine code there is nothing to ask for."""
 
-    def fetch(array: Any, index: int) -> None:
-        """Nothing: there is no machine code."""
 
-else:
-    fetch = intrinsic(_fetch)
-    """``fetch(array, index)`` asks for the memory of an element, counted as in one dimension; no bounds."""
+fetch: Callable[[Any, int], None] = _nothing if SETTINGS.DISABLE_JIT else intrinsic(_fetch)  # type: ignore[assignment]
+"""``fetch(array, index)`` asks for the memory of an element, counted as in one dimension; it need not exist."""

@@ -6,7 +6,7 @@ Exit code 7 if not. Every part is looked at, whatever was found in the parts bef
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -14,21 +14,21 @@ from typing import Any
 import click
 
 from headwater.apps.anchors import missing
-from headwater.apps.archive import Archive
 from headwater.apps.cli.exits import Exit
-from headwater.apps.cli.models import registry_of
+from headwater.apps.cli.records import archive_of
 from headwater.apps.cli.screen import Screen
 from headwater.apps.cli.workplace import Workplace, at_workplace
 from headwater.core.errors import HeadwaterError, Problem
 from headwater.log.embedded import EmbeddedLog
-from headwater.serving.replay import replay
+from headwater.serving.decide import Decider
+from headwater.serving.replay import Deciders, Replayed, replay_many
 from headwater.store.audit import AuditTrail
 from headwater.store.credentials import CredentialStore
-from headwater.store.decision import Decision
-from headwater.store.decisions import DecisionStore
+from headwater.store.decisions import DecisionStore, Record
 from headwater.store.definitions import DefinitionStore
 from headwater.store.folder import DataFolder
 
+TOGETHER = 5_000  # decisions that are held in memory, and derived with one pass over the log
 _LINK = 32  # bytes
 
 
@@ -159,39 +159,63 @@ def _anchored(found: _Found, folder: DataFolder) -> None:
 def _derive(
     work: Workplace, screen: Screen, found: _Found, folder: DataFolder, sample: int, seed: int
 ) -> None:
+    own = archive_of(work).own
     told: dict[str, Any] = {"seed": seed, "same": 0, "different": 0, "gone": 0}
-    with (
-        DecisionStore.open(folder.decisions) as store,
-        DefinitionStore.open(folder.definitions) as kept,
-        work.reading() as log,
-        screen.progress() as advance,
-    ):
-        archive = Archive(work.project, registry_of(work), kept)
-        numbers: list[int] = list(range(1, len(store) + 1))
+    with DecisionStore.open(folder.decisions) as store, work.reading() as log, screen.progress() as advance:
+        numbers: Sequence[int] = range(1, len(store) + 1)
         if 0 <= sample < len(numbers):
             numbers = sorted(random.Random(seed).sample(numbers, sample))
-        for done, number in enumerate(numbers, 1):
-            outcome, problems = _derived(store.get(number).decision, number, log, archive)
-            told[outcome] += 1
-            found.problems += problems
-            advance("derived again", done, len(numbers))
+        for start in range(0, len(numbers), TOGETHER):
+            part = numbers[start : start + TOGETHER]
+            for outcome, problems in _derived(_records(store, part), log, own):
+                told[outcome] += 1
+                found.problems += problems
+            advance("derived again", start + len(part), len(numbers))
     found.replayed = told
 
 
+def _records(store: DecisionStore, numbers: Sequence[int]) -> list[Record]:
+    """Some records, ascending; in one go where none lies between them."""
+    if numbers[-1] - numbers[0] + 1 == len(numbers):
+        return list(store.scan(after=numbers[0] - 1, until_number=numbers[-1]))
+    return [store.get(number) for number in numbers]
+
+
 def _derived(
-    decision: Decision, number: int, log: EmbeddedLog, archive: Archive
-) -> tuple[str, list[Problem]]:
-    """Whether a decision came out again, and what did not."""
-    try:
-        decider = archive.own(decision)
+    records: Sequence[Record], log: EmbeddedLog, own: Deciders
+) -> Iterator[tuple[str, list[Problem]]]:
+    """Whether decisions came out again, and what did not: with one pass over the log for each decider."""
+    groups: dict[int, tuple[Decider, list[Record]]] = {}
+    for record in records:
+        decider = own(record.decision)
         if decider is None:
-            return "gone", []
-        again = replay(decision, log, decider)
+            yield "gone", []
+        else:
+            groups.setdefault(id(decider), (decider, []))[1].append(record)
+    for decider, some in groups.values():
+        yield from _replayed(some, log, decider)
+
+
+def _replayed(
+    records: Sequence[Record], log: EmbeddedLog, decider: Decider
+) -> Iterator[tuple[str, list[Problem]]]:
+    try:
+        again = list(replay_many([record.decision for record in records], log, decider))
     except HeadwaterError as error:
-        return "different", [_at(one, number) for one in error.problems]
-    if again.same:
-        return "same", []
-    return "different", [
+        if len(records) == 1:
+            number = records[0].number
+            yield "different", [_at(one, number) for one in error.problems]
+            return
+        middle = len(records) // 2  # one that cannot be derived is found by halves
+        yield from _replayed(records[:middle], log, decider)
+        yield from _replayed(records[middle:], log, decider)
+        return
+    for record, one in zip(records, again, strict=True):
+        yield "same" if one.same else "different", _differing(one, record.number)
+
+
+def _differing(again: Replayed, number: int) -> list[Problem]:
+    return [
         Problem(
             f"{one.what} does not come out as it was decided",
             where=f"decision {number}",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 
 from headwater.apps.http.answers import answer
 from headwater.apps.http.metrics import CONTENT_TYPE
+from headwater.apps.http.monitors import Monitors
 from headwater.apps.http.openapi import documented
 from headwater.apps.http.payloads import Health, Readiness
 from headwater.apps.http.site import ready, site_of
@@ -18,9 +20,19 @@ measuring = APIRouter(tags=["health"])
 
 
 @router.get("/healthz", summary="Does it live?", **documented(Health))
-async def healthz() -> Response:
-    """The process answers."""
-    return answer({"status": "ok"})
+async def healthz(request: Request) -> Response:
+    """The process answers. What works beside it is told too, and changes nothing in the status."""
+    monitors = site_of(request).monitors
+    return answer({"status": "ok", "monitors": None if monitors is None else _monitors(monitors)})
+
+
+def _monitors(monitors: Monitors) -> dict[str, Any]:
+    figures = monitors.figures
+    return {
+        "up": monitors.up(),
+        "late_backlog": monitors.behind(),
+        "parity_mismatches": None if figures is None else figures.mismatches,
+    }
 
 
 @router.get("/readyz", summary="Does it serve?", **documented(Readiness, "not-ready"))

@@ -94,9 +94,9 @@ async def get_timeline(
 
 
 def _ledger(site: Site) -> LateLedger:
-    if site.ledger is None:
+    if site.monitors is None:
         raise NotFoundError.of("this service keeps no late ledger", do="start it with `headwater serve`")
-    return site.ledger
+    return site.monitors.ledger
 
 
 def _late(event: LateEvent, mask: Mask) -> dict[str, Any]:

@@ -1,0 +1,227 @@
+"""The process of the monitors: ``python -m headwater.apps.monitors``, started by ``headwater serve``.
+
+It waits to be told what is served, opens the same project and registry, and makes a round twice a second. It
+tells its figures when they change, and now and then in any case; the server says again what it serves when
+these are not of it. It ends when the server does.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from headwater.apps.archive import Archive
+from headwater.apps.http import logs
+from headwater.apps.http.shelf import Shelf
+from headwater.apps.masking import Mask
+from headwater.apps.monitors.rounds import Figures, Rounds, Served
+from headwater.apps.monitors.served import FAULT, FRESH, SERVE
+from headwater.apps.settings import Settings
+from headwater.apps.workers.message import Message
+from headwater.apps.workers.parent import Parent, parent
+from headwater.core.errors import DefinitionError, HeadwaterError, ModelError
+from headwater.definitions.compile import content_hash
+from headwater.definitions.loading import load_project
+from headwater.definitions.project import Project
+from headwater.log.embedded import EmbeddedLog
+from headwater.serving.scoring import Scoring
+from headwater.store.decisions import DecisionStore
+from headwater.store.folder import DataFolder
+from headwater.store.late import LateLedger
+from headwater.store.parity import ParityLedger
+from headwater.training.train import open_registry
+
+LOG = logging.getLogger("headwater.monitors")
+EVERY = 0.5  # seconds from one round to the next
+BEAT = 2.0  # seconds after which figures are told even if nothing changed
+FOLD = 15.0  # seconds between two times that the decision records are tidied up
+REST = 5.0  # seconds after a round that failed
+SHARE = 0.25  # of one processor, at most, while there is much to do
+SLICE = 0.05  # seconds of work between two rests
+
+
+@dataclass
+class _Due:
+    """When something that is done now and then is done again."""
+
+    every: float
+    at: float = 0.0
+
+    def now(self, now: float) -> bool:
+        if now < self.at:
+            return False
+        self.at = now + self.every
+        return True
+
+
+class Process:
+    """The loop of the process.
+
+    Args:
+        server: who started it.
+        settings: where project and data are.
+        rate: which share of what is served is derived again.
+        log_level: the least that is logged.
+        stopwatch: seconds.
+    """
+
+    def __init__(
+        self,
+        server: Parent,
+        settings: Settings,
+        rate: float,
+        log_level: str,
+        stopwatch: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._server = server
+        self._settings = settings
+        self._rate = rate
+        self._log_level = log_level
+        self._watch = stopwatch
+        self._stack = ExitStack()
+        self._wanted: Message | None = None
+        self._serving: Message | None = None
+        self._rounds: Rounds | None = None
+        self._decisions: DecisionStore | None = None
+        self._told: Figures | None = None
+        self._beat, self._fold = _Due(BEAT), _Due(FOLD)
+        self._since = 0.0
+
+    def run(self) -> None:
+        """Round after round.
+
+        Raises:
+            GoneError: the server is gone: the way in which this ends.
+            HeadwaterError: what is served cannot be opened.
+        """
+        with self._stack:
+            rest = EVERY
+            while True:
+                self._listen(rest)
+                if self._wanted is not None:
+                    self._open(self._wanted)
+                rest = EVERY if self._round() else REST
+
+    def _listen(self, seconds: float) -> None:
+        """Take what the server says, for so long."""
+        until = self._watch() + seconds
+        while (left := until - self._watch()) > 0:
+            message = self._server.next(left)
+            if message is not None:
+                self._hear(message)
+
+    def _hear(self, message: Message) -> None:
+        if message["kind"] == SERVE:
+            self._wanted = None if message == self._serving else message
+        elif message["kind"] == FRESH and self._rounds is not None:
+            self._rounds.take(message)
+
+    def _step(self) -> None:
+        """In the midst of a round: is the server there, what does it say, and is it time for a rest?"""
+        self._server.step()
+        for message in self._server.waiting():
+            self._hear(message)
+        worked = self._watch() - self._since
+        if worked >= SLICE:
+            self._listen(worked * (1 / SHARE - 1))
+            self._since = self._watch()
+
+    def _round(self) -> bool:
+        """A round; whether it went well."""
+        if self._rounds is None:
+            return True
+        self._since = self._watch()
+        try:
+            figures = self._rounds.round()
+            now = self._watch()
+            if self._decisions is not None and self._fold.now(now):
+                self._decisions.fold()
+            if figures != self._told or self._beat.now(now):
+                self._told = figures
+                self._server.tell(figures.message(self._serving))
+        except HeadwaterError as error:
+            LOG.exception("a round failed")
+            self._server.tell({"kind": FAULT, "error": type(error).__name__})
+            return False
+        return True
+
+    # --- What is served ------------------------------------------------------------------------------
+
+    def _open(self, wanted: Message) -> None:
+        """Open the project and the models that are served.
+
+        Raises:
+            DefinitionError: the project file is not what is served.
+            ModelError: the registry has not what is served.
+        """
+        self._stack.close()
+        self._rounds = None
+        project = load_project(self._settings.project)
+        if content_hash(project) != wanted["project"]:
+            raise DefinitionError.of(
+                "the project file is not what the server serves",
+                expected=wanted["project"],
+                got=content_hash(project),
+                where=str(self._settings.project),
+                do="let the server read it: POST /v1/reload",
+            )
+        logs.set_up(self._log_level, mask=Mask.of(project))
+        folder = DataFolder(self._settings.data)
+        opened = self._stack.enter_context
+        log = opened(EmbeddedLog.open(folder.log, project.streams, writer=False))
+        self._decisions = opened(DecisionStore.open(folder.decisions))
+        late, parity = opened(LateLedger.open(folder.late)), opened(ParityLedger.open(folder.parity))
+        served = _served(self._settings, project, wanted)
+        self._rounds = Rounds(log, self._decisions, late, parity, served, rate=self._rate, step=self._step)
+        self._serving, self._wanted = wanted, None
+        self._server.tell(self._rounds.figures().message(wanted))
+
+
+def _served(settings: Settings, project: Project, wanted: Message) -> Served:
+    """The models that are served, and those of the past."""
+    registry = open_registry(settings.data, project, settings.tracking_uri)
+    shelf = Shelf(registry, project)
+    models = {model.name: model for model in project.models}
+    known: dict[tuple[str, str], Scoring | None] = {
+        (name, digest): shelf.sealed(models[name], digest).scoring
+        for name, digest in wanted["models"].items()
+    }
+
+    def version(name: str, digest: str) -> Scoring | None:
+        if (name, digest) not in known:
+            try:
+                known[name, digest] = shelf.sealed(models[name], digest).scoring
+            except (ModelError, KeyError):
+                known[name, digest] = None
+        return known[name, digest]
+
+    scorings = {name: scoring for (name, _), scoring in known.items() if scoring is not None}
+    return Served(project.views, scorings, Archive(project, registry).own, version)
+
+
+@click.command()
+@click.option("--project", required=True, type=click.Path(path_type=Path))
+@click.option("--data", required=True, type=click.Path(path_type=Path))
+@click.option("--rate", type=click.FloatRange(0, 1), required=True)
+@click.option("--log-level", default="warning")
+def main(project: Path, data: Path, rate: float, log_level: str) -> None:
+    """The monitors of a live service; started by ``headwater serve``."""
+    with parent() as server:
+        logs.set_up(log_level)
+        settings = Settings.read(project=str(project), data=str(data))
+        try:
+            Process(server, settings, rate, log_level).run()
+        except Exception:  # its type and place, never its text, which may quote a value
+            LOG.exception("the monitors end")
+            sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

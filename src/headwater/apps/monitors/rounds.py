@@ -1,0 +1,187 @@
+"""The rounds of the monitors: what was served is derived again, and the late ledger follows the log.
+
+::
+
+    a round    parity: fresh scores that came, and decisions recorded since ──► parity ledger
+               late:   events that the log got since, a stretch at a time   ──► late ledger
+
+All state that matters is in the two ledgers: a round that is cut short goes on where it was. Called by
+``__main__``, over and over; by tests, once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from headwater.apps.monitors.served import FIGURES, scored_of
+from headwater.apps.workers.message import Message
+from headwater.core.errors import HeadwaterError
+from headwater.definitions.view import FeatureView
+from headwater.log.protocol import EventLog
+from headwater.monitoring.late import LateWatch
+from headwater.monitoring.parity import ParityWatch
+from headwater.serving.extract import Extract
+from headwater.serving.replay import Deciders
+from headwater.serving.scoring import Scoring
+from headwater.store.decisions import DecisionStore
+from headwater.store.late import LateLedger
+from headwater.store.parity import Mismatch, ParityLedger
+
+LOG = logging.getLogger("headwater.monitors")
+RATE = 0.01  # of what is served, how much is derived again
+STRETCH = (1 << 13, 1 << 16)  # offsets at a time: few where events are late
+CHECKS = 4  # of a round, so that late events do not wait for a long queue of them
+
+Versions = Callable[[str, str], Scoring | None]  # a model's version by its seal, where it is at hand
+
+
+@dataclass(frozen=True)
+class Served:
+    """What is served, as the monitors need it.
+
+    Attributes:
+        views: of the whole project.
+        scorings: model to the version that is served.
+        deciders: each past decision's own model and policy, where they are at hand.
+        version: any version of a model, by its seal.
+    """
+
+    views: Sequence[FeatureView]
+    scorings: Mapping[str, Scoring]
+    deciders: Deciders
+    version: Versions
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Where the monitors stand.
+
+    Attributes:
+        late_events: rows of the late ledger.
+        late_decisions: decisions that these would have changed, each counted with each.
+        reached: how much of the log was looked through.
+        compared, mismatches: served vectors that were derived again; those with other bits.
+        gone: sampled ones whose model is not at hand any more, or that found no room.
+        waiting: sampled ones that wait to be derived again.
+    """
+
+    late_events: int
+    late_decisions: int
+    reached: int
+    compared: int
+    mismatches: int
+    gone: int
+    waiting: int
+
+    def message(self, serving: Message | None) -> Message:
+        """For the server, with what it said that it serves."""
+        return {"kind": FIGURES, **asdict(self), "serving": serving}
+
+    @classmethod
+    def of(cls, message: Message) -> Figures:
+        """The inverse."""
+        return cls(**{name: int(message[name]) for name in cls.__slots__})
+
+
+class Rounds:
+    """The monitors' work on one data folder. For one thread at a time.
+
+    Args:
+        log: open for reading.
+        decisions: the records.
+        late, parity: the ledgers.
+        served: what is served.
+        rate: which share of the decisions is derived again.
+        step: called now and then; may raise to end a round.
+    """
+
+    def __init__(
+        self,
+        log: EventLog,
+        decisions: DecisionStore,
+        late: LateLedger,
+        parity: ParityLedger,
+        served: Served,
+        *,
+        rate: float = RATE,
+        step: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._log = log
+        self._served = served
+        self._late, self._parity = late, parity
+        self._step = step
+        self._unknown = 0
+        extract = Extract(log)
+        scorings, deciders = list(served.scorings.values()), served.deciders
+        self.watch = LateWatch(log, decisions, late, scorings, served.views, deciders, step, extract)
+        self.sampler = ParityWatch(log, decisions, parity, deciders, rate=rate, step=step, extract=extract)
+        self._events, self._decisions = len(late), late.touched()
+
+    def take(self, message: Message) -> None:
+        """A fresh score that the server sent."""
+        scoring = self._served.version(message["model"], message["digest"])
+        if scoring is None:
+            self._unknown += 1
+            return
+        try:
+            scored = scored_of(message, scoring.model)
+        except (HeadwaterError, KeyError, ValueError):
+            self._unknown += 1
+            return
+        self.sampler.take(scored, scoring)
+
+    def round(self) -> Figures:
+        """Derive again what was sampled, and bring the late ledger up to the end of the log.
+
+        Raises:
+            HeadwaterError: the log, the records or a ledger cannot be used; the next round goes on.
+        """
+        for _ in range(CHECKS):
+            more, mismatches = self.sampler.check()
+            for mismatch in mismatches:
+                _alarm(mismatch)
+            if not more.compared or not self.sampler.waiting:
+                break
+        self._settle()
+        return self.figures()
+
+    def figures(self) -> Figures:
+        """Where they stand."""
+        stands = self._parity.stands()
+        return Figures(
+            self._events,
+            self._decisions,
+            self._late.reached().offset,
+            stands.compared,
+            stands.mismatches,
+            stands.gone + self._unknown + self.sampler.dropped,
+            self.sampler.waiting,
+        )
+
+    def _settle(self) -> None:
+        """Stretch by stretch, as far as the log reaches now."""
+        end = self._log.end()
+        stretch = STRETCH[0]
+        while True:
+            stop = min(self._late.reached().offset + stretch, end)
+            settled = self.watch.settle(stop=stop)
+            self._events += settled.late
+            self._decisions += settled.decisions
+            if stop >= end or not settled.events:
+                return
+            stretch = STRETCH[0] if settled.late else min(2 * stretch, STRETCH[1])
+            self._step()
+
+
+def _alarm(mismatch: Mismatch) -> None:
+    """One line of the log, without keys and values."""
+    facts = {
+        "source": mismatch.source,
+        "model": mismatch.model,
+        "offset": mismatch.offset,
+        "features": mismatch.features,
+        "cause": mismatch.cause,
+    }
+    LOG.error("parity mismatch", extra=facts)
