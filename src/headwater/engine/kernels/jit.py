@@ -102,4 +102,4 @@ def _nothing(_array: Any, _index: int) -> None:
 
 
 fetch: Callable[[Any, int], None] = _nothing if SETTINGS.DISABLE_JIT else intrinsic(_fetch)  # type: ignore[assignment]
-"""``fetch(array, index)`` asks for the memory of an element, counted as in one dimension; it need not exist."""
+"""``fetch(array, index)`` asks for an element's memory, counted as in one dimension; it need not exist."""
