@@ -11,11 +11,13 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from headwater.apps.access.door import Access
 from headwater.apps.access.principal import Role
 from headwater.apps.http import problems
+from headwater.apps.http.hot import Hot, HotRoute
 from headwater.apps.http.metrics import Metrics
 from headwater.apps.http.middleware import Around
 from headwater.apps.http.openapi import complete
@@ -30,7 +32,7 @@ from headwater.apps.http.routes import (
     late,
     scores,
 )
-from headwater.apps.http.security import PUBLIC, guard, principal_of, protect
+from headwater.apps.http.security import PUBLIC, Guard, guard, principal_of, protect
 from headwater.apps.http.site import Bounds, Past, Present, Site
 from headwater.core.errors import DataError, HeadwaterError, Problem
 from headwater.serving.live import Stopwatch
@@ -55,6 +57,8 @@ ROLES: tuple[tuple[APIRouter, str | None], ...] = (
     (health.measuring, "analyst"),
     (health.router, None),
 )
+
+HOT = (events.post_events, decisions.post_decision)
 
 
 def create_app(
@@ -91,6 +95,7 @@ def create_app(
     app.add_exception_handler(HeadwaterError, _problem)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
+    app.add_middleware(Hot, routes=_hot(guarded=access is not None))
     if access is not None:
         protect(app, access, tls=tls, public=PUBLIC | DOCUMENTATION, answer=_refused)
         app.state.site.holds = lambda request: _holds(access, request)
@@ -113,6 +118,18 @@ def bare(name: str, *, guarded: bool = True, lifespan: Callable[[FastAPI], Any] 
         app.include_router(router, dependencies=needed)
     complete(app)
     return app
+
+
+def _hot(*, guarded: bool) -> dict[tuple[str, str], HotRoute]:
+    """The routes of :data:`HOT` by path and method, each with the guard of its router."""
+    hot = {}
+    for router, role in ROLES:
+        watch: Guard | None = None if role is None or not guarded else guard(Role(role))
+        for route in router.routes:
+            if isinstance(route, APIRoute) and route.endpoint in HOT:
+                made = HotRoute(route.endpoint, watch, route)
+                hot |= {(route.path, method): made for method in route.methods}
+    return hot
 
 
 def _refused(error: HeadwaterError, _status: int, headers: dict[str, str]) -> Response:

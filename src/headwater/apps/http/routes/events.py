@@ -29,6 +29,7 @@ _QUERY = {
     "stream": ("string", "The stream, where the body does not name it (NDJSON, Arrow)."),
 }
 _DOCUMENTED = documented(EventsAnswer, *_CODES, request=EventsRequest, also=_FORMS, query=_QUERY)
+_PARTS = frozenset(EventsRequest.model_fields)
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -75,15 +76,29 @@ def _query(request: Request) -> tuple[str | None, bool]:
 
 
 async def _json(site: Site, came: bytes, stream: str | None, refresh: bool) -> tuple[str, Taken]:
-    asked = body.valid(EventsRequest, body.parsed(came))
-    if stream is not None and stream != asked.stream:
+    name, events = _asked(body.parsed(came))
+    if stream is not None and stream != name:
         raise MalformedError.of(
             "the address and the body name two streams",
-            expected=asked.stream,
+            expected=name,
             got=repr(stream[:60]),
             do="name one",
         )
-    return asked.stream, await _rows(site, asked.stream, asked.events, len(came), refresh)
+    return name, await _rows(site, name, events, len(came), refresh)
+
+
+def _asked(value: object) -> tuple[str, list[object]]:
+    """Stream and events. What is plainly an ``EventsRequest`` is not asked twice whether it is one.
+
+    Raises:
+        DataError: with everything that does not fit.
+    """
+    if isinstance(value, dict) and value.keys() == _PARTS:
+        stream, events = value["stream"], value["events"]
+        if isinstance(stream, str) and isinstance(events, list):
+            return stream, events
+    asked = body.valid(EventsRequest, value)
+    return asked.stream, asked.events
 
 
 async def _ndjson(site: Site, came: bytes, stream: str, refresh: bool) -> tuple[str, Taken]:
@@ -96,7 +111,7 @@ async def _ndjson(site: Site, came: bytes, stream: str, refresh: bool) -> tuple[
 async def _rows(site: Site, stream: str, events: list[object], size: int, refresh: bool) -> Taken:
     _few_enough(len(events), site.bounds)
     future = site.service.submit_rows(stream, events, size=size, refresh=refresh, source="http")
-    return await asyncio.wrap_future(future)
+    return await site.bell.wait(future)
 
 
 async def _arrow(site: Site, came: bytes, stream: str, refresh: bool) -> tuple[str, Taken]:
@@ -113,7 +128,7 @@ async def _arrow(site: Site, came: bytes, stream: str, refresh: bool) -> tuple[s
         return site.service.submit_frame(stream, frame, size=len(came), refresh=refresh, source="http")
 
     future = await asyncio.get_running_loop().run_in_executor(None, submit)
-    return stream, await asyncio.wrap_future(future)
+    return stream, await site.bell.wait(future)
 
 
 def _named(stream: str | None) -> str:
