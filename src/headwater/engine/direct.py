@@ -22,7 +22,7 @@ def direct(kernel: Function) -> Function:
         >>> direct(len)([1, 2])
         2
     """
-    signatures = getattr(kernel, "signatures", ())
+    signatures: list[Any] = getattr(kernel, "signatures", [])
     if len(signatures) != 1:  # runs as plain Python, or for several types
         return kernel
     compiled: Function = kernel.get_overload(signatures[0])  # type: ignore[attr-defined]  # numba's own

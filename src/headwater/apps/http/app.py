@@ -122,13 +122,13 @@ def bare(name: str, *, guarded: bool = True, lifespan: Callable[[FastAPI], Any] 
 
 def _hot(*, guarded: bool) -> dict[tuple[str, str], HotRoute]:
     """The routes of :data:`HOT` by path and method, each with the guard of its router."""
-    hot = {}
+    hot: dict[tuple[str, str], HotRoute] = {}
     for router, role in ROLES:
         watch: Guard | None = None if role is None or not guarded else guard(Role(role))
         for route in router.routes:
             if isinstance(route, APIRoute) and route.endpoint in HOT:
                 made = HotRoute(route.endpoint, watch, route)
-                hot |= {(route.path, method): made for method in route.methods}
+                hot |= {(route.path, method): made for method in route.methods or ()}
     return hot
 
 
