@@ -2,7 +2,7 @@
 
 numba compares the types of all arguments with those that it compiled for; for the structs, some fifty arrays,
 that takes ten times as long as the call. Whoever always brings the same types may leave it out. Called by
-``engine.single``.
+``engine.single`` and ``engine.keys``.
 """
 
 from __future__ import annotations

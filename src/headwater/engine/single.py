@@ -20,8 +20,9 @@ from headwater.core.handful import Handful, Values, framed, is_plain
 from headwater.core.scalar import Scalar, scalar
 from headwater.engine import values
 from headwater.engine.direct import direct
+from headwater.engine.kernels import brief
 from headwater.engine.kernels import layout as at
-from headwater.engine.kernels import process
+from headwater.engine.kernels.process import NEWEST
 from headwater.engine.plan import ViewPlan
 from headwater.engine.run import Engine
 from headwater.engine.shard import NO_ITEMS, Memory, work_space
@@ -29,7 +30,7 @@ from headwater.engine.state import ViewState
 
 Row = Sequence[Any]  # what a stream's views read of one event, as Python values
 
-_TAKE, _LOOK = direct(process.process), direct(process.read)
+_TAKE, _LOOK = direct(brief.process), direct(brief.read)
 
 
 class Single:
@@ -145,7 +146,26 @@ class Single:
                 found = max(found, view.newest(key))
         return None if found == at.NEVER else found
 
+    def newest_of(self, column: str, keys: Sequence[Any]) -> at.Int64:
+        """The newest event time that each key of a key column has seen in any view.
 
+        Args:
+            column: the key column.
+            keys: n of them, in the stream's type.
+
+        Returns:
+            int64 microseconds, shape (n,); ``layout.NEVER``, before all times, where it has seen none.
+        """
+        found = np.full(len(keys), at.NEVER)
+        for view in self._keyed.get(column, ()):
+            if len(keys) > _SINGLY:
+                np.maximum(found, view.newest_of(keys), out=found)
+            else:
+                np.maximum(found, [view.newest(key) for key in keys], out=found)
+        return found
+
+
+_SINGLY = 16  # keys up to which one by one is quicker
 _FEW = (pl.String, pl.Enum, pl.Categorical, pl.Boolean)  # types of columns that repeat their values
 _REMEMBERED = 65_536
 
@@ -282,9 +302,8 @@ class _View:
         self.stream = state.view.stream.name
         self.key = state.view.key
         self._dtype = state.view.stream.schema[state.view.key]
-        self._numbers: dict[Any, int] = {}  # keys never change their number
-        self._strangers: set[Any] = set()  # keys that are none of the state's
-        self._count = state.keys.count  # how many the state had when that was found
+        # types of which every value can be a key: what is not found is not there
+        self._sure = {pl.Int64(): (int,), pl.String(): (str,)}.get(self._dtype, ())
         self._shards = len(state.memories)
         self._work = work_space(state.plan.tables)
         self._local = np.zeros(1, dtype=np.int64)
@@ -356,14 +375,21 @@ class _View:
         """Read keys of a memory into columns of ``out``; False if one reaches behind what is kept."""
         i, tables = 0, self.state.plan.tables
         while i < len(keys):
-            i, words = _LOOK(
-                memory.shard, tables, NO_ITEMS, keys, times, process.NEWEST, rows, self._work, out, i
-            )
+            i, words = _LOOK(memory.shard, tables, NO_ITEMS, keys, times, NEWEST, rows, self._work, out, i)
             if words < 0:
                 return False
             if words:
                 memory.make_room(2 * words)
         return True
+
+    def newest_of(self, keys: Sequence[Any]) -> at.Int64:
+        numbers = self.state.keys.number(pl.Series(keys, dtype=self._dtype), add=False)
+        found = np.full(len(keys), at.NEVER)
+        for s, memory in enumerate(self.state.memories):
+            local = numbers // self._shards
+            rows = np.flatnonzero((numbers >= 0) & (numbers % self._shards == s) & (local < memory.keys))
+            found[rows] = memory.shard.ints[local[rows], at.FRONTIER]
+        return found
 
     def newest(self, key: Any) -> int:
         number = self._number_of(key, add=False)
@@ -373,21 +399,10 @@ class _View:
         return int(memory.shard.ints[number // self._shards, at.FRONTIER])
 
     def _number_of(self, key: Any, *, add: bool) -> int:
-        number = self._numbers.get(key, -1)
-        if number >= 0:
+        number = self.state.keys.number_of(key)
+        if number >= 0 or (not add and type(key) in self._sure):
             return number
-        if self._count != self.state.keys.count or len(self._strangers) >= _REMEMBERED:
-            self._strangers.clear()  # the engine was used beside this, and knows more keys
-        if not add and key in self._strangers:
-            return number
-        number = int(self.state.keys.number(self._series(key), add=add)[0])
-        self._count = self.state.keys.count
-        if number >= 0:
-            self._numbers[key] = number
-            self._strangers.discard(key)
-        else:
-            self._strangers.add(key)
-        return number
+        return int(self.state.keys.number(self._series(key), add=add)[0])
 
     def _series(self, key: Any) -> pl.Series:
         """The key as a column in the stream's type."""

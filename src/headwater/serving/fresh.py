@@ -306,7 +306,7 @@ class Fresh:
         keys = _column(events, column)
         distinct = list(dict.fromkeys(keys))
         found = self._vectors.newest_of(column, distinct)
-        seen = {key: _NEVER if time is None else time for key, time in zip(distinct, found, strict=True)}
+        seen = dict(zip(distinct, found.tolist(), strict=True))
         before = []
         for key, time in zip(keys, events.time.tolist(), strict=True):
             known = seen[key]

@@ -121,10 +121,10 @@ class Vectors:
         with self._lock:
             return self._single.newest(keys)
 
-    def newest_of(self, column: str, keys: Sequence[Any]) -> list[int | None]:
-        """The newest event time that each key of one key column has seen."""
+    def newest_of(self, column: str, keys: Sequence[Any]) -> Int64:
+        """The newest event time that each key of one key column has seen; before all times if none."""
         with self._lock:
-            return [self._single.newest({column: key}) for key in keys]
+            return self._single.newest_of(column, keys)
 
     def read(self, model: Model, keys: Mapping[str, Any], moment: Moment, request: Mapping[str, Any]) -> Read:
         """View outputs and request columns of one entity.

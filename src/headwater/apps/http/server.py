@@ -26,7 +26,7 @@ from headwater.apps.http.site import Site
 from headwater.serving.service import Hooks, Service
 
 ROUND = 15.0  # seconds between two rounds of the monitors
-SWITCH = 0.0005  # seconds: how long a thread may keep the others from running
+SWITCH = 0.0001  # seconds: how long a thread may keep the others from running
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ _QUERY = {
 }
 _DOCUMENTED = documented(EventsAnswer, *_CODES, request=EventsRequest, also=_FORMS, query=_QUERY)
 _PARTS = frozenset(EventsRequest.model_fields)
+_USUAL = {b"": False, b"refresh=true": True}
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -60,8 +61,9 @@ async def post_events(request: Request) -> Response:
 
 def _query(request: Request) -> tuple[str | None, bool]:
     """The address's ``stream`` and ``refresh``: read by hand, since every event comes by here."""
-    if not request.scope["query_string"]:
-        return None, False
+    text = request.scope["query_string"]
+    if text in _USUAL:
+        return None, _USUAL[text]
     query = request.query_params
     refresh = query.get("refresh", "false").lower()
     if refresh not in _FLAGS:
