@@ -14,8 +14,12 @@ import polars as pl
 
 from headwater.core.cast import fit
 from headwater.core.errors import DataError
-from headwater.engine.kernels import index
+from headwater.engine.direct import direct
+from headwater.engine.kernels import brief, index
 from headwater.engine.kernels.layout import NULL, Int64, owned
+
+_FIND = direct(brief.find)
+_LARGEST = 2**63 - 1
 
 
 class Codebook:
@@ -80,6 +84,17 @@ class KeyIndex:
             if start < len(raw):
                 self._grow()
         return ids
+
+    def number_of(self, key: Any) -> int:
+        """The number of one key, as :meth:`number` gives it, for keys that are integers or texts.
+
+        -1 for an unknown one, and for one of another type: then :meth:`number` says what it is.
+        """
+        if self.book is not None:
+            key = self.book.code(key, add=False) if isinstance(key, str) else NULL
+        if type(key) is not int or not -_LARGEST <= key <= _LARGEST:
+            return -1
+        return _FIND(key, self._table, self._numbers)
 
     def keys(self) -> pl.Series:
         """All keys in the order of their numbers, in the stream's type."""

@@ -1,4 +1,4 @@
-"""One event and one key at a time: the short way of the live host.
+"""One event or a handful, and a few keys at a time: the short way of the live host.
 
 The kernels, the state and Polars as the evaluator of expressions are those of ``engine.state``; what is
 left out is the making of frames, groups and threads, which for a single event costs many times the work
@@ -16,13 +16,21 @@ import polars as pl
 from headwater.core.batch import Batch
 from headwater.core.errors import DataError
 from headwater.core.frame import select_rows
+from headwater.core.handful import Handful, Values, framed, is_plain
 from headwater.core.scalar import Scalar, scalar
 from headwater.engine import values
+from headwater.engine.direct import direct
+from headwater.engine.kernels import brief
 from headwater.engine.kernels import layout as at
 from headwater.engine.kernels.process import NEWEST
+from headwater.engine.plan import ViewPlan
 from headwater.engine.run import Engine
-from headwater.engine.shard import look, run, work_space
+from headwater.engine.shard import NO_ITEMS, Memory, work_space
 from headwater.engine.state import ViewState
+
+Row = Sequence[Any]  # what a stream's views read of one event, as Python values
+
+_TAKE, _LOOK = direct(brief.process), direct(brief.read)
 
 
 class Single:
@@ -80,6 +88,44 @@ class Single:
             self._streams[stream].take(event, time, offset)
         self._engine.offset = max(self._engine.offset, offset)
 
+    def takes(self, stream: str) -> bool:
+        """Whether :meth:`rows` can read a handful of a stream's events."""
+        return stream in self._streams and self._streams[stream].plain
+
+    def rows(self, handful: Handful) -> Sequence[Row]:
+        """What the views of its stream read of each event: for :meth:`take_row`."""
+        return self._streams[handful.stream].rows(handful.values, len(handful))
+
+    def take_row(self, stream: str, row: Row, time: int, offset: int) -> None:
+        """Take in one event, behind all those taken in before.
+
+        Args:
+            stream: its stream.
+            row: as from :meth:`rows`.
+            time: when it happened, microseconds.
+            offset: its place in the log.
+        """
+        self._streams[stream].take_row(row, time, offset)
+        self._engine.offset = max(self._engine.offset, offset)
+
+    def cells(self, view: str, keys: Sequence[Any], times: Sequence[int], out: at.Float64) -> None:
+        """A view's cells of a few keys, as the kernels write them. Changes nothing.
+
+        Args:
+            view: its name.
+            keys: n keys.
+            times: as of when, microseconds.
+            out: float64, shape (cells, n), in C order; see ``values`` for what the words mean.
+
+        Raises:
+            DataError: a key is of another type, or a time reaches behind what the state keeps.
+        """
+        self._views[view].cells(keys, times, out)
+
+    def plan(self, view: str) -> ViewPlan:
+        """What a view's cells are."""
+        return self._views[view].state.plan
+
     def read(self, view: str, key: Any, t: int) -> tuple[Any, ...]:
         """The view's outputs as of ``t``, as Python values in their order; null is None. Changes nothing.
 
@@ -100,7 +146,26 @@ class Single:
                 found = max(found, view.newest(key))
         return None if found == at.NEVER else found
 
+    def newest_of(self, column: str, keys: Sequence[Any]) -> at.Int64:
+        """The newest event time that each key of a key column has seen in any view.
 
+        Args:
+            column: the key column.
+            keys: n of them, in the stream's type.
+
+        Returns:
+            int64 microseconds, shape (n,); ``layout.NEVER``, before all times, where it has seen none.
+        """
+        found = np.full(len(keys), at.NEVER)
+        for view in self._keyed.get(column, ()):
+            if len(keys) > _SINGLY:
+                np.maximum(found, view.newest_of(keys), out=found)
+            else:
+                np.maximum(found, [view.newest(key) for key in keys], out=found)
+        return found
+
+
+_SINGLY = 16  # keys up to which one by one is quicker
 _FEW = (pl.String, pl.Enum, pl.Categorical, pl.Boolean)  # types of columns that repeat their values
 _REMEMBERED = 65_536
 
@@ -120,7 +185,8 @@ class _Stream:
 
     def __init__(self, views: list[_View]) -> None:
         self._views = views
-        schema = dict(views[0].state.view.stream.schema)
+        self._schema = schema = dict(views[0].state.view.stream.schema)
+        names = list(schema)
         place_of = {name: place for place, name in enumerate(schema)}
         wanted: list[pl.Expr] = []
         self._parts: list[tuple[_View, slice]] = []
@@ -128,7 +194,7 @@ class _Stream:
             start = len(wanted)
             wanted += [pl.col(view.key), *values.scalars(view.state.plan)]
             self._parts.append((view, slice(start, len(wanted))))
-        self._row: list[Any] = [None] * len(wanted)
+        self._width = len(wanted)
         self._bare: list[tuple[int, int]] = []
         self._scalars: list[tuple[int, Scalar]] = []
         numbers: list[str] = []
@@ -150,29 +216,61 @@ class _Stream:
         self._texts = [place_of[name] for name in dict.fromkeys(texts)]
         self._numbers = [(name, place_of[name]) for name in dict.fromkeys(numbers)]
         self._known: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+        roots = [root for _, expr in rest for root in expr.meta.root_names()]
+        self._rest_names = list(dict.fromkeys(roots or names[:1]))  # a constant has as many rows as it
+        self._text_names = [names[place] for place in self._texts]
+        self._bare_names = [(place, names[column]) for place, column in self._bare]
+        self.plain = all(is_plain(schema[name]) for _, name in self._bare_names)
+
+    def rows(self, values: Values, count: int) -> Sequence[Row]:
+        """What the views read of each of a handful of events."""
+        rows: list[list[Any]] = [[None] * self._width for _ in range(count)]
+        for place, name in self._bare_names:
+            for row, value in zip(rows, values[name], strict=True):
+                row[place] = value
+        if self._scalars:
+            for event, row in enumerate(rows):
+                read = {name: values[name][event] for name, _ in self._numbers}
+                for place, made in self._scalars:
+                    row[place] = made(read)
+        if self._texts:
+            texts = zip(*(values[name] for name in self._text_names), strict=True)
+            for row, text in zip(rows, texts, strict=True):
+                self._few.put(row, self._remembered(text))
+        if self._rest:
+            frame = framed({name: values[name] for name in self._rest_names}, self._schema)
+            for row, found in zip(rows, self._rest.evaluate_all(frame), strict=True):
+                self._rest.put(row, found)
+        return rows
+
+    def take_row(self, row: Row, time: int, offset: int) -> None:
+        for view, part in self._parts:
+            view.lay(row[part])
+        for view in self._views:
+            view.take(time, offset)
 
     def take(self, event: Sequence[pl.Series], time: int, offset: int) -> None:
-        row = self._row
+        row: list[Any] = [None] * self._width
         for place, column in self._bare:
             row[place] = event[column][0]
         if self._scalars:
             read = {name: event[column][0] for name, column in self._numbers}
             for place, value in self._scalars:
                 row[place] = value(read)
-        self._few.put(row, self._remembered(event))
-        self._rest.put(row, self._rest.evaluate(event))
-        for view, part in self._parts:
-            view.lay(row[part])
-        for view in self._views:
-            view.take(time, offset)
+        if self._texts:
+            self._few.put(row, self._remembered(tuple([event[column][0] for column in self._texts])))
+        if self._rest:
+            self._rest.put(row, self._rest.evaluate_all(pl.DataFrame(list(event)))[0])
+        self.take_row(row, time, offset)
 
-    def _remembered(self, event: Sequence[pl.Series]) -> tuple[Any, ...]:
-        texts = tuple([event[column][0] for column in self._texts])
+    def _remembered(self, texts: tuple[Any, ...]) -> tuple[Any, ...]:
+        """What the expressions over texts alone give, for the values of their columns."""
         found = self._known.get(texts)
         if found is None:
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
-            found = self._known[texts] = self._few.evaluate(event)
+            columns = {name: [text] for name, text in zip(self._text_names, texts, strict=True)}
+            found = self._known[texts] = self._few.evaluate_all(framed(columns, self._schema))[0]
         return found
 
 
@@ -183,8 +281,13 @@ class _Together:
         self._places = [place for place, _ in parts]
         self._expressions = [expr.alias(f"{place}") for place, expr in parts]
 
-    def evaluate(self, event: Sequence[pl.Series]) -> tuple[Any, ...]:
-        return select_rows(pl.DataFrame(list(event)), self._expressions).row(0) if self._expressions else ()
+    def __bool__(self) -> bool:
+        return bool(self._places)
+
+    def evaluate_all(self, frame: pl.DataFrame) -> list[tuple[Any, ...]]:
+        """The values for each row of a frame."""
+        found = select_rows(frame, self._expressions).rows()
+        return found * len(frame) if len(found) == 1 else found  # constants give one row
 
     def put(self, row: list[Any], found: tuple[Any, ...]) -> None:
         for place, value in zip(self._places, found, strict=True):
@@ -199,9 +302,8 @@ class _View:
         self.stream = state.view.stream.name
         self.key = state.view.key
         self._dtype = state.view.stream.schema[state.view.key]
-        self._numbers: dict[Any, int] = {}  # keys never change their number
-        self._strangers: set[Any] = set()  # keys that are none of the state's
-        self._count = state.keys.count  # how many the state had when that was found
+        # types of which every value can be a key: what is not found is not there
+        self._sure = {pl.Int64(): (int,), pl.String(): (str,)}.get(self._dtype, ())
         self._shards = len(state.memories)
         self._work = work_space(state.plan.tables)
         self._local = np.zeros(1, dtype=np.int64)
@@ -224,8 +326,13 @@ class _View:
         memory = self.state.memories[self._number % self._shards]
         local = self._number // self._shards
         memory.admit(local + 1)
-        self._items.time[0], self._items.offset[0], self._run[0, 0] = time, offset, local
-        run(memory, self.state.plan, self._items, self._run, self._work, self._out)
+        items, plan = self._items, self.state.plan
+        items.time[0], items.offset[0], self._run[0, 0] = time, offset, local
+        done = 0
+        while not done:
+            done, _, words = _TAKE(memory.shard, plan.tables, items, self._run, self._work, self._out, 0, 0)
+            if not done:
+                memory.make_room(4 * words)
 
     def read(self, key: Any, t: int) -> tuple[Any, ...]:
         number = self._number_of(key, add=False)
@@ -235,12 +342,54 @@ class _View:
             self._out[:, 0] = self.state.plan.blank
             return self._decode(self._out)
         self._local[0], self._time[0] = local, t
-        bad = look(
-            memory, self.state.plan, self._local, self._time, NEWEST, self._place, self._work, self._out
-        )
-        if bad >= 0:  # the long way says what is wrong
-            return self.state.read(pl.Series([key], dtype=self._dtype), self._time).row(0)
+        if not self._look(memory, self._local, self._time, self._place, self._out):
+            return self.state.read(pl.Series([key], dtype=self._dtype), self._time).row(
+                0
+            )  # says what is wrong
         return self._decode(self._out)
+
+    def cells(self, keys: Sequence[Any], times: Sequence[int], out: at.Float64) -> None:
+        numbers = [self._number_of(key, add=False) for key in keys]
+        known = 0
+        for s, memory in enumerate(self.state.memories):
+            shards, keep = self._shards, memory.keys
+            rows = [row for row, n in enumerate(numbers) if n >= 0 and n % shards == s and n // shards < keep]
+            if not rows:
+                continue
+            known += len(rows)
+            local = np.array([numbers[row] // shards for row in rows])
+            when = np.array([times[row] for row in rows])
+            if not self._look(memory, local, when, np.array(rows), out):
+                for row in rows:
+                    self._refuse(keys[row], times[row])
+        if known < len(keys):
+            for row, number in enumerate(numbers):
+                if number < 0 or number // self._shards >= self.state.memories[number % self._shards].keys:
+                    out[:, row] = self.state.plan.blank
+
+    def _refuse(self, key: Any, t: int) -> None:
+        """Raise if a reading reaches behind what is kept; the long way says it."""
+        self.state.read(pl.Series([key], dtype=self._dtype), np.array([t]))
+
+    def _look(self, memory: Memory, keys: at.Int64, times: at.Int64, rows: at.Int64, out: at.Float64) -> bool:
+        """Read keys of a memory into columns of ``out``; False if one reaches behind what is kept."""
+        i, tables = 0, self.state.plan.tables
+        while i < len(keys):
+            i, words = _LOOK(memory.shard, tables, NO_ITEMS, keys, times, NEWEST, rows, self._work, out, i)
+            if words < 0:
+                return False
+            if words:
+                memory.make_room(2 * words)
+        return True
+
+    def newest_of(self, keys: Sequence[Any]) -> at.Int64:
+        numbers = self.state.keys.number(pl.Series(keys, dtype=self._dtype), add=False)
+        found = np.full(len(keys), at.NEVER)
+        for s, memory in enumerate(self.state.memories):
+            local = numbers // self._shards
+            rows = np.flatnonzero((numbers >= 0) & (numbers % self._shards == s) & (local < memory.keys))
+            found[rows] = memory.shard.ints[local[rows], at.FRONTIER]
+        return found
 
     def newest(self, key: Any) -> int:
         number = self._number_of(key, add=False)
@@ -250,21 +399,10 @@ class _View:
         return int(memory.shard.ints[number // self._shards, at.FRONTIER])
 
     def _number_of(self, key: Any, *, add: bool) -> int:
-        number = self._numbers.get(key, -1)
-        if number >= 0:
+        number = self.state.keys.number_of(key)
+        if number >= 0 or (not add and type(key) in self._sure):
             return number
-        if self._count != self.state.keys.count or len(self._strangers) >= _REMEMBERED:
-            self._strangers.clear()  # the engine was used beside this, and knows more keys
-        if not add and key in self._strangers:
-            return number
-        number = int(self.state.keys.number(self._series(key), add=add)[0])
-        self._count = self.state.keys.count
-        if number >= 0:
-            self._numbers[key] = number
-            self._strangers.discard(key)
-        else:
-            self._strangers.add(key)
-        return number
+        return int(self.state.keys.number(self._series(key), add=add)[0])
 
     def _series(self, key: Any) -> pl.Series:
         """The key as a column in the stream's type."""

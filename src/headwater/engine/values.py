@@ -139,6 +139,26 @@ class Decoder:
         )
 
 
+NUMBER, COUNT, CODE = "number", "count", "code"  # how a cell holds a number
+
+
+def kind_of(op: int, kind: int, dtype: pl.DataType) -> str | None:
+    """How a cell holds the number that :class:`Decoder` makes of it, or None if that is no number.
+
+    NUMBER: as a float64, NaN for null. COUNT: as a word. CODE: as a word, ``NULL`` for null.
+
+    Args:
+        op: of the cell.
+        kind: of its lane.
+        dtype: of the output.
+    """
+    if op in _COUNTED:
+        return COUNT
+    if op in at.OWN_TYPE and kind == at.CODE:
+        return CODE if dtype == pl.Boolean or dtype.is_integer() else None
+    return NUMBER if dtype == pl.Float64 or dtype.is_integer() else None
+
+
 _Maker = Callable[[int, float], Any]
 
 

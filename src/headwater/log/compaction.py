@@ -8,18 +8,18 @@ that is fed event by event stays quick to read without anybody calling ``compact
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
 from headwater.log.catalog import Catalog
 from headwater.log.database import transaction
-from headwater.log.segments import WINDOW, Segment, insert, merged, select
+from headwater.log.segments import WINDOW, insert, merged, select
 
 SMALL, LARGE = 512, 16_384  # events: segments below these are folded
-FOLD_AFTER = 512  # so many small segments
+FOLD_AFTER = 64  # so many small segments
 LARGE_AFTER = 32  # so many folds
 WORTH = 64  # small segments in a window that is over
+_INSIDE = "stream = ? AND first >= ? AND first < ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +33,13 @@ class CompactionReport:
 class Folding:
     """Counts small segments of one stream as they are appended, and says which to fold.
 
-    512 small ones become one; 32 of those become one; what is left of a window is folded when the next
-    begins. Each event is so written three times at most, in portions that hold up an append by a few
-    milliseconds.
+    64 small ones become one, and are folded on until they hold 512 events; now and then those become one;
+    what is left of a window is folded when the next begins. Each event is so written a few times, in portions
+    that hold up an append by two or three milliseconds.
 
     Example:
         >>> folding = Folding()
-        >>> [fold for _ in range(512) for fold in folding.due(first=0, events=1)]
+        >>> [fold for _ in range(64) for fold in folding.due(first=0, events=1)]
         [(0, 512)]
     """
 
@@ -78,10 +78,10 @@ def fold(
     connection: sqlite3.Connection, catalog: Catalog, stream: str, window: int, smaller_than: int
 ) -> None:
     """Merge neighbouring segments of one stream in one window that are smaller than so many events."""
-    condition = "stream = ? AND first >= ? AND first < ? ORDER BY first"
-    segments = list(select(connection, condition, stream, window, window + WINDOW))
+    inside = (stream, window, window + WINDOW)
     with transaction(connection):
-        for group in _groups(segments, smaller_than):
+        for first, last in _groups(connection, inside, smaller_than):
+            group = list(select(connection, f"{_INSIDE} ORDER BY first", stream, first, last + 1))
             whole = merged(stream, group[0].schema, catalog.codec(group[0].schema), group)
             connection.executemany(
                 "DELETE FROM segments WHERE first = ?", ((segment.first,) for segment in group)
@@ -94,10 +94,17 @@ def count(connection: sqlite3.Connection) -> int:
     return int(connection.execute("SELECT count(*) FROM segments").fetchone()[0])
 
 
-def _groups(segments: list[Segment], smaller_than: int) -> Iterator[list[Segment]]:
-    for (_, small), neighbours in groupby(
-        segments, key=lambda segment: (segment.schema, segment.events < smaller_than)
-    ):
+def _groups(
+    connection: sqlite3.Connection, inside: tuple[str, int, int], smaller_than: int
+) -> list[tuple[int, int]]:
+    """Where runs of small neighbours begin and end; the records themselves are not read for that."""
+    rows = connection.execute(
+        f"SELECT first, schema, events FROM segments WHERE {_INSIDE} ORDER BY first",  # noqa: S608  # constant
+        inside,
+    )
+    found = []
+    for (_, small), neighbours in groupby(rows, key=lambda row: (row[1], row[2] < smaller_than)):
         group = list(neighbours)
         if small and len(group) > 1:
-            yield group
+            found.append((group[0][0], group[-1][0]))
+    return found

@@ -23,6 +23,7 @@ import polars as pl
 
 from headwater.core.batch import Batch, Int64
 from headwater.core.errors import LogError
+from headwater.core.handful import Values
 from headwater.definitions.stream import Stream
 from headwater.log import compaction, dead_letters, integrity, scan, segments
 from headwater.log.appending import plan
@@ -35,7 +36,7 @@ from headwater.log.plan import Head, Plan, end_of
 from headwater.log.protocol import Append, DeadLetter, Letters, Receipt
 from headwater.log.scan import Range
 from headwater.log.schema import StoredSchema
-from headwater.log.single import plan_single
+from headwater.log.single import plan_few, plan_single
 
 _SAVE_HEAD = "INSERT OR REPLACE INTO heads (stream, events, last, arrival, chain) VALUES (?, ?, ?, ?, ?)"
 
@@ -176,17 +177,21 @@ class EmbeddedLog:
             made = self._planned(appends, index, merge=merge)
             found = letters(made.receipts) if letters is not None else ()
             if made.segments or found:
-                self._stale = True  # until memory is known to say what the disk says
-                with transaction(connection):
-                    segments.insert(connection, made.segments)
-                    connection.executemany(_SAVE_HEAD, _head_rows(made.heads))
-                    dead_letters.insert(connection, found)
-                self._heads.update(made.heads)
-                for stream, ids in made.ids.items():
-                    index.add(stream, ids)
-                self._stale = False
-                self._fold(connection, made.segments)
+                self._write(connection, index, made, found)
             return made.receipts
+
+    def append_few(self, stream: str, values: Values, *, arrival: int) -> Receipt | None:
+        """Append a few events of one stream the short way. See :class:`~headwater.log.protocol.EventLog`."""
+        with self._mutex, sqlite_errors(self.path):
+            connection, index = self._writing()
+            if self._stale:
+                index = self._remember(connection)
+            version = self._catalog.newest(stream)
+            made = plan_few(stream, values, arrival, version, self._heads, index)
+            if made is None:
+                return None
+            self._write(connection, index, made, ())
+            return made.receipts[0]
 
     def compact(self) -> compaction.CompactionReport:
         """Merge small segments; offsets, bits and the hash chain stay. Readers may go on reading."""
@@ -329,6 +334,22 @@ class EmbeddedLog:
         self._index = IndexOfStreams(connection, self._catalog, self.path)
         self._stale = False
         return self._index
+
+    def _write(
+        self, connection: sqlite3.Connection, index: IndexOfStreams, made: Plan, letters: Sequence[DeadLetter]
+    ) -> None:
+        """A plan onto the disk, in one transaction."""
+        self._stale = True  # until memory is known to say what the disk says
+        with transaction(connection):
+            segments.insert(connection, made.segments)
+            connection.executemany(_SAVE_HEAD, _head_rows(made.heads))
+            if letters:
+                dead_letters.insert(connection, letters)
+        self._heads.update(made.heads)
+        for stream, ids in made.ids.items():
+            index.add(stream, ids)
+        self._stale = False
+        self._fold(connection, made.segments)
 
     def _writing(self) -> tuple[sqlite3.Connection, IndexOfStreams]:
         if self._writer is None or self._index is None:

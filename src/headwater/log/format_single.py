@@ -17,6 +17,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,11 @@ Shape = tuple[int, ...]  # per column the size of its text, or one of the next t
 _NULL, _FIXED = -1, -2
 _SHAPES = 4_096  # remembered
 _TEMPORAL = (pl.Datetime, pl.Date)
+_CODE = {
+    "i1": "b", "i2": "h", "i4": "i", "i8": "q", "u1": "B", "u2": "H", "u4": "I", "u8": "Q",
+    "f4": "f", "f8": "d",
+}  # fmt: skip
+_NOTHING: tuple[Any, Any] = (0, "")  # what lies under a null: of a value, of a text
 _PACKED = {
     "i1": "b7x", "i2": "h6x", "i4": "i4x", "i8": "q", "u1": "B7x", "u2": "H6x", "u4": "I4x", "u8": "Q",
     "f4": "f4x", "f8": "d",
@@ -60,10 +66,12 @@ class SingleCodec:
             for place, column in enumerate(schema.columns)
             if column.type == "Enum"
         ]
+        self._code_of = {place: {**codes, None: 0} for place, codes in self._codes}
         self.id_place = None if schema.id is None else schema.names.index(schema.id)
-        self._time_place = schema.names.index(schema.time)
-        self._times, self._parts = micros_scale(schema.dtypes[self._time_place])
+        self.time_place = schema.names.index(schema.time)
+        self._times, self._parts = micros_scale(schema.dtypes[self.time_place])
         self._text = [layout.numpy is None for layout in codec.layouts]
+        self.plain = all(_is_plain(dtype) for dtype in schema.dtypes)
         self._shape = lru_cache(_SHAPES)(self._shaped)
 
     def values(self, frame: pl.DataFrame) -> list[Value] | None:
@@ -88,8 +96,13 @@ class SingleCodec:
 
     def time(self, values: Sequence[Value]) -> int | None:
         """The event time in microseconds; None if it is null."""
-        stored = values[self._time_place]
+        stored = values[self.time_place]
         return stored * self._times // self._parts if isinstance(stored, int) else None
+
+    def times(self, values: Sequence[int]) -> Sequence[int]:
+        """Stored event times in microseconds."""
+        times, parts = self._times, self._parts
+        return values if times == parts == 1 else [value * times // parts for value in values]
 
     def encode(self, values: Sequence[Value]) -> bytes:
         """The canonical record of an event with these values."""
@@ -107,6 +120,38 @@ class SingleCodec:
                 fields.append(value)
         before, body = self._shape(tuple(shape))
         return before + body.pack(*fields)
+
+    def encode_few(self, rows: int, columns: Sequence[Sequence[Any]]) -> bytes:
+        """The canonical record of a few events.
+
+        Args:
+            rows: how many.
+            columns: the values of each column in the order of the schema, times as they are stored, Enums as
+                their text.
+
+        Raises:
+            struct.error, AttributeError, KeyError: a value is none of its column's type.
+        """
+        entries: list[tuple[int, int, int]] = []
+        body: list[bytes] = []
+        for place, (layout, values) in enumerate(zip(self._layouts, columns, strict=True)):
+            flags, known = _flags(layout), values
+            if None in values:
+                flags |= NULLS
+                there = sum(1 << row for row, value in enumerate(values) if value is not None)
+                body.append(_padded(there.to_bytes((rows + 7) // 8, "little")))
+                known = [_NOTHING[layout.numpy is None] if value is None else value for value in values]
+            if layout.numpy is None:
+                texts = [value.encode() for value in known]
+                ends = [0, *accumulate(map(len, texts))]
+                body += [_padded(struct.pack(f"<{rows + 1}I", *ends)), _padded(b"".join(texts))]
+                entries.append((flags, _width(layout), ends[-1]))
+            else:
+                if place in self._code_of:
+                    known = [self._code_of[place][value] for value in values]
+                body.append(_padded(struct.pack(f"<{rows}{_CODE[layout.numpy.str[1:]]}", *known)))
+                entries.append((flags, _width(layout), 0))
+        return b"".join([head(rows, entries), *body])
 
     def _shaped(self, shape: Shape) -> tuple[bytes, struct.Struct]:
         """What comes before the columns, and how these lie."""
@@ -196,6 +241,15 @@ class _Many:
 def _expect(holds: npt.NDArray[np.bool_]) -> None:
     if not holds.all():
         raise _OddError
+
+
+def _padded(data: bytes) -> bytes:
+    return data + bytes(-len(data) % 8)
+
+
+def _is_plain(dtype: pl.DataType) -> bool:
+    """Whether the values of a :class:`~headwater.core.handful.Handful` are those that are stored."""
+    return dtype.time_unit == "us" if isinstance(dtype, pl.Datetime) else dtype != pl.Float32
 
 
 def _flags(layout: Layout) -> int:

@@ -70,10 +70,20 @@ def key_of(ids: pl.Series, seed: int) -> int:
         >>> key_of(pl.Series([3]), seed=0), key_of(pl.Series([2**64 - 1], dtype=pl.UInt64), seed=0)
         (3, -1)
     """
-    if not ids.dtype.is_integer():
-        return int(keys_of(ids, seed)[0])
-    key: int = ids[0]
-    return key if key < -_LOWEST else key + 2 * _LOWEST
+    return key_of_value(ids[0], seed)
+
+
+def key_of_value(id: int | str, seed: int) -> int:
+    """The key of one id, as :func:`keys_of` gives it.
+
+    Example:
+        >>> key_of_value("a", 7) == keys_of(pl.Series(["a"]), 7)[0]
+        True
+    """
+    if isinstance(id, str):
+        hashed = blake2b(id.encode(), digest_size=8, key=seed.to_bytes(8, "little"))
+        return int.from_bytes(hashed.digest(), "little", signed=True)
+    return id if id < -_LOWEST else id + 2 * _LOWEST
 
 
 def probe_of(seed: int) -> int:

@@ -17,6 +17,7 @@ import polars as pl
 
 from headwater.core.batch import Batch, Int64
 from headwater.core.errors import ConflictError, Problem
+from headwater.core.handful import Values
 
 
 class Outcome(IntEnum):
@@ -149,6 +150,22 @@ class EventLog(Protocol):
 
         Raises:
             DataError: a frame or its arrivals are not what the stream takes.
+            LogError: the log cannot be written.
+        """
+        ...
+
+    def append_few(self, stream: str, values: Values, *, arrival: int) -> Receipt | None:
+        """Append a few events of one stream, if there is a short way for them: what :meth:`append` leaves.
+
+        Args:
+            stream: a declared stream.
+            values: as :class:`~headwater.core.handful.Handful` has them; no null where the stream takes none.
+            arrival: of all of them.
+
+        Returns:
+            None if they are to go the long way: nothing was appended then. Only new events are taken.
+
+        Raises:
             LogError: the log cannot be written.
         """
         ...

@@ -30,7 +30,7 @@ from headwater.log.format_single import parse_many
 
 WINDOW = 65_536  # offsets; a distance inside a window fits in 16 bits
 GENESIS = b"\0" * 32
-SINGLE_PLACES = b"\0" * 8  # of an event alone: its offset is the segment's first, its arrival the smallest
+SINGLE_PLACES = b"\0" * 8  # of neighbours that arrived together: they follow the segment's first
 
 _FACTS = struct.Struct("<10q")
 _LINK = struct.Struct("<qqqI")
@@ -135,11 +135,12 @@ def make_single(
     *,
     offset: int,
     arrival: int,
-    time: int,
+    times: Sequence[int],
 ) -> Segment:
-    """The segment of an append of one event, as :func:`make` would make it."""
-    link = _hashed(before, codec, _LINK.pack(offset, arrival, 1, len(SINGLE_PLACES)), SINGLE_PLACES, record)
-    head = (offset, offset, stream, schema, 1, time, time, arrival, arrival)
+    """The segment of an append of one event or a few neighbours, as :func:`make` would make it."""
+    n = len(times)
+    link = _hashed(before, codec, _LINK.pack(offset, arrival, n, len(SINGLE_PLACES)), SINGLE_PLACES, record)
+    head = (offset, offset + n - 1, stream, schema, n, min(times), max(times), arrival, arrival)
     checksum = _checksum((*head, 0, link, None, SINGLE_PLACES, record))
     return Segment(*head, checksum, link, None, SINGLE_PLACES, record)
 

@@ -126,6 +126,11 @@ class Inputs:
         rows[~np.isfinite(rows)] = np.nan
         return rows
 
+    def arithmetic(self) -> tuple[Mapping[str, Scalar], Sequence[str]] | None:
+        """The derived inputs as functions, and what they read; None unless all are plain arithmetic."""
+        plain = len(self._scalars) == len(self.derived)
+        return (self._scalars, list(self._read)) if plain else None
+
     def text(self, name: str, value: float) -> str | None:
         """The category behind a code, or None for null and for inputs that are no text."""
         known = self.categories.get(name)

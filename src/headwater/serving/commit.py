@@ -165,7 +165,7 @@ class Writer:
             return
         started = self._watch()
         try:
-            committed = commit(self.log, offers, self._clock(), self.bounds)
+            committed = commit(self.log, offers, self._clock(), self.bounds, self.fresh.takes)
         except HeadwaterError as error:
             self._ears.on_fault("commit", error)
             _fail(offers, error)

@@ -6,30 +6,34 @@
 
 A refresh rests on the last event that touched its entity, and on the newest event time that the entity has
 seen (design note 0001). A batch that holds late events is cut at them, so that it is known which inputs each
-of them moved. A few events go the short way, event by event; many go as columns: the bits are the same.
+of them moved. A few events go the short way, event by event and as plain values where they came as such; many
+go as columns: the bits are the same.
 Called by ``commit``, in its thread.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from headwater.core.batch import Batch
+from headwater.core.handful import Handful, is_plain
 from headwater.definitions.model import Model
 from headwater.definitions.observe import Each
+from headwater.serving.entities import Entities, Framed, Listed
 from headwater.serving.live import Refresh, Scored
 from headwater.serving.scoring import Scoring
 from headwater.serving.vectors import Vectors
 
 Int64 = npt.NDArray[np.int64]
 Float64 = npt.NDArray[np.float64]
+
+Events = Batch | Handful
 
 SOME = 4  # late events up to which a batch is simply cut at each
 FEW = 32  # events up to which the short way is quicker
@@ -50,7 +54,7 @@ class Rescored:
 
     Attributes:
         scoring: whose scores.
-        entities: n rows: keys and request columns.
+        entities: n of them: keys and request columns.
         entity: which row each event of the batch is about, int64, shape (events,).
         time: as of when, int64 microseconds, shape (n,).
         offset: the last place in the log that its vector may rest on, int64, shape (n,): of the entity's last
@@ -64,7 +68,7 @@ class Rescored:
     """
 
     scoring: Scoring
-    entities: pl.DataFrame
+    entities: Entities
     entity: Int64
     time: Int64
     offset: Int64
@@ -96,11 +100,8 @@ class Rescored:
     @cached_property
     def _columns(self) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
         """Keys and request columns as Python values."""
-        model, column = self.scoring.model, self.entities.get_column
-        return (
-            {name: column(name).to_list() for name in model.keys},
-            {name: column(name).to_list() for name in model.request},
-        )
+        model, column = self.scoring.model, self.entities.column
+        return {name: column(name) for name in model.keys}, {name: column(name) for name in model.request}
 
     def __iter__(self) -> Iterator[Refresh]:
         return (self[row] for row in range(len(self)))
@@ -115,7 +116,7 @@ class Touched:
     """The entities of one model that a batch touched; see :class:`Rescored` for its columns."""
 
     scoring: Scoring
-    entities: pl.DataFrame
+    entities: Entities
     entity: Int64
     offset: Int64
     time: Int64
@@ -128,9 +129,9 @@ class Touched:
 
 @dataclass(frozen=True)
 class Applied:
-    """A batch that the engine has taken in, with what it takes to score its entities."""
+    """Events that the engine has taken in, with what it takes to score their entities."""
 
-    batch: Batch
+    events: Events
     touched: tuple[Touched, ...]
 
 
@@ -145,30 +146,45 @@ class Fresh:
     def __init__(self, vectors: Vectors, served: Sequence[Scoring]) -> None:
         self._vectors = vectors
         self._served = [(scoring, refreshing(scoring.model)) for scoring in served]
-        self._streams = {state.view.stream.name for state in vectors.engine.states.values()}
+        streams = {state.view.stream.name: state.view.stream for state in vectors.engine.states.values()}
+        self._streams = frozenset(streams)
+        self._odd = {
+            name
+            for scoring, refreshed in self._served
+            for name in refreshed
+            for column in (*scoring.model.keys, *scoring.model.request)
+            if not is_plain(streams[name].schema[column])
+        }
 
-    def apply(self, batch: Batch) -> Applied:
-        """Take a batch into the engine.
+    def takes(self, stream: str) -> bool:
+        """Whether a handful of a stream's events can be taken in as values."""
+        return stream not in self._streams or (stream not in self._odd and self._vectors.takes(stream))
+
+    def apply(self, events: Events) -> Applied:
+        """Take events into the engine.
 
         Args:
-            batch: events of one stream, behind all those taken in before.
+            events: of one stream, behind all those taken in before; a handful only where it is taken.
         """
-        if batch.stream not in self._streams:
-            self._vectors.pass_over(int(batch.offset[-1]))
-            return Applied(batch, ())
-        concerned = [scoring for scoring, streams in self._served if batch.stream in streams]
-        before = self._before(batch, concerned)
-        touched = tuple(_touched(scoring, batch, before) for scoring in concerned)
-        late = _late(batch, touched, before)
-        alone = self._of_one_key(batch.stream, concerned)
+        stream = events.stream
+        if stream not in self._streams:
+            self._vectors.pass_over(int(events.offset[-1]))
+            return Applied(events, ())
+        concerned = [scoring for scoring, streams in self._served if stream in streams]
+        before = self._before(events, concerned)
+        touched = tuple(_touched(scoring, events, before) for scoring in concerned)
+        late = _late(events.time, touched, before)
+        alone = self._of_one_key(stream, concerned)
         if not alone:  # another's event behind the entity's own may be in its vector
-            touched = tuple(one.until(int(batch.offset[-1])) for one in touched)
-        if len(late) > SOME and alone:
+            touched = tuple(one.until(int(events.offset[-1])) for one in touched)
+        if isinstance(events, Handful):
+            self._take_in_handful(events, late)
+        elif len(late) > SOME and alone:
             with self._vectors.shut():  # else a wave would be seen before those below it
-                self._take_in_waves(batch, touched, late)
+                self._take_in_waves(events, touched, late)
         else:
-            self._take_in_order(batch, late)
-        return Applied(batch, touched)
+            self._take_in_order(events, late)
+        return Applied(events, touched)
 
     def score(self, touched: Touched, arrival: int, timings: Timings) -> Rescored:
         """The scores of the entities that a batch touched.
@@ -178,8 +194,8 @@ class Fresh:
         """
         entities, scoring, time = touched.entities, touched.scoring, touched.time
         X = self._matrix(scoring, entities, time)
-        few = len(X) <= FEW
-        score = np.array([scoring.score(x) for x in X]) if few else scoring.scorer.score(X)
+        alone = len(X) == 1 or (len(X) <= FEW and scoring.scorer.kind != "forest")
+        score = np.array([scoring.score(x) for x in X]) if alone else scoring.scorer.score(X)
         return Rescored(
             scoring,
             entities,
@@ -192,6 +208,20 @@ class Fresh:
             arrival,
             timings,
         )
+
+    def _take_in_handful(self, events: Handful, late: Mapping[int, list[tuple[Touched, int]]]) -> None:
+        """Take in a handful, cut at its late events."""
+        rows = self._vectors.rows(events)
+        start = 0
+        for place in sorted(late):
+            self._vectors.take(events, rows, start, place)
+            start = place + 1
+
+            def take(first: int = place, stop: int = start) -> None:
+                self._vectors.take(events, rows, first, stop)
+
+            self._watch_late(events.time[place:start], np.array([place]), late, take)
+        self._vectors.take(events, rows, start, len(events))
 
     def _take_in_order(self, batch: Batch, late: Mapping[int, list[tuple[Touched, int]]]) -> None:
         """Take in a batch, cut at its late events."""
@@ -247,39 +277,48 @@ class Fresh:
             places: where each stands in the whole batch.
             late: place to whom it concerns, and the newest time of that entity.
         """
+        self._watch_late(part.time, places, late, lambda: self._take(part))
+
+    def _watch_late(
+        self,
+        time: Int64,
+        places: Int64,
+        late: Mapping[int, list[tuple[Touched, int]]],
+        take: Callable[[], None],
+    ) -> None:
         about = [
             (one, one.entity[places], np.array([late[place][i][1] for place in places.tolist()]))
             for i, (one, _) in enumerate(late[int(places[0])])
         ]
         before = [self._matrix(one.scoring, one.entities[rows], newest) for one, rows, newest in about]
-        self._take(part)
+        take()
         for (one, rows, newest), was in zip(about, before, strict=True):
             now = self._matrix(one.scoring, one.entities[rows], newest)
             apart = was.view(np.int64) != now.view(np.int64)
-            _note(one, rows, newest - part.time, apart)
+            _note(one, rows, newest - time, apart)
 
-    def _before(self, batch: Batch, concerned: Sequence[Scoring]) -> dict[str, Int64]:
+    def _before(self, events: Events, concerned: Sequence[Scoring]) -> dict[str, Int64]:
         """Key column to, for each event, the newest time that its key has seen before it."""
         columns = dict.fromkeys(key for scoring in concerned for key in scoring.model.keys)
-        return {column: self._before_of(batch, column) for column in columns}
+        return {column: self._before_of(events, column) for column in columns}
 
-    def _before_of(self, batch: Batch, column: str) -> Int64:
-        keys = batch.frame.get_column(column).to_list()
+    def _before_of(self, events: Events, column: str) -> Int64:
+        keys = _column(events, column)
         distinct = list(dict.fromkeys(keys))
         found = self._vectors.newest_of(column, distinct)
-        seen = {key: _NEVER if time is None else time for key, time in zip(distinct, found, strict=True)}
+        seen = dict(zip(distinct, found.tolist(), strict=True))
         before = []
-        for key, time in zip(keys, batch.time.tolist(), strict=True):
+        for key, time in zip(keys, events.time.tolist(), strict=True):
             known = seen[key]
             before.append(known)
             if time > known:
                 seen[key] = time
         return np.array(before, dtype=np.int64)
 
-    def _matrix(self, scoring: Scoring, entities: pl.DataFrame, time: Int64) -> Float64:
-        if len(entities) > FEW:
-            return self._vectors.many(scoring, entities, time)
-        return self._vectors.few(scoring, list(entities.iter_rows(named=True)), time.tolist())
+    def _matrix(self, scoring: Scoring, entities: Entities, time: Int64) -> Float64:
+        if len(entities) > FEW and isinstance(entities, Framed):
+            return self._vectors.many(scoring, entities.rows, time)
+        return self._vectors.few(scoring, entities, time.tolist())
 
 
 def refreshing(model: Model) -> frozenset[str]:
@@ -294,13 +333,13 @@ def refreshing(model: Model) -> frozenset[str]:
 
 
 def _late(
-    batch: Batch, touched: Sequence[Touched], before: Mapping[str, Int64]
+    time: Int64, touched: Sequence[Touched], before: Mapping[str, Int64]
 ) -> dict[int, list[tuple[Touched, int]]]:
     """The places of events that come behind newer ones of an entity, with that entity's newest time."""
     late: dict[int, list[tuple[Touched, int]]] = {}
     for one in touched:
         newest = _newest(one.scoring.model, before)
-        for place in np.flatnonzero(newest > batch.time).tolist():
+        for place in np.flatnonzero(newest > time).tolist():
             late.setdefault(place, []).append((one, int(newest[place])))
     return late
 
@@ -340,11 +379,11 @@ def _newest(model: Model, before: Mapping[str, Int64]) -> Int64:
     return newest
 
 
-def _touched(scoring: Scoring, batch: Batch, before: Mapping[str, Int64]) -> Touched:
-    """The distinct entities of a batch, each as of its last event, in the order of their first."""
+def _touched(scoring: Scoring, events: Events, before: Mapping[str, Int64]) -> Touched:
+    """The distinct entities of some events, each as of its last event, in the order of their first."""
     model = scoring.model
     keys = model.keys
-    columns = [batch.frame.get_column(key).to_list() for key in keys]
+    columns = [_column(events, key) for key in keys]
     rows: dict[Any, int] = {}
     named = columns[0] if len(columns) == 1 else zip(*columns, strict=True)
     entity = [rows.setdefault(key, len(rows)) for key in named]
@@ -352,15 +391,27 @@ def _touched(scoring: Scoring, batch: Batch, before: Mapping[str, Int64]) -> Tou
     last = np.zeros(len(rows), dtype=np.int64)
     last[places] = np.arange(len(places))  # the last assignment stays
     wanted = list(dict.fromkeys((*keys, *model.request)))
-    entities = batch.frame.select(wanted)
-    if len(rows) < len(batch):
+    entities = _entities(events, wanted)
+    if len(rows) < len(events):
         entities = entities[last]
-    newest = [np.maximum(before[key], batch.time) for key in keys]
+    newest = [np.maximum(before[key], events.time) for key in keys]
     if len(keys) == 1:
-        return Touched(scoring, entities, places, batch.offset[last], newest[0][last])
+        return Touched(scoring, entities, places, events.offset[last], newest[0][last])
     # another event of the batch may have touched one of the keys later
-    offset = _of_last(columns, entity, [batch.offset] * len(keys))
+    offset = _of_last(columns, entity, [events.offset] * len(keys))
     return Touched(scoring, entities, places, offset, _of_last(columns, entity, newest))
+
+
+def _column(events: Events, name: str) -> Sequence[Any]:
+    """A column as Python values."""
+    return events.values[name] if isinstance(events, Handful) else events.frame.get_column(name).to_list()
+
+
+def _entities(events: Events, columns: Sequence[str]) -> Entities:
+    """Who each event is about."""
+    if isinstance(events, Handful):
+        return Listed({name: events.values[name] for name in columns})
+    return Framed(events.frame.select(columns))
 
 
 def _of_last(columns: Sequence[Sequence[Any]], entity: Sequence[int], values: Sequence[Int64]) -> Int64:

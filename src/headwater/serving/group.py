@@ -5,6 +5,8 @@
     offers of one stream ──► one frame ──► door ──► log         each row is in the log, was there before,
                                   └─ refused ─────► dead letters    or is a dead letter: in one transaction
 
+A few new events of one stream, as most groups are, stay plain values instead of a frame (``core.handful``);
+as soon as one of them raises a question, such as an id that was there before, the frame is made after all.
 Called by ``commit``, in its thread. The door is ``core.schema``; ``rows`` has made values that came as JSON
 exact before.
 """
@@ -12,7 +14,7 @@ exact before.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -24,6 +26,7 @@ import polars as pl
 
 from headwater.core.batch import Batch
 from headwater.core.errors import HeadwaterError
+from headwater.core.handful import Handful
 from headwater.core.instant import instant, iso
 from headwater.core.schema import Checked, check_frame
 from headwater.core.tracing import Trace
@@ -34,6 +37,7 @@ from headwater.serving.rows import Refused, RowReader, Rows
 Int64 = npt.NDArray[np.int64]
 
 CONFLICT = "conflict"
+FEW = 128  # events up to which a group stays plain values
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +131,7 @@ class Committed:
     """
 
     arrival: int
-    batches: tuple[Batch, ...]
+    batches: tuple[Batch | Handful, ...]
     offers: tuple[Offer, ...]
     taken: tuple[Taken, ...]
     events: tuple[tuple[int, slice], ...]
@@ -149,7 +153,11 @@ class _Part:
 
 
 def commit(
-    log: EventLog, offers: Sequence[Offer], now: int, bounds: tuple[int | None, int | None]
+    log: EventLog,
+    offers: Sequence[Offer],
+    now: int,
+    bounds: tuple[int | None, int | None],
+    takes: Callable[[str], bool],
 ) -> Committed:
     """Append everything that is offered, with one wait for the disk.
 
@@ -158,6 +166,7 @@ def commit(
         offers: of any streams.
         now: microseconds UTC. If the clock stepped back, the log's last arrival is used.
         bounds: how old and how far in the future events may be, microseconds.
+        takes: whether a handful of a stream's events may stay plain values.
 
     Raises:
         LogError: the log cannot be written. Nothing was appended.
@@ -166,6 +175,10 @@ def commit(
     lateness, ahead = bounds
     oldest = None if lateness is None else arrival - lateness
     newest = None if ahead is None else arrival + ahead
+    if (stream := _few(offers)) is not None and takes(stream):
+        committed = _commit_few(log, offers, arrival, oldest, newest)
+        if committed is not None:
+            return committed
     parts = [_part(same, oldest, newest) for same in _by_stream(offers)]
     appends = [Append(_stream(part).name, part.checked.accepted, arrival) for part in parts]
 
@@ -176,6 +189,43 @@ def commit(
 
     log.append_many(appends, letters=letters)
     return _committed(parts, arrival, log.end() - 1)
+
+
+def _few(offers: Sequence[Offer]) -> str | None:
+    """The only stream of a few offers with a few events in which nothing was refused; else None."""
+    stream = offers[0].reader.stream.name
+    events = 0
+    for offer in offers:
+        events += offer.events
+        rows = offer.rows
+        if rows is None or rows.refused or offer.refused or offer.reader.stream.name != stream:
+            return None
+    return stream if 0 < events <= FEW else None
+
+
+def _commit_few(
+    log: EventLog, offers: Sequence[Offer], arrival: int, oldest: int | None, newest: int | None
+) -> Committed | None:
+    """A handful of new events of one stream, without a frame; None if one of them raises a question."""
+    reader = offers[0].reader
+    stream = reader.stream.name
+    parts = [offer.rows.columns for offer in offers if offer.rows is not None]
+    values = {name: [value for part in parts for value in part[name]] for name in reader.stream.schema}
+    time = reader.few(values, offers[0].keys, oldest, newest)
+    receipt = None if time is None else log.append_few(stream, values, arrival=arrival)
+    if receipt is None:
+        return None
+    taken: list[Taken] = []
+    events: list[tuple[int, slice]] = []
+    start = 0
+    for offer in offers:
+        rows = slice(start, start + offer.events)
+        taken.append(Taken(arrival, receipt.outcome[rows], receipt.offset[rows], ()))
+        events.append((0 if offer.events else -1, rows))
+        start = rows.stop
+    batch = Handful(stream, receipt.offset, np.array(time, dtype=np.int64), values)
+    last = int(receipt.offset[-1])
+    return Committed(arrival, (batch,), tuple(offers), tuple(taken), tuple(events), 0, 0, last)
 
 
 def _by_stream(offers: Sequence[Offer]) -> list[list[Offer]]:
@@ -274,7 +324,7 @@ def _letters(part: _Part, arrival: int) -> list[DeadLetter]:
 
 
 def _committed(parts: Sequence[_Part], arrival: int, last: int) -> Committed:
-    batches: list[Batch] = []
+    batches: list[Batch | Handful] = []
     offers: list[Offer] = []
     taken: list[Taken] = []
     events: list[tuple[int, slice]] = []

@@ -20,7 +20,8 @@ import polars as pl
 
 from headwater.core.cast import microseconds
 from headwater.core.errors import DataError
-from headwater.core.instant import EARLIEST, LATEST
+from headwater.core.handful import Values, framed
+from headwater.core.instant import DAY, EARLIEST, LATEST
 from headwater.core.schema import PERSONAL, REASONS, REJECTED, Checked
 from headwater.definitions.stream import Stream
 
@@ -76,6 +77,8 @@ class RowReader:
         self._readers = {name: _reader(dtype) for name, dtype in stream.schema.items()}
         self._known = frozenset(stream.schema)
         self._personal = frozenset(stream.personal)
+        self._required = frozenset((stream.time, *([stream.id] if stream.id else [])))
+        self._unit = DAY if isinstance(stream.schema[stream.time], pl.Date) else 1
 
     def read(self, events: Sequence[Any]) -> Rows:
         """Make the values of events exact. A column that an event does not name is null.
@@ -96,9 +99,8 @@ class RowReader:
 
     def frame(self, columns: Mapping[str, list[Any]]) -> pl.DataFrame:
         """Exact values as a frame of the stream's columns and types."""
-        return pl.DataFrame(
-            [_series(name, columns[name], dtype) for name, dtype in self.stream.schema.items()]
-        )
+        schema = self.stream.schema
+        return framed({name: columns[name] for name in schema}, schema)
 
     def door(
         self, frame: pl.DataFrame, keys: Collection[str], oldest: int | None, newest: int | None
@@ -124,6 +126,27 @@ class RowReader:
         if len(time) and newest is not None and time.max() > newest:
             return None
         return Checked(frame, np.arange(len(time)), time, _NONE_REJECTED)
+
+    def few(
+        self, values: Values, keys: Collection[str], oldest: int | None, newest: int | None
+    ) -> list[int] | None:
+        """What the door would say of a few events that are plain values: their times.
+
+        Args:
+            values: exact values of all columns.
+            keys: columns in which null is refused.
+            oldest: the oldest event time that is taken, microseconds; None for no bound.
+            newest: the newest event time that is taken, microseconds; None for no bound.
+
+        Returns:
+            None if some event is to be refused: then the door itself has to look.
+        """
+        if any(None in values[name] for name in self._required.union(keys)):
+            return None
+        time: list[int] = [value * self._unit for value in values[self.stream.time]]
+        if (oldest is not None and min(time) < oldest) or (newest is not None and max(time) > newest):
+            return None
+        return time
 
     def _one_by_one(self, events: Sequence[Any]) -> Rows:
         columns: dict[str, list[Any]] = {name: [] for name in self._readers}
@@ -289,15 +312,6 @@ def _day(value: Any) -> int | None:
     return days
 
 
-def _series(name: str, values: list[Any], dtype: pl.DataType) -> pl.Series:
-    if isinstance(dtype, pl.Datetime):
-        moments = pl.Series(name, values, pl.Int64).cast(pl.Datetime("us", "UTC"))
-        return moments if moments.dtype == dtype else moments.cast(dtype)
-    if isinstance(dtype, pl.Date):
-        return pl.Series(name, values, pl.Int32).cast(dtype)
-    return pl.Series(name, values, dtype)
-
-
 def _kind(value: Any) -> str:
     kinds: dict[type, str] = {list: "a list", str: "a text", bool: "a Boolean", dict: "an object"}
     return "null" if value is None else kinds.get(type(value), "a number")
@@ -333,5 +347,5 @@ def exact(value: Any, dtype: pl.DataType, where: str) -> Any:
             f"{where} {what}", expected=f"{expected}: {dtype}", got=_kind(value), where=where, do=do
         ) from None
     if isinstance(dtype, pl.Datetime | pl.Date) and found is not None:
-        return _series("", [found], dtype)[0]
+        return framed({"": [found]}, {"": dtype}).item()
     return found

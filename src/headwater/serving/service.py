@@ -499,9 +499,10 @@ class Service:
         serving = self.serving
         decider = serving.policy(policy)
         scoring = decider.scoring
-        read = serving.vectors.read(scoring.model, keys, self._moment(at), request)
-        x = scoring.vector(read.values)
-        scored = Scored(scoring.model.name, keys, read.time, read.offset, request, x, scoring.score(x))
+        read = serving.vectors.vector(scoring, keys, self._moment(at), request)
+        scored = Scored(
+            scoring.model.name, keys, read.time, read.offset, request, read.x, scoring.score(read.x)
+        )
         return scored, decider.decide(scored, self._clock())
 
 

@@ -18,10 +18,13 @@ import polars as pl
 
 from headwater.core.batch import Batch
 from headwater.core.errors import DataError
+from headwater.core.handful import Handful
 from headwater.definitions.model import Model
 from headwater.definitions.view import FeatureView
 from headwater.engine.run import Engine
-from headwater.engine.single import Single
+from headwater.engine.single import Row, Single
+from headwater.serving.entities import Entities
+from headwater.serving.gather import Gather
 from headwater.serving.scoring import Scoring
 
 Int64 = npt.NDArray[np.int64]
@@ -51,6 +54,15 @@ class Read:
     offset: int
 
 
+@dataclass(frozen=True, slots=True)
+class Vector:
+    """A feature vector, shape (f,), as of when, and the last offset that it may rest on."""
+
+    x: Float64
+    time: int
+    offset: int
+
+
 class Vectors:
     """An engine that several threads may read while one thread applies events.
 
@@ -65,6 +77,7 @@ class Vectors:
         self.engine = engine
         self._single = Single(engine)
         self._lock = RLock()
+        self._gathers: dict[str, tuple[Scoring, Gather | None]] = {}
         self._named: dict[str, tuple[Model, list[tuple[FeatureView, list[str]]]]] = {}
 
     @property
@@ -76,6 +89,21 @@ class Vectors:
         """Take in events of one stream, behind all those taken in before."""
         with self._lock:
             self._single.apply(batch)
+
+    def takes(self, stream: str) -> bool:
+        """Whether a handful of a stream's events can be taken in as values."""
+        return self._single.takes(stream)
+
+    def rows(self, handful: Handful) -> Sequence[Row]:
+        """What the views read of each event of a handful: for :meth:`take`."""
+        return self._single.rows(handful)
+
+    def take(self, handful: Handful, rows: Sequence[Row], start: int, stop: int) -> None:
+        """Take in some events of a handful, behind all those taken in before."""
+        offsets, times = handful.offset[start:stop].tolist(), handful.time[start:stop].tolist()
+        with self._lock:
+            for row, time, offset in zip(rows[start:stop], times, offsets, strict=True):
+                self._single.take_row(handful.stream, row, time, offset)
 
     @contextmanager
     def shut(self) -> Iterator[None]:
@@ -93,10 +121,10 @@ class Vectors:
         with self._lock:
             return self._single.newest(keys)
 
-    def newest_of(self, column: str, keys: Sequence[Any]) -> list[int | None]:
-        """The newest event time that each key of one key column has seen."""
+    def newest_of(self, column: str, keys: Sequence[Any]) -> Int64:
+        """The newest event time that each key of one key column has seen; before all times if none."""
         with self._lock:
-            return [self._single.newest({column: key}) for key in keys]
+            return self._single.newest_of(column, keys)
 
     def read(self, model: Model, keys: Mapping[str, Any], moment: Moment, request: Mapping[str, Any]) -> Read:
         """View outputs and request columns of one entity.
@@ -120,22 +148,47 @@ class Vectors:
         self, scoring: Scoring, keys: Mapping[str, Any], time: int, request: Mapping[str, Any]
     ) -> Float64:
         """The feature vector of one entity as of a time, shape (f,)."""
-        return scoring.vector(self.read(scoring.model, keys, Moment(time), request).values)
+        return self.vector(scoring, keys, Moment(time), request).x
 
-    def few(self, scoring: Scoring, rows: Sequence[Mapping[str, Any]], time: Sequence[int]) -> Float64:
+    def vector(
+        self, scoring: Scoring, keys: Mapping[str, Any], moment: Moment, request: Mapping[str, Any]
+    ) -> Vector:
+        """The feature vector of one entity; see :meth:`read`."""
+        gather = self._gather(scoring)
+        if gather is None:
+            read = self.read(scoring.model, keys, moment, request)
+            return Vector(scoring.vector(read.values), read.time, read.offset)
+        lists = ({name: [value] for name, value in given.items()} for given in (keys, request))
+        with self._lock:
+            time = self._time(keys, moment)
+            X = gather(next(lists), [time], next(lists))
+            return Vector(X[0], time, self.engine.offset)
+
+    def few(self, scoring: Scoring, entities: Entities, time: Sequence[int]) -> Float64:
         """The feature vectors of a few entities, shape (n, f): the bits of :meth:`one`.
 
         Args:
             scoring: the model.
-            rows: the keys and request columns of each.
-            time: as of when, microseconds.
+            entities: n of them.
+            time: as of when, microseconds, n of them.
         """
         model = scoring.model
-        requests = [{name: row[name] for name in model.request} for row in rows]
+        keys = {name: entities.column(name) for name in model.keys}
+        request = {name: entities.column(name) for name in model.request}
+        gather = self._gather(scoring)
+        if gather is not None:
+            with self._lock:
+                return gather(keys, time, request)
+        rows = range(len(entities))
         with self._lock:
             values = [
-                self._values(model, row, when, request)
-                for row, when, request in zip(rows, time, requests, strict=True)
+                self._values(
+                    model,
+                    {name: column[row] for name, column in keys.items()},
+                    time[row],
+                    {name: column[row] for name, column in request.items()},
+                )
+                for row in rows
             ]
         return scoring.artifact.inputs.rows(values)
 
@@ -163,6 +216,13 @@ class Vectors:
         for view, names in self._outputs(model):
             values.update(zip(names, self._single.read(view.name, keys[view.key], time), strict=True))
         return values
+
+    def _gather(self, scoring: Scoring) -> Gather | None:
+        """The quick way to a model's vectors, if there is one."""
+        known = self._gathers.get(scoring.model.name)
+        if known is None or known[0] is not scoring:
+            known = self._gathers[scoring.model.name] = scoring, Gather.of(self._single, scoring)
+        return known[1]
 
     def _outputs(self, model: Model) -> list[tuple[FeatureView, list[str]]]:
         """The views of a model with the names of their outputs."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -178,6 +179,7 @@ class Access:
         return self._latest
 
 
+@lru_cache(256)
 def is_loopback(host: str) -> bool:
     """Whether an address is reached from this machine alone.
 

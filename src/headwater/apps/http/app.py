@@ -11,12 +11,14 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from headwater.apps.access.door import Access
 from headwater.apps.access.principal import Role
 from headwater.apps.http import problems, reference
+from headwater.apps.http.hot import Hot, HotRoute
 from headwater.apps.http.metrics import Metrics
 from headwater.apps.http.middleware import Around
 from headwater.apps.http.monitors import Monitors
@@ -32,7 +34,7 @@ from headwater.apps.http.routes import (
     late,
     scores,
 )
-from headwater.apps.http.security import PUBLIC, guard, principal_of, protect
+from headwater.apps.http.security import PUBLIC, Guard, guard, principal_of, protect
 from headwater.apps.http.site import Bounds, Past, Present, Site
 from headwater.core.errors import DataError, HeadwaterError, Problem
 from headwater.serving.live import Stopwatch
@@ -56,6 +58,8 @@ ROLES: tuple[tuple[APIRouter, str | None], ...] = (
     (health.measuring, "analyst"),
     (health.router, None),
 )
+
+HOT = (events.post_events, decisions.post_decision)
 
 
 def create_app(
@@ -94,6 +98,7 @@ def create_app(
     app.add_exception_handler(HeadwaterError, _problem)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
+    app.add_middleware(Hot, routes=_hot(guarded=access is not None))
     if access is not None:
         protect(app, access, tls=tls, public=PUBLIC | DOCUMENTATION, answer=_refused)
         metrics.caches["credentials"] = access.credentials.lookups
@@ -121,6 +126,18 @@ def bare(name: str, *, guarded: bool = True, lifespan: Callable[[FastAPI], Any] 
     app.include_router(reference.router)
     complete(app)
     return app
+
+
+def _hot(*, guarded: bool) -> dict[tuple[str, str], HotRoute]:
+    """The routes of :data:`HOT` by path and method, each with the guard of its router."""
+    hot: dict[tuple[str, str], HotRoute] = {}
+    for router, role in ROLES:
+        watch: Guard | None = None if role is None or not guarded else guard(Role(role))
+        for route in router.routes:
+            if isinstance(route, APIRoute) and route.endpoint in HOT:
+                made = HotRoute(route.endpoint, watch, route)
+                hot |= {(route.path, method): made for method in route.methods or ()}
+    return hot
 
 
 def _refused(error: HeadwaterError, _status: int, headers: dict[str, str]) -> Response:

@@ -17,12 +17,12 @@ import asyncio
 import json
 import logging
 import math
+import re
 from collections.abc import Callable, Collection, Iterable
 
 from fastapi import FastAPI, Request
 from fastapi.openapi.models import HTTPBearer as BearerModel
 from fastapi.security.base import SecurityBase
-from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -46,6 +46,7 @@ _GUARDED = "headwater.guarded"
 _LONGEST = 8_192  # bytes of a credential
 _REDIRECTS = (307, 308)  # the router's own, to a path with or without a slash at its end
 _FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip")
+_BREAK = re.compile(rb"[\r\n\0]")
 _OWN_SITE = (b"none", b"same-origin")
 
 _UNREADABLE = StoreError.of("the keys cannot be read", do="try again soon, or tell an administrator")
@@ -254,13 +255,13 @@ class SecurityHeaders:
     def __init__(self, app: ASGIApp, *, tls: bool = False) -> None:
         self.app = app
         self._headers = [
-            ("x-content-type-options", "nosniff"),
-            ("x-frame-options", "DENY"),
-            ("content-security-policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
-            ("referrer-policy", "no-referrer"),
-            ("cross-origin-resource-policy", "same-origin"),
-            ("cache-control", "no-store"),
-            *([("strict-transport-security", "max-age=31536000; includeSubDomains")] if tls else []),
+            (b"x-content-type-options", b"nosniff"),
+            (b"x-frame-options", b"DENY"),
+            (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
+            (b"referrer-policy", b"no-referrer"),
+            (b"cross-origin-resource-policy", b"same-origin"),
+            (b"cache-control", b"no-store"),
+            *([(b"strict-transport-security", b"max-age=31536000; includeSubDomains")] if tls else []),
         ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -271,10 +272,10 @@ class SecurityHeaders:
 
         async def careful(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message = {**message, "headers": _whole(message.get("headers", ()))}
-                headers = MutableHeaders(raw=message["headers"])
-                for name, value in self._headers:
-                    headers.setdefault(name, value)
+                headers = _whole(message.get("headers", ()))
+                there = {name.lower() for name, _ in headers}
+                headers += [header for header in self._headers if header[0] not in there]
+                message = {**message, "headers": headers}
             await send(message)
 
         await self.app(scope, receive, careful)
@@ -351,7 +352,7 @@ def _whole(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """The headers that hold no line break."""
     kept: list[tuple[bytes, bytes]] = []
     for name, value in headers:
-        if any(c in value or c in name for c in (b"\r", b"\n", b"\0")):
+        if _BREAK.search(value) or _BREAK.search(name):
             _log.error("a header with a line break in it was dropped")
         else:
             kept.append((name, value))

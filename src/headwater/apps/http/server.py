@@ -27,7 +27,7 @@ from headwater.apps.workers.worker import Worker
 from headwater.serving.service import Hooks, Service
 
 MINUTE = 60.0
-SWITCH = 0.0005  # seconds: how long a thread may keep the others from running
+SWITCH = 0.0001  # seconds: how long a thread may keep the others from running
 
 
 @dataclass(frozen=True, slots=True)

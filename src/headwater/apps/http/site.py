@@ -9,6 +9,7 @@ from typing import Protocol
 
 from fastapi import Request
 
+from headwater.apps.http.bell import Bell
 from headwater.apps.http.jobs import Jobs
 from headwater.apps.http.metrics import Metrics
 from headwater.apps.http.monitors import Monitors
@@ -143,6 +144,15 @@ class Site:
     masks: Masks = field(default_factory=Masks)
     streams: set[asyncio.Event] = field(default_factory=set)
     ending: bool = False
+    _bell: Bell | None = None
+
+    @property
+    def bell(self) -> Bell:
+        """Where requests of this event loop wait for the service."""
+        loop = asyncio.get_running_loop()
+        if self._bell is None or self._bell.loop is not loop:
+            self._bell = Bell(loop)
+        return self._bell
 
     @property
     def mask(self) -> Mask:

@@ -20,7 +20,8 @@ class Settled:
     def __init__(self, log: EmbeddedLog) -> None:
         self._log = log
         self._known = set(_held(log))
-        self.append, self.scan, self.end, self.arrival = log.append, log.scan, log.end, log.arrival
+        self.append, self.append_few = log.append, log.append_few
+        self.scan, self.end, self.arrival = log.scan, log.end, log.arrival
 
     def append_many(
         self, appends: Sequence[Append], *, merge: bool = False, letters: Letters | None = None

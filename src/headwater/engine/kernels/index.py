@@ -14,7 +14,8 @@ from headwater.engine.kernels.layout import Float64, Int32, Int64, Items, UInt8
 
 
 @kernel("int, int")
-def _slot(key: int, mask: int) -> int:
+def slot(key: int, mask: int) -> int:
+    """Where the search for a key begins."""
     mixed = (key ^ (key >> 29) ^ (key >> 47)) & 0x7FFFFFFF
     return ((mixed * 0x9E3779B1) >> 8) & mask
 
@@ -31,7 +32,7 @@ def lookup(
     mask = table.shape[0] - 1
     for i in range(start, keys.shape[0]):
         key = keys[i]
-        j = _slot(key, mask)
+        j = slot(key, mask)
         while numbers[j] >= 0 and table[j] != key:
             j = (j + 1) & mask
         if numbers[j] < 0 and add:
@@ -50,7 +51,7 @@ def rehash(table: Int64, numbers: Int64, new_table: Int64, new_numbers: Int64) -
     mask = new_table.shape[0] - 1
     for i in range(table.shape[0]):
         if numbers[i] >= 0:
-            j = _slot(table[i], mask)
+            j = slot(table[i], mask)
             while new_numbers[j] >= 0:
                 j = (j + 1) & mask
             new_table[j] = table[i]

@@ -12,7 +12,8 @@ from typing import Any, Literal
 import numpy as np
 
 from headwater.core.errors import HeadwaterError, ModelError
-from headwater.engine.kernels.forest import REFUSE_NULL, score_row, score_rows
+from headwater.engine.kernels import brief
+from headwater.engine.kernels.forest import REFUSE_NULL, score_rows
 from headwater.engine.kernels.treeshap import explain_rows
 from headwater.models.forest.flat import pack
 from headwater.models.forest.tree import Ensemble, Float64, NotFlatError, Space
@@ -20,6 +21,7 @@ from headwater.models.matrix import checked
 
 PROOF_ROWS = 64
 AGREEMENT = 1e-9
+FEW = 32  # rows for which it does not pay to let go of the GIL
 
 
 class ForestScorer:
@@ -65,7 +67,10 @@ class ForestScorer:
         """
         rows = checked(X, self.names)
         out = np.empty(len(rows))
-        score_rows(self._forest, rows, out)
+        if len(rows) <= FEW:
+            brief.score_rows(self._forest, rows, out)
+        else:
+            score_rows(self._forest, rows, out)
         self._refuse(rows, out)
         return out
 
@@ -74,7 +79,7 @@ class ForestScorer:
         row = np.array(x, dtype=np.float64)
         if row.shape != self._shape:
             checked(row[np.newaxis], self.names)
-        score = score_row(self._forest, row)
+        score = brief.score_row(self._forest, row)
         if score != score:
             self._refuse(row[np.newaxis], np.array([score]))
         return score

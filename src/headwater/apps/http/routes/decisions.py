@@ -48,7 +48,7 @@ async def post_decision(request: Request) -> Response:
     asked = body.valid(DecisionRequest, body.parsed(await body.read(request, site.bounds.body)))
     at = None if asked.at is None else instant(asked.at)
     future = site.service.ask(asked.policy, asked.keys, asked.request, at, idempotency_key=_name(request))
-    record = await asyncio.wrap_future(future)
+    record = await site.bell.wait(future)
     return answer(of_decision(record, mask_for(request, site.mask)))
 
 

@@ -28,6 +28,8 @@ _QUERY = {
     "stream": ("string", "The stream, where the body does not name it (NDJSON, Arrow)."),
 }
 _DOCUMENTED = documented(EventsAnswer, *_CODES, request=EventsRequest, also=_FORMS, query=_QUERY)
+_PARTS = frozenset(EventsRequest.model_fields)
+_USUAL = {b"": False, b"refresh=true": True}
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -59,8 +61,9 @@ async def post_events(request: Request) -> Response:
 
 def _query(request: Request) -> tuple[str | None, bool]:
     """The address's ``stream`` and ``refresh``: read by hand, since every event comes by here."""
-    if not request.scope["query_string"]:
-        return None, False
+    text = request.scope["query_string"]
+    if text in _USUAL:
+        return None, _USUAL[text]
     query = request.query_params
     refresh = query.get("refresh", "false").lower()
     if refresh not in _FLAGS:
@@ -75,15 +78,29 @@ def _query(request: Request) -> tuple[str | None, bool]:
 
 
 async def _json(site: Site, came: bytes, stream: str | None, refresh: bool) -> tuple[str, Taken]:
-    asked = body.valid(EventsRequest, body.parsed(came))
-    if stream is not None and stream != asked.stream:
+    name, events = _asked(body.parsed(came))
+    if stream is not None and stream != name:
         raise MalformedError.of(
             "the address and the body name two streams",
-            expected=asked.stream,
+            expected=name,
             got=repr(stream[:60]),
             do="name one",
         )
-    return asked.stream, await _rows(site, asked.stream, asked.events, len(came), refresh)
+    return name, await _rows(site, name, events, len(came), refresh)
+
+
+def _asked(value: object) -> tuple[str, list[object]]:
+    """Stream and events. What is plainly an ``EventsRequest`` is not asked twice whether it is one.
+
+    Raises:
+        DataError: with everything that does not fit.
+    """
+    if isinstance(value, dict) and value.keys() == _PARTS:
+        stream, events = value["stream"], value["events"]
+        if isinstance(stream, str) and isinstance(events, list):
+            return stream, events
+    asked = body.valid(EventsRequest, value)
+    return asked.stream, asked.events
 
 
 async def _ndjson(site: Site, came: bytes, stream: str, refresh: bool) -> tuple[str, Taken]:
@@ -96,7 +113,7 @@ async def _ndjson(site: Site, came: bytes, stream: str, refresh: bool) -> tuple[
 async def _rows(site: Site, stream: str, events: list[object], size: int, refresh: bool) -> Taken:
     _few_enough(len(events), site.bounds)
     future = site.service.submit_rows(stream, events, size=size, refresh=refresh, source="http")
-    return await asyncio.wrap_future(future)
+    return await site.bell.wait(future)
 
 
 async def _arrow(site: Site, came: bytes, stream: str, refresh: bool) -> tuple[str, Taken]:
@@ -105,7 +122,7 @@ async def _arrow(site: Site, came: bytes, stream: str, refresh: bool) -> tuple[s
         return site.service.submit_frame(stream, frame, size=len(came), refresh=refresh, source="http")
 
     future = await asyncio.to_thread(submit)  # which knows the request's trace
-    return stream, await asyncio.wrap_future(future)
+    return stream, await site.bell.wait(future)
 
 
 def _named(stream: str | None) -> str:
