@@ -124,7 +124,7 @@ def memory(words: int = 600_000) -> at_.Shard:
 
 @kernel("Shard, ints, ints, ints", entry=True)
 def count(shard: at_.Shard, values: at_.Int64, steps: at_.Int64, different: at_.Int64) -> int:
-    """Take values in and out; the most words that were taken beyond what was asked for at every hundredth step."""
+    """Take values in and out; the most words that were taken beyond what is asked for at each 100th step."""
     room, beyond = 0, -(2**62)
     for k in range(values.shape[0]):
         if k % 100 == 0:
@@ -181,7 +181,8 @@ def test_a_multiset_counts(kinds: int, size: int) -> None:
 def test_keys_that_all_want_the_same_two_buckets(wide: int) -> None:
     shard, t = memory(), 1
     shard.heap[0] += table.RECORD
-    keys = np.array([(-(2**31) << 32) + (i << 33) + i for i in range(1, 60)])  # both halves are next to nothing
+    both_halves_small = [(-(2**31) << 32) + (i << 33) + i for i in range(1, 60)]
+    keys = np.array(both_halves_small)
     insert(shard, t, wide, keys)
     assert shard.words[t + table.SEED] > 0
     assert all(table.find(shard.words, t, wide, key) != 0 for key in keys)

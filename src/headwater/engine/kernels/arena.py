@@ -1,7 +1,7 @@
 """The arena: blocks of a shard's memory, handed out by size class and taken back to be used again.
 
 Address 0 means "no block". The caller makes sure that the arena has room (see ``process.demand``), so
-handing out never fails half-way. Called by ``timeline``, ``deque``, ``multiset`` and ``ranked``.
+handing out never fails half-way. Called by ``timeline``, ``deque``, ``multiset``, ``table`` and ``ranked``.
 """
 
 from __future__ import annotations

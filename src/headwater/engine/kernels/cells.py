@@ -332,7 +332,7 @@ def _first(
 
 @kernel("Shard, ints, Work, int, int")
 def _distinct(shard: Shard, cell: Int64, work: Work, key: int, n: int) -> None:
-    at, whole = cell[C_INTS], work.whole  # mixed bits until step k, and what is read, in as many places at most
+    at, whole = cell[C_INTS], work.whole  # in front what was read, from step k on the mixed bits
     fetched = multiset.prepare(shard, key, at, work.bits, work.step, whole, n)
     work.w[0] = fetched  # else the compiler would not fetch it
     e = 0

@@ -7,8 +7,9 @@ different, and at most as much if they are not::
     put  a b a c      once   b c        more often   a: 2        4 events, 3 different values
 
 A value moves from one table to the other when it comes or goes the second time. What stands in the tables
-are the values' mixed bits, which are different for different values. A record in the key's ints is (address
-of the tables' records, different values). Called by ``cells``.
+are the values' mixed bits, which are different for different values; the one value whose mixed bits mark an
+empty slot is always in the second. A record in the key's ints is (address of the tables' records, different
+values). Called by ``cells`` and ``process``.
 """
 
 from __future__ import annotations
@@ -51,10 +52,10 @@ def _tables(shard: Shard, key: int, at: int) -> int:
 
 @kernel("Shard, int, int, ints, ints, ints, int")
 def prepare(shard: Shard, key: int, at: int, values: Int64, steps: Int64, mixed: Int64, n: int) -> int:
-    """Mix the bits of ``n`` values, and fetch what they need of large tables into the cache; returns some of it.
+    """Mix the bits of ``n`` values, and fetch what they need of large tables into the cache; some of it.
 
-    Looks that wait for memory one after the other would cost more than all the rest. Steps are +1, -1, or 0 for
-    a value that neither comes nor goes.
+    Looks that wait for memory one after the other would cost more than all the rest. Steps are +1, -1, or
+    0 for a value that neither comes nor goes.
     """
     for k in range(n):
         mixed[k] = table.mix(values[k])

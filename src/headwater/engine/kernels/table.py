@@ -208,7 +208,7 @@ def _resize(shard: Shard, t: int, wide: int, slots: int) -> None:
             arena.give_block(shard, old_log, directory)
         words[t + DIRECTORY] = directory = new
     if slots >= LARGE:
-        arena.align(shard)  # so that a bucket is one cache line; in a smaller table that is not worth the words
+        arena.align(shard)  # a bucket is one cache line; in a smaller table that is not worth the words
     for page in range(keep, after):
         words[directory + page] = arena.take_block(shard, min(arena.size_class(slots << wide), PAGE_LOG))
     words[t + SLOTS] = slots
