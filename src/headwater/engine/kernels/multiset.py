@@ -64,11 +64,11 @@ def prepare(shard: Shard, key: int, at: int, values: Int64, steps: Int64, mixed:
     if once == 0:
         return found
     words, often = shard.words, once + table.RECORD
-    if words[once + table.SLOTS] >= table.LARGE:
+    if words[once + table.SLOTS] >= table.COLD:
         for k in range(n):
             if steps[k] != 0:
                 found += table.touch(words, once, NARROW, mixed[k])
-    if words[often + table.SLOTS] >= table.LARGE:
+    if words[often + table.SLOTS] >= table.COLD:
         for k in range(n):
             if steps[k] != 0:
                 found += table.touch(words, often, WIDE, mixed[k])

@@ -38,7 +38,8 @@ BUCKET = 1 << BUCKET_LOG
 PAGE_LOG = 6
 PAGE = 1 << PAGE_LOG
 KICKS = 100  # keys that move to make room for another, at most
-LARGE = 1 << 12  # slots of a table that may have left the cache
+LARGE = 1 << 12  # slots of a table whose buckets are worth a cache line each
+COLD = 1 << 8  # slots of a table that may have left the cache, for there may be many
 HALF = 0xFFFFFFFF
 TOP = 1 << 31
 SALT = 0x1F83D9AB5BE0CD19  # the value, unlikely in life, that becomes EMPTY
@@ -134,7 +135,10 @@ def probe(words: Int64, first: int, second: int, mixed: int) -> tuple[int, int]:
 
 @kernel("ints, int, int, int")
 def touch(words: Int64, t: int, wide: int, mixed: int) -> int:
-    """Fetch the two buckets of a key into the cache; returns something of them, to be used."""
+    """Fetch the two buckets of a key into the cache; returns something of them, to be used.
+
+    One load for each line: with more, fewer are on their way at a time.
+    """
     first, second = buckets(words, t, wide, mixed)
     value: int = words[first] + words[second]
     if wide != 0:
