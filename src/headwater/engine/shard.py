@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from headwater.engine import huge
 from headwater.engine.kernels import layout as at
 from headwater.engine.kernels import process
 from headwater.engine.plan import ViewPlan
@@ -59,11 +60,12 @@ class Memory:
         size = max(int(self._heap[0]) + words, len(self._words) * 3 // 2)
         self.shard = None  # type: ignore[assignment]
         if size < LARGE:
-            larger = np.empty(2 * size, dtype=np.int64)  # afresh, for only so it comes on large pages
+            larger = np.empty(2 * size, dtype=np.int64)  # afresh: not cleared, and so not touched
             larger[: len(self._words)] = self._words
             self._words = larger
         else:
             self._words.resize(size, refcheck=False)
+        huge.ask(self._words)
         self._bind()
 
     def bytes_used(self) -> int:

@@ -2,7 +2,7 @@
 
 ::
 
-    "HWSNAP01" | sha256 of the rest | npz: header.json, and per view and shard the four blocks
+    "HWSNAP02" | sha256 of the rest | npz: header.json, and per view and shard the four blocks
 
 A snapshot belongs to its definitions: each view's content hash is inside, and other definitions get new
 state, built by replay, never old bytes. Called by ``engine.run``.
@@ -22,7 +22,7 @@ from headwater.definitions.view import FeatureView, view_hash
 from headwater.engine.keys import Codebook
 from headwater.engine.state import ViewState
 
-MAGIC = b"HWSNAP01"
+MAGIC = b"HWSNAP02"  # another number whenever the memory is laid out otherwise
 
 
 def dump(states: Mapping[str, ViewState], offset: int) -> bytes:

@@ -1,13 +1,16 @@
 """The arena: blocks of a shard's memory, handed out by size class and taken back to be used again.
 
 Address 0 means "no block". The caller makes sure that the arena has room (see ``process.demand``), so
-handing out never fails half-way. Called by ``timeline``, ``deque``, ``multiset`` and ``ranked``.
+handing out never fails half-way. Called by ``timeline``, ``deque``, ``multiset``, ``table`` and ``ranked``.
 """
 
 from __future__ import annotations
 
 from headwater.engine.kernels.jit import kernel
 from headwater.engine.kernels.layout import BLOCK_LISTS, Shard
+
+LINE = 8  # words of a cache line
+LINE_START = 6  # where one begins: large arrays lie 16 bytes behind the start of a page
 
 
 @kernel("Shard, int, int")
@@ -48,6 +51,12 @@ def take_block(shard: Shard, size_log: int) -> int:
 def give_block(shard: Shard, size_log: int, address: int) -> None:
     """Put a block of 2^size_log words back."""
     give(shard, BLOCK_LISTS + size_log, address)
+
+
+@kernel("Shard")
+def align(shard: Shard) -> None:
+    """Let the next fresh block begin with a cache line, as a rule; up to seven words are lost."""
+    shard.heap[0] += (LINE_START - shard.heap[0]) & (LINE - 1)
 
 
 @kernel("Shard, int, int, int")

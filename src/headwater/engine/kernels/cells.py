@@ -332,15 +332,17 @@ def _first(
 
 @kernel("Shard, ints, Work, int, int")
 def _distinct(shard: Shard, cell: Int64, work: Work, key: int, n: int) -> None:
-    at = cell[C_INTS]
+    at, whole = cell[C_INTS], work.whole  # in front what was read, from step k on the mixed bits
+    fetched = multiset.prepare(shard, key, at, work.bits, work.step, whole, n)
+    work.w[0] = fetched  # else the compiler would not fetch it
     e = 0
     for k in range(n):
         if work.step[k] > 0:
-            multiset.put(shard, key, at, work.bits[k])
+            multiset.put(shard, key, at, whole[k])
         elif work.step[k] < 0:
-            multiset.drop(shard, key, at, work.bits[k])
+            multiset.drop(shard, key, at, whole[k])
         if work.end[k] != 0:
-            work.whole[e] = shard.ints[key, at + multiset.USED]
+            whole[e] = shard.ints[key, at + multiset.DIFFERENT]
             e += 1
 
 

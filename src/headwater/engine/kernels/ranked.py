@@ -507,14 +507,14 @@ def after(
             m += 1
     near = np.sort(near[:m])
     for k in range(n):
-        if steps[k] < 0 and -signed[k] < floor:
-            below -= 1
-        elif steps[k] < 0:
+        if steps[k] < 0:
             i = np.searchsorted(near[:m], -signed[k])
             if i < m and near[i] == -signed[k]:
                 for j in range(i, m - 1):
                     near[j] = near[j + 1]
                 m -= 1
+            elif -signed[k] <= floor:  # of values that are the same, some may stand below
+                below -= 1
     low: float = near[rank - below]
     if rank + 1 >= size:
         return low, True
