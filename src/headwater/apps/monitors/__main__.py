@@ -92,7 +92,7 @@ class Process:
         self._decisions: DecisionStore | None = None
         self._told: Figures | None = None
         self._beat, self._fold = _Due(BEAT), _Due(FOLD)
-        self._since = 0.0
+        self._since = time.process_time()
 
     def run(self) -> None:
         """Round after round.
@@ -107,7 +107,7 @@ class Process:
                 self._listen(rest)
                 if self._wanted is not None:
                     self._open(self._wanted)
-                rest = EVERY if self._round() else REST
+                rest = self._round()
 
     def _listen(self, seconds: float) -> None:
         """Take what the server says, for so long."""
@@ -128,16 +128,15 @@ class Process:
         self._server.step()
         for message in self._server.waiting():
             self._hear(message)
-        worked = self._watch() - self._since
+        worked = time.process_time() - self._since
         if worked >= SLICE:
             self._listen(worked * (1 / SHARE - 1))
-            self._since = self._watch()
+            self._since = time.process_time()
 
-    def _round(self) -> bool:
-        """A round; whether it went well."""
+    def _round(self) -> float:
+        """A round; seconds until the next one."""
         if self._rounds is None:
-            return True
-        self._since = self._watch()
+            return EVERY
         try:
             figures = self._rounds.round()
             now = self._watch()
@@ -149,8 +148,8 @@ class Process:
         except HeadwaterError as error:
             LOG.exception("a round failed")
             self._server.tell({"kind": FAULT, "error": type(error).__name__})
-            return False
-        return True
+            return REST
+        return 0.0 if self._rounds.unfinished else EVERY
 
     # --- What is served ------------------------------------------------------------------------------
 
