@@ -6,7 +6,7 @@
                late:   events that the log got since, a stretch at a time   ──► late ledger
 
 All state that matters is in the two ledgers: a round that is cut short goes on where it was. Called by
-``__main__``, over and over; by tests, once.
+``process``, over and over; by tests, once.
 """
 
 from __future__ import annotations
