@@ -77,7 +77,7 @@ class Beside:
     def round(self) -> Figures:
         """Everything that is to be done now."""
         figures = self.rounds.round()
-        while figures.waiting:
+        while figures.waiting or self.rounds.unfinished:
             figures = self.rounds.round()
         self._monitors.told(figures.message(next(iter(self._monitors.greeting()))))
         return figures

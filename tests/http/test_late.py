@@ -55,3 +55,22 @@ def test_what_is_served_is_derived_again(tmp_path: Path) -> None:
         assert found["headwater_parity_compared_total"] >= 10
         assert found["headwater_parity_mismatches_total"] == 0
         assert found["headwater_late_events_total"] > 0
+
+
+def test_a_long_way_is_gone_in_turns(tmp_path: Path) -> None:
+    """Where the work takes long, stretches get shorter, and a round ends before the log does."""
+    with serving(tmp_path) as house:
+        post(house, *[pay(43_000 + i, i % 20, 99.0 + (i * 7 % 13) / 10) for i in range(60)])
+        house.monitors.round()
+        known = house.monitors.late.reached().offset
+        ticks = iter(range(10**9))
+        house.monitors.rounds._watch = lambda: float(next(ticks))  # each look at it takes a second
+        for start in range(44_000, 51_000, 1_000):
+            post(house, *[pay(start + i, i % 20, 97.0 + (i * 7 % 13) / 10) for i in range(1_000)])
+        turns = 0
+        while house.monitors.rounds.unfinished or not turns:
+            house.monitors.rounds.round()
+            turns += 1
+        assert house.monitors.late.reached().offset == house.service.log.end() == known + 7_000
+        assert turns >= 3
+        assert house.monitors.rounds.figures().late_events == len(house.monitors.late)

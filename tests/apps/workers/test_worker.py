@@ -21,13 +21,11 @@ LONG = 20.0  # seconds until a test gives up
 
 
 @contextmanager
-def worked(
-    patience: float = 5.0, child: float = 3.0, **changes: Any
-) -> Iterator[tuple[Worker, Queue[Message]]]:
+def worked(patience: float = 5.0, **changes: Any) -> Iterator[tuple[Worker, Queue[Message]]]:
     """A worker whose child has been born, and what it says."""
     heard: Queue[Message] = Queue()
     facts = {"rests": (0.05, 0.2), "patience": patience, **changes}
-    job = Job("test", "tests.apps.workers.child", (str(child),), **facts)
+    job = Job("test", "tests.apps.workers.child", ("hello",), **facts)
     worker = Worker(job, greeting=lambda: [{"kind": "hello", "x": 0.1 + 0.2}], on_message=heard.put)
     worker.start()
     try:
@@ -77,6 +75,18 @@ def test_a_child_that_dies_is_born_again_and_greeted_again() -> None:
         assert len(pids) == worker.starts == 4
 
 
+def test_what_a_child_raises_is_told_without_its_text(capfd: pytest.CaptureFixture[str]) -> None:
+    with worked() as (worker, heard):
+        heard.get(timeout=LONG)
+        worker.send({"kind": "raise", "secret": "Ada's balance"})
+        assert until(lambda: worker.starts == 2)
+    said = capfd.readouterr().err
+    assert "this is no message" in said
+    assert '"error": "ValueError"' in said
+    assert "balance" not in said
+    assert said.count("a worker fails") == 1  # the last one was let go
+
+
 def test_rests_grow_while_children_die_young() -> None:
     """One that cannot even start: three births in 0.1 + 0.2 + 0.4 seconds, not a thousand."""
     worker = Worker(Job("test", "no.such.module", rests=(0.1, 60.0)))
@@ -89,7 +99,7 @@ def test_rests_grow_while_children_die_young() -> None:
 
 
 def test_nobody_waits_for_a_child_that_does_not_listen() -> None:
-    with worked(patience=0.2, child=600, room=50) as (worker, heard):
+    with worked(patience=0.2, room=50) as (worker, heard):
         heard.get(timeout=LONG)
         heard.get(timeout=LONG)
         worker.send({"kind": "hang"})
@@ -103,7 +113,7 @@ def test_nobody_waits_for_a_child_that_does_not_listen() -> None:
     assert not lives(pid)  # it would not end, and was killed
 
 
-@pytest.mark.parametrize("doing", ["idle", "work", "hang"])
+@pytest.mark.parametrize("doing", ["birth", "idle", "work", "hang"])
 def test_no_child_outlives_a_server_that_is_killed(doing: str) -> None:
     command = [sys.executable, "-m", "tests.apps.workers.starter", doing]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:

@@ -26,9 +26,9 @@ Send = Callable[[Message], bool]
 
 def job(settings: Settings, log_level: str = "warning") -> Job:
     """How the monitors of a project are run."""
-    paths = "--project", str(settings.project.absolute()), "--data", str(settings.data.absolute())
-    how = "--rate", str(settings.parity_share), "--log-level", log_level
-    return Job("monitors", "headwater.apps.monitors", (*paths, *how))
+    where = str(settings.project.absolute()), str(settings.data.absolute())
+    how = str(settings.parity_share), log_level
+    return Job("monitors", "headwater.apps.monitors.process", (*where, *how))
 
 
 class Monitors:

@@ -2,5 +2,5 @@
 
 A process of its own beside the server (``apps.workers``), so that no decision waits for it: it reads the log
 and the decision records as anybody may, and writes ledgers of its own. ``rounds`` is what it does, ``served``
-what the server sends it, ``__main__`` the process. The server's side is ``apps.http.monitors``.
+what the server sends it, ``process`` the loop. The server's side is ``apps.http.monitors``.
 """

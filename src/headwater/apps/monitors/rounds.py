@@ -6,12 +6,13 @@
                late:   events that the log got since, a stretch at a time   ──► late ledger
 
 All state that matters is in the two ledgers: a round that is cut short goes on where it was. Called by
-``__main__``, over and over; by tests, once.
+``process``, over and over; by tests, once.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -31,7 +32,8 @@ from headwater.store.parity import Mismatch, ParityLedger
 
 LOG = logging.getLogger("headwater.monitors")
 RATE = 0.01  # of what is served, how much is derived again
-STRETCH = (1 << 13, 1 << 16)  # offsets at a time: few where events are late
+STRETCH = (1 << 6, 1 << 16)  # offsets at a time, so that they take about as long as:
+LONG = 0.5  # seconds of work
 CHECKS = 4  # of a round, so that late events do not wait for a long queue of them
 
 Versions = Callable[[str, str], Scoring | None]  # a model's version by its seal, where it is at hand
@@ -95,6 +97,10 @@ class Rounds:
         served: what is served.
         rate: which share of the decisions is derived again.
         step: called now and then; may raise to end a round.
+        stopwatch: seconds of work.
+
+    Attributes:
+        unfinished: whether the last round left late events for the next one, which is to follow at once.
     """
 
     def __init__(
@@ -107,12 +113,16 @@ class Rounds:
         *,
         rate: float = RATE,
         step: Callable[[], None] = lambda: None,
+        stopwatch: Callable[[], float] = time.process_time,
     ) -> None:
         self._log = log
         self._served = served
         self._late, self._parity = late, parity
         self._step = step
         self._unknown = 0
+        self._watch = stopwatch
+        self._stretch = 1 << 12
+        self.unfinished = False
         extract = Extract(log)
         scorings, deciders = list(served.scorings.values()), served.deciders
         self.watch = LateWatch(log, decisions, late, scorings, served.views, deciders, step, extract)
@@ -133,7 +143,7 @@ class Rounds:
         self.sampler.take(scored, scoring)
 
     def round(self) -> Figures:
-        """Derive again what was sampled, and bring the late ledger up to the end of the log.
+        """Derive again what was sampled, and bring the late ledger up to the end of the log, or some way.
 
         Raises:
             HeadwaterError: the log, the records or a ledger cannot be used; the next round goes on.
@@ -161,17 +171,22 @@ class Rounds:
         )
 
     def _settle(self) -> None:
-        """Stretch by stretch, as far as the log reaches now."""
-        end = self._log.end()
-        stretch = STRETCH[0]
+        """Stretch by stretch, as far as the log reaches now, or until the others are to have a turn."""
+        end, began = self._log.end(), self._watch()
         while True:
-            stop = min(self._late.reached().offset + stretch, end)
+            since = self._watch()
+            stop = min(self._late.reached().offset + self._stretch, end)
             settled = self.watch.settle(stop=stop)
             self._events += settled.late
             self._decisions += settled.decisions
-            if stop >= end or not settled.events:
+            took = self._watch() - since
+            if took > LONG:
+                self._stretch = max(STRETCH[0], self._stretch // 2)
+            elif took < LONG / 4 and settled.events >= self._stretch:
+                self._stretch = min(STRETCH[1], self._stretch * 2)
+            self.unfinished = stop < end and settled.events > 0
+            if not self.unfinished or self._watch() - began > 2 * LONG:
                 return
-            stretch = STRETCH[0] if settled.late else min(2 * stretch, STRETCH[1])
             self._step()
 
 

@@ -2,11 +2,12 @@
 
 ::
 
-    server                                     child: python -m ..., at low priority
+    server                                     child: python -m headwater.apps.workers JOB, at low priority
     Worker ── what to do, one line each ──► stdin    Parent ── next()
            ◄── how it went, one line each ── stdout         ── tell()
            starts it again when it dies       the end of stdin: nobody is there any more, so it ends
 
-``worker`` is the server's side: it starts a child, keeps it alive and lets it end. ``parent`` is the child's
-side. ``message`` is a line between them. What the children do lies elsewhere: see ``apps.monitors``.
+``worker`` is the server's side: it starts a child, keeps it alive and lets it end. ``__main__`` is where the
+child begins, ``parent`` how it sees its server, ``message`` a line between them. What children do lies
+elsewhere: see ``apps.monitors``.
 """

@@ -1,9 +1,9 @@
 """The other end of a worker: how a child process hears its server, and notices that it is gone.
 
-A child calls :func:`parent` first of all. From then on what anybody prints goes to stderr, and the pipes are
-the parent's alone. When the server ends, or is killed, the child's stdin ends: :meth:`Parent.next` and
-:meth:`Parent.step` then raise, and a child that does not look in time is ended all the same. Called by the
-modules that ``worker`` runs.
+``__main__`` calls :func:`parent` first of all. From then on what anybody prints goes to stderr, and the pipes
+are the parent's alone. When the server ends, or is killed, the child's stdin ends: :meth:`Parent.next` and
+:meth:`Parent.step` then raise, and a child that does not look in time is ended all the same. Handed to the
+jobs that ``worker`` runs.
 """
 
 from __future__ import annotations

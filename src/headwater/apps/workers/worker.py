@@ -29,6 +29,7 @@ from headwater.apps.settings import environment
 from headwater.apps.workers.message import Message, line_of, message_of
 
 LOG = logging.getLogger("headwater.workers")
+CHILD = "headwater.apps.workers"
 THREADS = "POLARS_MAX_THREADS", "NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 ALONE = dict.fromkeys(THREADS, "1")  # a child computes with one thread
 
@@ -39,8 +40,8 @@ class Job:
 
     Attributes:
         name: for logs and metrics.
-        module: run as ``python -m``.
-        arguments: its command line.
+        module: whose ``main(parent, arguments)`` is called in the child.
+        arguments: texts for it.
         niceness: how far it stands back behind the server, as by ``nice``; 19 is the farthest.
         environment: on top of the server's own.
         patience: seconds that it gets to end by itself.
@@ -171,7 +172,7 @@ class Worker:
         return how
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", self.job.module, *self.job.arguments]
+        command = [sys.executable, "-m", CHILD, self.job.module, *self.job.arguments]
         child = subprocess.Popen(  # noqa: S603 - this interpreter, a module of ours
             command,
             stdin=subprocess.PIPE,

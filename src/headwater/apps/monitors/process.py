@@ -1,4 +1,4 @@
-"""The process of the monitors: ``python -m headwater.apps.monitors``, started by ``headwater serve``.
+"""The process of the monitors: a job of ``apps.workers``, started by ``headwater serve``.
 
 It waits to be told what is served, opens the same project and registry, and makes a round twice a second. It
 tells its figures when they change, and now and then in any case; the server says again what it serves when
@@ -8,14 +8,10 @@ these are not of it. It ends when the server does.
 from __future__ import annotations
 
 import logging
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
-
-import click
 
 from headwater.apps.archive import Archive
 from headwater.apps.http import logs
@@ -25,7 +21,7 @@ from headwater.apps.monitors.rounds import Figures, Rounds, Served
 from headwater.apps.monitors.served import FAULT, FRESH, SERVE
 from headwater.apps.settings import Settings
 from headwater.apps.workers.message import Message
-from headwater.apps.workers.parent import Parent, parent
+from headwater.apps.workers.parent import Parent
 from headwater.core.errors import DefinitionError, HeadwaterError, ModelError
 from headwater.definitions.compile import content_hash
 from headwater.definitions.loading import load_project
@@ -92,7 +88,7 @@ class Process:
         self._decisions: DecisionStore | None = None
         self._told: Figures | None = None
         self._beat, self._fold = _Due(BEAT), _Due(FOLD)
-        self._since = 0.0
+        self._since = time.process_time()
 
     def run(self) -> None:
         """Round after round.
@@ -107,7 +103,7 @@ class Process:
                 self._listen(rest)
                 if self._wanted is not None:
                     self._open(self._wanted)
-                rest = EVERY if self._round() else REST
+                rest = self._round()
 
     def _listen(self, seconds: float) -> None:
         """Take what the server says, for so long."""
@@ -128,16 +124,15 @@ class Process:
         self._server.step()
         for message in self._server.waiting():
             self._hear(message)
-        worked = self._watch() - self._since
+        worked = time.process_time() - self._since
         if worked >= SLICE:
             self._listen(worked * (1 / SHARE - 1))
-            self._since = self._watch()
+            self._since = time.process_time()
 
-    def _round(self) -> bool:
-        """A round; whether it went well."""
+    def _round(self) -> float:
+        """A round; seconds until the next one."""
         if self._rounds is None:
-            return True
-        self._since = self._watch()
+            return EVERY
         try:
             figures = self._rounds.round()
             now = self._watch()
@@ -149,8 +144,8 @@ class Process:
         except HeadwaterError as error:
             LOG.exception("a round failed")
             self._server.tell({"kind": FAULT, "error": type(error).__name__})
-            return False
-        return True
+            return REST
+        return 0.0 if self._rounds.unfinished else EVERY
 
     # --- What is served ------------------------------------------------------------------------------
 
@@ -206,22 +201,18 @@ def _served(settings: Settings, project: Project, wanted: Message) -> Served:
     return Served(project.views, scorings, Archive(project, registry).own, version)
 
 
-@click.command()
-@click.option("--project", required=True, type=click.Path(path_type=Path))
-@click.option("--data", required=True, type=click.Path(path_type=Path))
-@click.option("--rate", type=click.FloatRange(0, 1), required=True)
-@click.option("--log-level", default="warning")
-def main(project: Path, data: Path, rate: float, log_level: str) -> None:
-    """The monitors of a live service; started by ``headwater serve``."""
-    with parent() as server:
-        logs.set_up(log_level)
-        settings = Settings.read(project=str(project), data=str(data))
-        try:
-            Process(server, settings, rate, log_level).run()
-        except Exception:  # its type and place, never its text, which may quote a value
-            LOG.exception("the monitors end")
-            sys.exit(1)
+def main(server: Parent, arguments: Sequence[str]) -> None:
+    """The monitors of a live service.
 
+    Args:
+        server: who started them.
+        arguments: the project file, the data folder, the share of what is served that is derived again, and
+            the least that is logged.
 
-if __name__ == "__main__":
-    main()
+    Raises:
+        GoneError: the server is gone: the way in which this ends.
+        HeadwaterError: what is served cannot be opened.
+    """
+    project, data, rate, log_level = arguments
+    logs.set_up(log_level)
+    Process(server, Settings.read(project=project, data=data), float(rate), log_level).run()
