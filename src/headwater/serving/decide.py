@@ -9,7 +9,7 @@ from headwater.core.errors import ModelError
 from headwater.definitions.compile import content_hash
 from headwater.definitions.policy import Policy
 from headwater.serving.live import Scored
-from headwater.serving.reasons import reasons
+from headwater.serving.reasons import Reasons
 from headwater.serving.recall import told
 from headwater.serving.scoring import Scoring
 from headwater.store.decision import Decision, numbers
@@ -41,6 +41,7 @@ class Decider:
         self.policy = policy
         self.scoring = scoring
         self.policy_hash = content_hash(policy)
+        self._reasons = Reasons(policy, scoring)
 
     def decide(self, scored: Scored, at: int) -> Decision:
         """Decide on a score.
@@ -63,5 +64,5 @@ class Decider:
             features=numbers(self.scoring.names, scored.x),
             score=scored.score,
             band=self.policy.band(scored.score),
-            reasons=reasons(self.policy, self.scoring, scored.x),
+            reasons=self._reasons(scored.x),
         )

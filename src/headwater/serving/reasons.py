@@ -33,19 +33,55 @@ def reasons(policy: Policy, scoring: Scoring, x: Float64) -> tuple[Reason, ...]:
     Returns:
         None at all if nothing out of the ordinary pushed the score up.
     """
-    moved, _ = scoring.contributions(x)
-    inputs, references = scoring.artifact.inputs, scoring.artifact.references
-    subjects = _subjects(scoring.model)
-    groups: dict[str, list[Reason]] = {}
-    for name, value, contribution in zip(scoring.names, x.tolist(), moved.tolist(), strict=True):
-        found = None if math.isnan(value) else value
-        usual = _usual(references.get(name))
-        text = policy.reasons.get(name) or readable(subjects[name], found, usual)
-        reason = Reason(text, name, *_shown(inputs, name, found, usual), contribution)
-        groups.setdefault(text, []).append(reason)
-    merged = [one for group in groups.values() if (one := _merged(group)) is not None]
-    merged.sort(key=lambda reason: -reason.contribution)  # stable: equal ones in the order of the inputs
-    return tuple(merged[: policy.max_reasons])
+    return Reasons(policy, scoring)(x)
+
+
+class Reasons:
+    """The reasons of one policy on one version of its model, with what does not change from score to score.
+
+    Args:
+        policy: texts, and how many at most.
+        scoring: the model.
+    """
+
+    def __init__(self, policy: Policy, scoring: Scoring) -> None:
+        self._scoring = scoring
+        self._most = policy.max_reasons
+        self._inputs = scoring.artifact.inputs
+        subjects, references = _subjects(scoring.model), scoring.artifact.references
+        self._facts = [
+            (name, policy.reasons.get(name), subjects[name], _usual(references.get(name)))
+            for name in scoring.names
+        ]
+
+    def __call__(self, x: Float64) -> tuple[Reason, ...]:
+        """The reasons for the score of a feature vector, shape (f,), the strongest first."""
+        moved, _ = self._scoring.contributions(x)
+        groups: dict[str, list[tuple[str, float | None, float | None, float]]] = {}
+        for (name, said, subject, usual), value, contribution in zip(
+            self._facts, x.tolist(), moved.tolist(), strict=True
+        ):
+            found = None if math.isnan(value) else value
+            text = said or readable(subject, found, usual)
+            groups.setdefault(text, []).append((name, found, usual, contribution))
+        merged = [one for text, group in groups.items() if (one := self._merged(text, group)) is not None]
+        merged.sort(key=lambda reason: -reason.contribution)  # stable: equal ones in the order of the inputs
+        return tuple(merged[: self._most])
+
+    def _merged(self, text: str, group: list[tuple[str, float | None, float | None, float]]) -> Reason | None:
+        """One reason for inputs that share a text, or None if they do not push the score up."""
+        if all(contribution <= 0 for _, _, _, contribution in group):
+            return None
+        total = math.fsum(contribution for _, _, _, contribution in group)
+        reasons = [
+            Reason(text, name, *_shown(self._inputs, name, value, usual), contribution)
+            for name, value, usual, contribution in group
+        ]
+        telling = [one for one in reasons if one.contribution > 0 and one.value != one.reference]
+        if total <= 0 or not telling:
+            return None
+        lead = max(telling, key=lambda reason: reason.contribution)
+        return Reason(lead.text, lead.feature, lead.value, lead.reference, total)
 
 
 def readable(subject: str, value: float | None, usual: float | None) -> str:
@@ -108,13 +144,3 @@ def _shown(
         None if value is None else inputs.text(name, value),
         None if usual is None or not known else inputs.text(name, round(usual)),
     )
-
-
-def _merged(group: list[Reason]) -> Reason | None:
-    """One reason for inputs that share a text, or None if they do not push the score up."""
-    total = math.fsum(reason.contribution for reason in group)
-    telling = [reason for reason in group if reason.contribution > 0 and reason.value != reason.reference]
-    if total <= 0 or not telling:
-        return None
-    lead = max(telling, key=lambda reason: reason.contribution)
-    return Reason(lead.text, lead.feature, lead.value, lead.reference, total)

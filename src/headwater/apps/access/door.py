@@ -107,6 +107,11 @@ class Access:
         self.close()
 
     @property
+    def was_open(self) -> bool:
+        """Whether the server was open when that was last looked at; it never becomes open again."""
+        return self._is_open
+
+    @property
     def is_open(self) -> bool:
         """Whether whoever is at this machine is let in without a credential."""
         if self._is_open and len(self.credentials):

@@ -7,6 +7,7 @@ request.
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import signature
 from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
@@ -57,6 +58,13 @@ ROLES: tuple[tuple[APIRouter, str | None], ...] = (
     (catalog.reloading, "admin"),
     (health.measuring, "analyst"),
     (health.router, None),
+)
+
+# FastAPI's own telemetry, where it has one, asks its environment for each request whether it is wanted.
+_QUIET: dict[str, Any] = (
+    {"telemetry": {"tracing": False, "metrics": False, "logs": False}}
+    if "telemetry" in signature(FastAPI).parameters
+    else {}
 )
 
 HOT = (events.post_events, decisions.post_decision)
@@ -119,6 +127,7 @@ def bare(name: str, *, guarded: bool = True, lifespan: Callable[[FastAPI], Any] 
         redoc_url=None,
         lifespan=lifespan,
         generate_unique_id_function=lambda route: route.name,
+        **_QUIET,
     )
     for router, role in ROLES:
         needed = [] if role is None or not guarded else [Depends(guard(Role(role)))]

@@ -20,6 +20,7 @@ JSON = "application/json"
 NDJSON = "application/x-ndjson"
 ARROW = "application/vnd.apache.arrow.stream"
 _TOLD = 20  # mistakes of one body: an answer is not larger than what was asked
+_PLAIN = JSON.encode()
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -36,16 +37,16 @@ async def read(request: Request, most: int) -> bytes:
         TooLargeError: it has more; the rest is not read.
         UnsupportedError: it is compressed.
     """
-    if request.headers.get("content-encoding", "identity") != "identity":
-        raise UnsupportedError.of(
-            "the body is encoded",
-            expected="no Content-Encoding",
-            got=request.headers["content-encoding"][:40],
-            do="send it as it is",
-        )
-    length = request.headers.get("content-length", "")
-    if length.isdecimal() and int(length) > most:
-        raise _too_large(most)
+    for name, value in request.scope["headers"]:
+        if name == b"content-encoding" and value != b"identity":
+            raise UnsupportedError.of(
+                "the body is encoded",
+                expected="no Content-Encoding",
+                got=value.decode("latin-1")[:40],
+                do="send it as it is",
+            )
+        if name == b"content-length" and value.isdigit() and int(value) > most:
+            raise _too_large(most)
     parts, size, more = [], 0, True
     while more:
         message = await request.receive()
@@ -62,7 +63,10 @@ async def read(request: Request, most: int) -> bytes:
 
 def media_type(request: Request) -> str:
     """What the body says it is, without parameters; JSON if it says nothing."""
-    return request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
+    for name, value in request.scope["headers"]:
+        if name == b"content-type":
+            return JSON if value == _PLAIN else value.decode("latin-1").partition(";")[0].strip().lower()
+    return JSON
 
 
 def parsed(body: bytes, where: str = "$") -> Any:

@@ -45,7 +45,9 @@ _PRINCIPAL = "headwater.principal"
 _GUARDED = "headwater.guarded"
 _LONGEST = 8_192  # bytes of a credential
 _REDIRECTS = (307, 308)  # the router's own, to a path with or without a slash at its end
-_FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip")
+_FORWARDED = frozenset(
+    (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip")
+)
 _BREAK = re.compile(rb"[\r\n\0]")
 _OWN_SITE = (b"none", b"same-origin")
 
@@ -212,13 +214,20 @@ class Authentication:
 
     async def _principal(self, scope: Scope) -> Principal:
         found = credential(scope["headers"])
-        if found is None and self.access.is_open:
-            check_local(scope)
+        if found is None and self.access.was_open:
+            self._check_local(scope)
         if self.access.due(found):
             async with self._fetching:  # one asks the network; the others wait without a thread
                 if self.access.due(found):
                     await asyncio.to_thread(self.access.refresh)
         return self.access.authenticate(found)
+
+    def _check_local(self, scope: Scope) -> None:
+        try:
+            check_local(scope)
+        except ForbiddenError:
+            if self.access.is_open:  # else there are keys by now, and the caller is to send one
+                raise
 
 
 class _Hold:
@@ -310,18 +319,20 @@ def check_local(scope: Scope) -> None:
     Raises:
         ForbiddenError: the request is not plainly one from this machine to this machine.
     """
-    headers: list[tuple[bytes, bytes]] = scope["headers"]
     client = scope.get("client")
-    hosts = [_host(value) for name, value in headers if name == b"host"]
-    origins = [_host(value.partition(b"://")[2]) for name, value in headers if name == b"origin"]
-    local = (
-        client is not None
-        and len(hosts) == 1
-        and all(is_loopback(one) for one in (client[0], *hosts, *origins))
-        and all(value in _OWN_SITE for name, value in headers if name == b"sec-fetch-site")
-        and not any(name in _FORWARDED for name, _ in headers)
-    )
-    if not local:
+    local = client is not None and is_loopback(client[0])
+    hosts = 0
+    for name, value in scope["headers"]:
+        if name == b"host":
+            hosts += 1
+            local = local and is_loopback(_host(value))
+        elif name == b"origin":
+            local = local and is_loopback(_host(value.partition(b"://")[2]))
+        elif name == b"sec-fetch-site":
+            local = local and value in _OWN_SITE
+        elif name in _FORWARDED:
+            local = False
+    if not local or hosts != 1:
         raise ForbiddenError.of(
             "this server has no keys, so it answers to this machine alone",
             expected="a request from this machine to a name of this machine, without a proxy",
