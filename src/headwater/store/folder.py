@@ -8,6 +8,8 @@
     definitions.db what it was decided with (``store.definitions``)
     access.db      who may ask, and what was administered (``store.credentials``, ``store.audit``)
     late.db        what late events moved (``store.late``)
+    reports.db     what watching found, by window (``store.reports``)
+    alerts.db      what somebody must look at, and who was told (``store.alerts``)
     mlflow.db      the models (``models.registry``), with their files under mlruns/
 
 Called by ``apps``, which say where the folder is.
@@ -64,3 +66,13 @@ class DataFolder:
     def late(self) -> Path:
         """The file of the late ledger."""
         return self.path / "late.db"
+
+    @property
+    def reports(self) -> Path:
+        """The file of the reports."""
+        return self.path / "reports.db"
+
+    @property
+    def alerts(self) -> Path:
+        """The file of the alerts."""
+        return self.path / "alerts.db"
