@@ -8,9 +8,9 @@
                            └────────────► acknowledged ──────────┘      a new signal opens a new alert,
                                                                         which names the one before
 
-There is one alert that is not resolved for each rule and subject, whoever raises it: the table's index says so.
-What is to be told stands in ``notices``, and what became of it, channel by channel, in ``deliveries``: so that a
-channel that is down is tried again later, by whoever comes next. Written by ``apps.alerting``.
+One alert at most is not resolved for each rule and subject, whoever raises it: the table's index says so.
+What is to be told stands in ``notices``, and what became of it, channel by channel, in ``deliveries``: so
+that a channel that is down is tried again later, by whoever comes next. Written by ``apps.alerting``.
 """
 
 from __future__ import annotations

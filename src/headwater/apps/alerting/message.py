@@ -83,7 +83,7 @@ def message_of(notice: Notice, project: str) -> Message:
     return Message(f"n{notice.number}", title, "\n".join(lines), facts)
 
 
-def test_message(project: str, now: int) -> Message:
+def trial_message(project: str, now: int) -> Message:
     """A message that says that the channel works."""
     text = f"This is a test of the alerts of {project}. Nothing is wrong, and nothing is to do."
     facts = {"id": f"test-{now}", "event": "test", "at": iso(now), "project": project, "alert": None}

@@ -75,14 +75,14 @@ def drift(reports: Sequence[Report]) -> Judged:
                 f"The model {newest.subject} meets other data than it was trained on:"
                 f" {', '.join(names[:_NAMED])}{more}",
                 f"{', '.join(measures)}; {newest.body['rows']:,} rows up to {iso(newest.stop)}",
-                f"see what changed: headwater drift {newest.subject} {window}; then retrain, or mend the source",
+                f"headwater drift {newest.subject} {window} shows what changed; retrain, or mend the source",
             ),
         ),
     )
 
 
 def decay(report: Report, figures: Mapping[str, tuple[int, float]] = FIGURES) -> Judged:
-    """Measured figures of a model are worse than the scores let one expect, in the two newest measured windows.
+    """Figures of a model are worse than its scores let one expect, in the two newest measured windows.
 
     That is a changed relation of inputs and outcome, which no look at inputs shows. One window in forty would
     be so by chance; two in a row are not.

@@ -1,4 +1,4 @@
-"""What is set about alerts: the channels. Secrets come from the environment or from a file, never from an option.
+"""What is set about alerts: the channels. Secrets come from the environment or a file, never from an option.
 
 The rows of the reference stand in ``apps.settings``. Called by ``headwater alerts`` and by jobs.
 """

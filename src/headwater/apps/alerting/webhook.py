@@ -6,8 +6,8 @@
                            |            |
                            seconds      HMAC-SHA256(secret, "1767225600" + "." + body), hexadecimal
 
-The same scheme as Stripe's: https://docs.stripe.com/webhooks#verify-manually. Called by ``delivery``; the secret
-and the address come from ``settings``.
+The same scheme as Stripe's: https://docs.stripe.com/webhooks#verify-manually. Called by ``delivery``; the
+secret and the address come from ``settings``.
 """
 
 from __future__ import annotations

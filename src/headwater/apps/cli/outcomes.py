@@ -55,9 +55,9 @@ def command(
 ) -> None:
     """Show how good decisions were, measured and estimated, by week.
 
-    A figure is measured on decisions whose label is mature, with an interval; before that it is estimated from
-    the scores. Looks at the last 26 weeks, or at the stretch that is named, by the time that decisions are as
-    of. The report is kept in the data folder.
+    A figure is measured on decisions whose label is mature, with an interval; before that it is estimated
+    from the scores. Looks at the last 26 weeks, or at the stretch that is named, by the time that decisions
+    are as of. The report is kept in the data folder.
     """
     now = work.clock.now()
     begin, end = stretch(start, stop, last, now=now, usual=_USUAL)

@@ -1,7 +1,7 @@
 """How the decisions of a model fell on the groups of an attribute; kept.
 
-The attribute is computed by replay, as it was when each decision was made: a protected column is in no record,
-since the model does not read it. Called by ``headwater fairness`` and by jobs; the figures are
+The attribute is computed by replay, as it was when each decision was made: a protected column is in no
+record, since the model does not read it. Called by ``headwater fairness`` and by jobs; the figures are
 ``monitoring.fairness``'.
 """
 

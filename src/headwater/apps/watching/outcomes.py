@@ -1,4 +1,4 @@
-"""How good the decisions of a model were: measured where labels are mature, estimated where they are not; kept.
+"""How good the decisions of a model were: measured where labels are mature, else estimated; kept.
 
 Called by ``headwater outcomes`` and by jobs. The figures are ``monitoring.outcomes``'.
 """

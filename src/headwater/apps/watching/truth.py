@@ -1,4 +1,4 @@
-"""What became of served rows: labels by replay, as far as they are mature, and values that say who somebody is.
+"""What became of served rows: labels by replay, as far as they are mature; and columns of the model then.
 
 A label comes through the same kernels as in training (``training.labels``), and only where everything that it
 needs had arrived; all others are NaN. Called by ``outcomes`` and ``fairness``.

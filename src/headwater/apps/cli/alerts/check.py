@@ -24,8 +24,8 @@ from headwater.store.folder import DataFolder
 def command(work: Workplace, screen: Screen, still: int) -> None:
     """Judge what was found, open and resolve alerts, and tell people.
 
-    Looks at the newest reports that `headwater drift`, `outcomes` and `fairness` kept, and at dead letters; so
-    run it after them. What could not be told before is tried again. Ends with 9 if an alert is open that
+    Looks at the newest reports that `headwater drift`, `outcomes` and `fairness` kept, and at dead letters;
+    so run it after them. What could not be told before is tried again. Ends with 9 if an alert is open that
     nobody acknowledged.
     """
     now, folder = work.clock.now(), DataFolder(work.settings.data)

@@ -7,7 +7,7 @@ import time
 import click
 
 from headwater.apps.alerting.channels import Channel, ChannelError
-from headwater.apps.alerting.message import test_message
+from headwater.apps.alerting.message import trial_message
 from headwater.apps.alerting.settings import channels
 from headwater.apps.cli.exits import Exit
 from headwater.apps.cli.screen import Screen
@@ -34,7 +34,7 @@ def command(work: Workplace, screen: Screen) -> None:
 
 def _fault(channel: Channel, project: str, now: int) -> str | None:
     try:
-        channel.send(test_message(project, now), now=now)
+        channel.send(trial_message(project, now), now=now)
     except ChannelError as error:
         return error.fault
     return None
