@@ -157,7 +157,7 @@ def test_an_alert_comes_by_mail(tmp_path: Path) -> None:
     letter = message_from_string(server.letters[0], policy=default)
     assert letter["Subject"] == "[bank] warning: The model risk meets other data"
     assert letter["To"] == "risk@bank.example, ops@bank.example"
-    text = letter.get_content()  # type: ignore[attr-defined]
+    text = letter.get_content()
     for fact in ("Since:      2026-05-21T06:00:00Z", "How bad:    amount psi 0.4", "What to do: retrain"):
         assert fact in text
 

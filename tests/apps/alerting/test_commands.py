@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import polars as pl
 import pytest
 
 from headwater.apps.alerting import rules
@@ -73,8 +72,7 @@ def test_an_alert_names_no_person(
 
 
 def test_dead_letters_are_an_alert_of_their_stream(headwater: Headwater, lender: Path) -> None:
-    frame = pl.DataFrame({"id": [1], "who": [None], "time": ["yesterday"], "amount": [1.0]})
-    frame.write_csv(lender / "odd.csv")
+    (lender / "odd.csv").write_text("id,who,time,amount,kind,name\n1,,yesterday,1.0,card,Ada\n")
     headwater("import", "payments=odd.csv")
     with EmbeddedLog.open(lender / ".headwater" / "events.log", writer=False) as log:
         assert log.dead_letter_counts()

@@ -101,12 +101,13 @@ def of_reports(folder: DataFolder) -> list[Judged]:
 
 
 def of_letters(log: EmbeddedLog, now: int) -> Judged:
-    """Dead letters of the last day, by stream."""
+    """Dead letters of the last day of the log, by stream; those of an import come with its newest event."""
+    last = min(now, log.arrival())
     counts = dict.fromkeys(log.streams, 0)
     after = 0
     while page := log.dead_letters(after=after, limit=_PAGE):
         after = page[-1].id
         for letter in page:
-            if letter.arrival > now - DAY:
+            if letter.arrival > last - DAY:
                 counts[letter.stream] = counts.get(letter.stream, 0) + 1
-    return rules.letters(counts, now)
+    return rules.letters(counts, last)

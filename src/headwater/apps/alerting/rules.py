@@ -160,11 +160,11 @@ def unfair(report: Report) -> Judged:
 
 
 def letters(counts: Mapping[str, int], now: int, bounds: tuple[int, int] = LETTERS) -> Judged:
-    """Events were refused in the last day.
+    """Events were refused in the last day of the log.
 
     Args:
         counts: stream to dead letters that arrived in the last day; 0 for a stream without.
-        now: microseconds UTC.
+        now: the end of that day, microseconds UTC.
         bounds: from how many on it is a warning, and critical.
     """
     signals = [
@@ -174,7 +174,7 @@ def letters(counts: Mapping[str, int], now: int, bounds: tuple[int, int] = LETTE
             "critical" if count >= bounds[1] else "warning",
             now - DAY,
             f"Events of the stream {stream} are refused",
-            f"{count:,} dead letters in the last day",
+            f"{count:,} dead letters in the last day of the log",
             f"see why: headwater log dead-letters --stream {stream}; mend the sender and send them again",
         )
         for stream, count in counts.items()
