@@ -15,8 +15,8 @@ def test_groups_are_compared(headwater: Headwater) -> None:
     ended = headwater("fairness", "--by", "spent_30d", "--cut", "1000", *STRETCH, "--json")
     found = ended.json
     assert "error" not in found, found
-    low, high = sorted(found["groups"], key=lambda one: one["name"] != "(-inf, 1000]")
-    assert (low["name"], high["name"]) == ("(-inf, 1000]", "(1000, inf]")
+    low, high = sorted(found["groups"], key=lambda one: one["name"] != "up to 1000")
+    assert (low["name"], high["name"]) == ("up to 1000", "over 1000")
     assert low["selection"][0] > high["selection"][0]  # who spends much is scored higher
     assert (found["favourable"], found["report"]) == (["calm"], 1)
     assert ended.code == (9 if found["level"] == "alarm" else 0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -166,7 +167,7 @@ def _groups(values: pl.Series, cut: Sequence[float]) -> list[object]:
             do="leave --cut away",
         )
     if cut:
-        values = values.cast(pl.Float64).cut(list(cut)).cast(pl.String)
+        values = _cut(values, sorted(set(cut)))
     count = values.drop_nulls().n_unique()
     if count > MOST_GROUPS:
         raise DataError.of(
@@ -177,3 +178,15 @@ def _groups(values: pl.Series, cut: Sequence[float]) -> list[object]:
             do="cut a number into groups, such as --cut 30 --cut 60; or derive a coarser column",
         )
     return values.to_list()
+
+
+def _cut(values: pl.Series, cut: Sequence[float]) -> pl.Series:
+    """Numbers as groups: up to the first cut, over it and up to the next, and so on; null stays null."""
+    bounds = [f"{one:g}" for one in cut]
+    names = [f"up to {bounds[0]}", *(f"over {a} to {b}" for a, b in pairwise(bounds)), f"over {bounds[-1]}"]
+    numbers = values.cast(pl.Float64).fill_null(np.nan).to_numpy()
+    places = np.searchsorted(np.array(cut), numbers, side="left")
+    groups = [
+        None if np.isnan(number) else names[place] for number, place in zip(numbers, places, strict=True)
+    ]
+    return pl.Series(values.name, groups, pl.String)
