@@ -92,7 +92,7 @@ def sign(secret: Secret, body: bytes, time: int) -> str:
 
     Example:
         >>> sign(Secret("s"), b"{}", 5)[:20]
-        't=5,v1=5d3a6acf7edcf'
+        't=5,v1=773bda493dbd2'
     """
     digest = hmac.new(secret.reveal().encode(), str(time).encode() + b"." + body, hashlib.sha256)
     return f"t={time},v1={digest.hexdigest()}"
