@@ -136,6 +136,42 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("OTEL_TRACES_EXPORTER", None, "not set", "`otlp`: traces go to this machine; `none`: nowhere."),
     Setting(
+        "HEADWATER_ALERT_WEBHOOK",
+        None,
+        "not set",
+        "Where alerts are posted: an address with https, or with http on this machine. May be a secret: then"
+        " better in a file.",
+    ),
+    Setting("HEADWATER_ALERT_WEBHOOK_FILE", None, "not set", "A file that holds that address."),
+    Setting(
+        "HEADWATER_ALERT_WEBHOOK_SECRET",
+        None,
+        "not set; the webhook needs it",
+        "What posted alerts are signed with, at least 16 characters. A secret: better in a file.",
+    ),
+    Setting("HEADWATER_ALERT_WEBHOOK_SECRET_FILE", None, "not set", "A file that holds that secret."),
+    Setting(
+        "HEADWATER_ALERT_MAIL_TO", None, "not set", "Who gets alerts by e-mail; commas between addresses."
+    ),
+    Setting("HEADWATER_ALERT_MAIL_FROM", None, "the first recipient", "Who those e-mails are from."),
+    Setting("HEADWATER_SMTP_HOST", None, "not set; e-mail needs it", "The mail server."),
+    Setting("HEADWATER_SMTP_PORT", None, "587, or 465 with ssl", "The mail server's port."),
+    Setting(
+        "HEADWATER_SMTP_SECURITY",
+        None,
+        "starttls",
+        "How the mail server is spoken to: starttls or ssl; none for a server on this machine alone.",
+    ),
+    Setting("HEADWATER_SMTP_USER", None, "not set", "The user that the mail server asks for."),
+    Setting("HEADWATER_SMTP_PASSWORD", None, "not set", "That user's password. A secret: better in a file."),
+    Setting("HEADWATER_SMTP_PASSWORD_FILE", None, "not set", "A file that holds that password."),
+    Setting(
+        "HEADWATER_SMTP_CA",
+        None,
+        "the system's authorities alone",
+        "A PEM file of certificates to trust beside the system's, for a mail server of your own.",
+    ),
+    Setting(
         "HEADWATER_DEBUG",
         None,
         "0",

@@ -9,6 +9,8 @@
     access.db      who may ask, and what was administered (``store.credentials``, ``store.audit``)
     late.db        what late events moved (``store.late``)
     parity.db      what was served and came out otherwise (``store.parity``)
+    reports.db     what watching found, by window (``store.reports``)
+    alerts.db      what somebody must look at, and who was told (``store.alerts``)
     mlflow.db      the models (``models.registry``), with their files under mlruns/
 
 Called by ``apps``, which say where the folder is.
@@ -70,3 +72,13 @@ class DataFolder:
     def parity(self) -> Path:
         """The file of the parity ledger."""
         return self.path / "parity.db"
+
+    @property
+    def reports(self) -> Path:
+        """The file of the reports."""
+        return self.path / "reports.db"
+
+    @property
+    def alerts(self) -> Path:
+        """The file of the alerts."""
+        return self.path / "alerts.db"

@@ -35,6 +35,7 @@ class Exit(IntEnum):
     MODEL = 6
     UNPROVEN = 7
     ACCESS = 8
+    ALARM = 9
     INTERRUPTED = 130
 
 
@@ -48,6 +49,7 @@ MEANINGS: dict[Exit, str] = {
     Exit.MODEL: "a model cannot be trained, evaluated, found or used",
     Exit.UNPROVEN: "a verification failed: the log is damaged, or a replay gave other bits",
     Exit.ACCESS: "access was refused: no credential, a wrong one, or one that may not do this",
+    Exit.ALARM: "what was looked at is in alarm: drift, outcomes or fairness, or an alert is open",
     Exit.INTERRUPTED: "interrupted with Ctrl-C; nothing is half-applied",
 }
 

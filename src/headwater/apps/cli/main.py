@@ -40,6 +40,10 @@ COMMANDS = {
     "backtest": (f"{_HERE}.backtest", "See which past decisions would come out otherwise."),
     "bench": (f"{_HERE}.bench", "Measure a service where it runs."),
     "late": (f"{_HERE}.late", "Show late events and what they would have changed."),
+    "drift": (f"{_HERE}.drift", "Compare what was served with what was usual in training."),
+    "outcomes": (f"{_HERE}.outcomes", "Show how good decisions were, measured and estimated, by week."),
+    "fairness": (f"{_HERE}.fairness", "Compare how decisions fall on the groups of an attribute."),
+    "alerts": (f"{_HERE}.alerts", "See, acknowledge, check and test alerts."),
 }
 
 cli = click.version_option(package_name="headwater", message="headwater %(version)s")(
