@@ -13,6 +13,7 @@ from headwater.core.errors import (
     ConflictError,
     DataError,
     DefinitionError,
+    GateError,
     HeadwaterError,
     LogError,
     MissingExtraError,
@@ -35,6 +36,7 @@ class Exit(IntEnum):
     MODEL = 6
     UNPROVEN = 7
     ACCESS = 8
+    HELD = 9
     INTERRUPTED = 130
 
 
@@ -48,6 +50,7 @@ MEANINGS: dict[Exit, str] = {
     Exit.MODEL: "a model cannot be trained, evaluated, found or used",
     Exit.UNPROVEN: "a verification failed: the log is damaged, or a replay gave other bits",
     Exit.ACCESS: "access was refused: no credential, a wrong one, or one that may not do this",
+    Exit.HELD: "a gate held a candidate, or a change of champion was refused; the champion is as it was",
     Exit.INTERRUPTED: "interrupted with Ctrl-C; nothing is half-applied",
 }
 
@@ -59,6 +62,7 @@ _EXITS: dict[type[HeadwaterError], Exit] = {
     StoreError: Exit.STORE,
     ModelError: Exit.MODEL,
     TrainingError: Exit.MODEL,
+    GateError: Exit.HELD,
     ReplayError: Exit.UNPROVEN,
     MissingExtraError: Exit.USAGE,
     AccessError: Exit.ACCESS,
