@@ -25,8 +25,8 @@ class Rules:
         slice_margin: in a slice the ROC AUC must not surely be worse by more than this.
         slice_rows, slice_of_a_class: smaller slices are not judged.
         flips: share of standing decisions that may get another band.
-        flips_if_better: the same where the candidate is surely better on the outcomes: to decide otherwise is then
-            the point.
+        flips_if_better: the same where the candidate is surely better on the outcomes: to decide otherwise
+            is then the point.
         reasons: of decisions outside the best band, the share whose first reason may change.
         least_standing: fewer standing decisions give no verdict on stability.
         latency_ms: 99 of 100 single rows must be scored within so many milliseconds; or within

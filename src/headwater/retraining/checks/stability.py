@@ -83,7 +83,10 @@ def _flips(new: list[str], old: list[str], most: float) -> Check:
     return Check("stability", "decisions", verdict, words, numbers, {"most": most})
 
 
-def _reasons(evidence: Evidence, policy: Policy, new: Witness, old: Witness, rules: Rules) -> Check:
+def _reasons(
+    evidence: Evidence, policy: Policy, sides: tuple[Witness, Witness], places: list[int], rules: Rules
+) -> Check:
+    """Of decisions outside the best band, since nobody is told why a decision is the best one."""
     slow = {one.scorer.kind for one in sides} - {"forest", "linear"}
     most = _EXPLAINED_SLOWLY if slow else _EXPLAINED
     rng = np.random.default_rng(rules.seed)
