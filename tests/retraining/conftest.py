@@ -1,4 +1,4 @@
-"""A house for each test: a registry of its own name in one shared store, since to make a store takes seconds."""
+"""A house for each test: a registry of its own in one shared store, since to make a store takes seconds."""
 
 from __future__ import annotations
 

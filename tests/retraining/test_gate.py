@@ -11,8 +11,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
 import headwater as hw
-from headwater.core.errors import DataError, GateError
-from headwater.models.registry import Registry
+from headwater.core.errors import DataError, GateError, ModelError
 from headwater.retraining.report import GateReport
 from headwater.retraining.rules import Rules
 from tests.letters import says
@@ -20,6 +19,7 @@ from tests.retraining.house import RULES, House
 from tests.retraining.lender import REASONS, model, payments, project
 
 STUMP = HistGradientBoostingClassifier(max_iter=1, max_leaf_nodes=2)  # sees one split, and hardly believes it
+DULL = HistGradientBoostingClassifier(max_iter=6, max_leaf_nodes=2)
 GOOD = LogisticRegression(C=100.0, max_iter=1000)
 
 
@@ -44,16 +44,15 @@ def test_a_worse_candidate_is_held_and_told_why(house: House) -> None:
     (auc,) = [check for check in report.checks if check.name == "roc_auc"]
     assert auc.words.endswith("surely worse.")
     assert auc.numbers["gain"][2] < 0
-    assert report.summary().startswith(
-        "risk version 2, against version 1: hold. outcomes, roc_auc: ROC AUC 0."
-    )
+    told = report.summary()
+    assert told.startswith("risk version 2, against version 1: hold. outcomes, roc_auc: ROC AUC 0.")
     with pytest.raises(GateError):
         house.promote()
     assert house.champion() == 1
 
 
 def test_a_better_candidate_is_promoted(house: House) -> None:
-    throne(house, 80, STUMP)
+    throne(house, 80, DULL)
     house.project = project(estimator=GOOD)
     house.retrain(87)
     report = house.gate(87, ticks=time.perf_counter_ns)
@@ -86,8 +85,8 @@ def test_too_few_outcomes_hold(house: House) -> None:
     (few,) = report.held_by
     assert few.words == (
         f"{report.rows:,} matured outcomes of {report.entities:,} entities that neither model learned from, "
-        f"{report.positives:,} positive and {report.rows - report.positives:,} negative; 10,000 of 30 entities "
-        "and 30 of either class are needed."
+        f"{report.positives:,} positive and {report.rows - report.positives:,} negative; 10,000 of 30 "
+        "entities and 30 of either class are needed."
     )
     with pytest.raises(GateError):
         house.promote()
@@ -153,11 +152,12 @@ def test_flips_and_reasons_are_counted(house: House) -> None:
     throne(house, 80, GOOD)
     house.retrain(110)
     report = house.gate(110)
-    (flips,) = [check for check in report.checks if (check.family, check.name) == ("stability", "decisions")]
+    (flips,) = [check for check in report.checks if check.name == "decisions"]
     assert flips.numbers["standing"] == 80
     assert flips.numbers["flips"] == sum(flips.numbers["moves"].values())
     assert flips.verdict == "pass"
-    strict = house.gate(110, Rules(bootstrap=50, flips=0.0, reasons=0.0, flips_if_better=0.0))
+    zero = Rules(bootstrap=50, flips=0.0, reasons=0.0, flips_if_better=0.0)
+    strict = house.gate(110, zero)
     if flips.numbers["flips"]:
         assert found(strict)["stability, decisions"] == "fail"
     (why,) = [check for check in report.checks if check.name == "reasons"]
@@ -165,10 +165,11 @@ def test_flips_and_reasons_are_counted(house: House) -> None:
 
 
 def test_a_protected_attribute_is_looked_at(house: House) -> None:
-    biased = payments().with_columns(
-        amount=pl.when(pl.col("sex") == "f").then(pl.col("amount") + 60).otherwise("amount")
+    female, chance = pl.col("sex") == "f", pl.col("id") % 10
+    house.events = payments().with_columns(  # the model sees no sex, and amounts that tell it
+        amount=pl.when(female).then(pl.col("amount") + 90).otherwise("amount"),
+        bad=pl.when(female).then(chance < 8).otherwise(chance < 1),
     )
-    house.events = biased
     risk = model(request=["amount", "channel", "sex"], protected=["sex"])
     house.project = hw.Project(
         "lender", [risk], [hw.Policy("care", risk, {"pay": 0.0, "ask": 0.25, "stop": 0.5}, REASONS)]
@@ -190,8 +191,8 @@ def test_a_champion_of_other_features_cannot_be_compared(house: House) -> None:
     assert report.verdict == "hold"
     assert found(report)["outcomes, champion"] == "fail"
     assert report.notes[0] == (
-        "The champion, version 1, is of another definition (request, inputs), so its scores cannot be computed "
-        "from this project."
+        "The champion, version 1, is of another definition (request, inputs), so its scores cannot be "
+        "computed from this project."
     )
 
 
@@ -234,10 +235,9 @@ def test_rules_that_cannot_be_read() -> None:
     assert Rules.from_json(RULES.to_json()) == RULES
 
 
-def test_a_damaged_candidate_is_refused(house: House, store: object) -> None:
-    assert isinstance(house.registry, Registry)
+def test_a_damaged_candidate_is_refused(house: House) -> None:
     done = house.retrain(80)
     part = house.registry.kept(done.version, "stand_in") / "estimator.joblib"
     part.write_bytes(b"nothing" + part.read_bytes())
-    with pytest.raises(Exception, match="stand_in|artifact|changed|checksum"):
+    with pytest.raises(ModelError):
         house.gate(80)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +44,7 @@ def test_folds_are_ordered_in_time_with_the_labels_gap_between(rows: TrainingSet
     for fold in folds:
         assert rows.times[fold.train].max() + 7 * DAY <= rows.times[fold.test].min()
     tests = [(int(rows.times[f.test].min()), int(rows.times[f.test].max())) for f in folds]
-    assert all(one[1] < other[0] for one, other in zip(tests, tests[1:], strict=False))
+    assert all(one[1] < other[0] for one, other in pairwise(tests))
 
 
 def test_it_finds_what_is_better_than_declared(rows: TrainingSet, tmp_path: Path) -> None:

@@ -25,9 +25,9 @@ class Rules:
         slice_margin: in a slice the ROC AUC must not surely be worse by more than this.
         slice_rows, slice_of_a_class: smaller slices are not judged.
         flips: share of standing decisions that may get another band.
-        flips_if_better: the same where the candidate is surely better on the outcomes: to decide otherwise
-            is then the point.
         reasons: of decisions outside the best band, the share whose first reason may change.
+        flips_if_better, reasons_if_better: the same where the candidate is surely better on the outcomes: to
+            decide otherwise is then the point.
         least_standing: fewer standing decisions give no verdict on stability.
         latency_ms: 99 of 100 single rows must be scored within so many milliseconds; or within
             ``latency_ratio`` times what the champion takes.
@@ -50,6 +50,7 @@ class Rules:
     flips: float = 0.2
     flips_if_better: float = 0.7
     reasons: float = 0.5
+    reasons_if_better: float = 0.8
     least_standing: int = 20
     latency_ms: float = 5.0
     latency_ratio: float = 2.0

@@ -108,8 +108,8 @@ def _print(screen: Screen, done: Retraining) -> None:
     facts = done.facts
     screen.say(f"{done.model}, as of {iso(done.as_of)}: {done.why}")
     screen.say(
-        f"The recipe was judged on {facts['test_rows']:,} rows from {facts['test_from']} on, fitted without them;"
-        f" the registered model learned until {facts['learned_until']}."
+        f"The recipe was judged on {facts['test_rows']:,} rows from {facts['test_from']} on, fitted without"
+        f" them; the registered model learned until {facts['learned_until']}."
     )
     if done.searched is not None:
         found = done.searched

@@ -55,7 +55,7 @@ def checks(evidence: Evidence, rules: Rules, *, better: bool) -> Iterator[Check]
     yield _flips(bands[0], bands[1], rules.flips_if_better if better else rules.flips)
     best = next(iter(evidence.policy.bands))
     told = [i for i, pair in enumerate(zip(*bands, strict=True)) if set(pair) != {best}]
-    yield _reasons(evidence, evidence.policy, (new, old), told, rules)
+    yield _reasons(evidence, evidence.policy, (new, old), told, rules, better)
 
 
 def _moved(new: Float64, old: Float64) -> Check:
@@ -84,7 +84,12 @@ def _flips(new: list[str], old: list[str], most: float) -> Check:
 
 
 def _reasons(
-    evidence: Evidence, policy: Policy, sides: tuple[Witness, Witness], places: list[int], rules: Rules
+    evidence: Evidence,
+    policy: Policy,
+    sides: tuple[Witness, Witness],
+    places: list[int],
+    rules: Rules,
+    better: bool,
 ) -> Check:
     """Of decisions outside the best band, since nobody is told why a decision is the best one."""
     slow = {one.scorer.kind for one in sides} - {"forest", "linear"}
@@ -98,9 +103,10 @@ def _reasons(
     words = (
         f"The first reason changes for {changed:,} of {len(pairs):,} decisions that have one ({share:.1%})."
     )
-    verdict: Verdict = "pass" if share <= rules.reasons else "fail"
+    bound = rules.reasons_if_better if better else rules.reasons
+    verdict: Verdict = "pass" if share <= bound else "fail"
     numbers = {"share": share, "changed": changed, "with_reasons": len(pairs)}
-    return Check("stability", "reasons", verdict, words, numbers, {"most": rules.reasons})
+    return Check("stability", "reasons", verdict, words, numbers, {"most": bound})
 
 
 def _first(model: Model, policy: Policy, one: Witness, frame: pl.DataFrame) -> list[str | None]:
