@@ -139,7 +139,7 @@ def paired(
 def _gain(names: Sequence[str], both: Float64) -> Float64:
     """Candidate minus champion, above 0 where the candidate is better; shape (figures,)."""
     candidate, champion = both
-    better = candidate - champion
+    better: Float64 = candidate - champion
     for place, name in enumerate(names):
         if name == "mean_gap":
             better[place] = abs(champion[place]) - abs(candidate[place])
