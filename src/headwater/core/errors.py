@@ -115,6 +115,12 @@ class TrainingError(HeadwaterError):
     code = "training"
 
 
+class GateError(HeadwaterError):
+    """A candidate may not become champion as things are, or the earlier champion may not come back."""
+
+    code = "gate"
+
+
 class ReplayError(HeadwaterError):
     """A past decision was not reproduced bit for bit."""
 

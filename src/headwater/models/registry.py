@@ -19,7 +19,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -82,6 +82,7 @@ class Version:
         definition_hash: of the definition that it was trained from.
         run: the MLflow run that made it.
         location: where its files lie.
+        tags: what else was noted of it, such as the verdict of a gate.
     """
 
     model: str
@@ -91,6 +92,7 @@ class Version:
     definition_hash: str
     run: str
     location: str
+    tags: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)
@@ -102,12 +104,20 @@ class Training:
         figures: file name without ending to a picture.
         params: name to value: how the rows were split, the estimator's own come from the artifact.
         notes: what the libraries warned of.
+        tags: of the run and of the version, beside the usual ones.
+        title: of the run; the model's name by default.
+        alias: that the version gets; by default ``champion`` if there is none yet, else ``challenger``.
+        beside: name to a folder that is kept with the run.
     """
 
     evaluation: Evaluation
     figures: Mapping[str, Figure]
     params: Mapping[str, Any]
     notes: tuple[str, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+    title: str | None = None
+    alias: str | None = None
+    beside: Mapping[str, Path] = field(default_factory=dict)
 
 
 class Registry:
@@ -135,7 +145,8 @@ class Registry:
     def track(self, artifact: Artifact, training: Training, *, now: int) -> Version:
         """Record a training as a run, and register its model.
 
-        The first version of a model becomes champion, each later one challenger, until promoted.
+        The first version of a model becomes champion, each later one challenger, until promoted, unless the
+        training names an alias.
 
         Args:
             artifact: what was trained.
@@ -150,11 +161,14 @@ class Registry:
             _save_model(artifact, home)
             digest = artifact.save(home / _ARTIFACT)
             run = self._client.create_run(
-                self._experiment, start_time=now // 1000, run_name=artifact.model, tags=self._tags(artifact)
+                self._experiment,
+                start_time=now // 1000,
+                run_name=training.title or artifact.model,
+                tags={**self._tags(artifact), **training.tags},
             ).info.run_id
             try:
                 self._tell(artifact, training, run, now)
-                number = self._register(artifact, home, run, digest)
+                number = self._register(artifact, home, run, digest, training)
             except BaseException:
                 self._client.set_terminated(run, "FAILED", end_time=now // 1000)
                 raise
@@ -213,6 +227,85 @@ class Registry:
             folder = self._fetched(version)
         return load(folder / _ARTIFACT, definition_hash=definition_hash, digest=version.digest)
 
+    # --- What the loop of retraining notes and finds again ---
+
+    def find(self, model: str, tag: str, value: str) -> Version | None:
+        """The newest version that has a tag of this value; None if there is none."""
+        return next((one for one in self.versions(model) if one.tags.get(tag) == value), None)
+
+    def point(self, model: str, alias: str, number: int | None) -> None:
+        """Let an alias name a version, in one step; None takes the alias away.
+
+        Raises:
+            ModelError: there is no such version, or the registry cannot be written.
+        """
+        with _quietly("the registry cannot be written", self.uri):
+            if number is not None:
+                self._client.set_registered_model_alias(self._name(model), alias, str(number))
+            elif self._find(model, alias) is not None:
+                self._client.delete_registered_model_alias(self._name(model), alias)
+
+    def note(self, version: Version, tags: Mapping[str, str]) -> None:
+        """Note tags of a version and of its run."""
+        name = self._name(version.model)
+        with _quietly("the registry cannot be written", self.uri):
+            for tag, value in tags.items():
+                self._client.set_model_version_tag(name, str(version.number), tag, value)
+                self._client.set_tag(version.run, tag, value)
+
+    def keep(
+        self, version: Version, texts: Mapping[str, str], figures: Mapping[str, float], *, now: int
+    ) -> None:
+        """Keep texts, path to contents, and figures with the run that made a version."""
+        metrics = [Metric(name, value, now // 1000, 0) for name, value in figures.items()]
+        with _quietly("the registry cannot be written", self.uri):
+            for path, text in texts.items():
+                self._client.log_text(version.run, text, path)
+            self._client.log_batch(version.run, metrics=[one for one in metrics if math.isfinite(one.value)])
+
+    def kept(self, version: Version, path: str) -> Path:
+        """A file or folder that is kept with the run of a version.
+
+        Raises:
+            ModelError: there is none, or the store cannot be read.
+        """
+        with _quietly("what is kept with a model cannot be fetched", self.uri):
+            uri = f"{self._client.get_run(version.run).info.artifact_uri}/{path}"
+            if uri.startswith("file:"):
+                return Path(url2pathname(urlsplit(uri).path))
+            return Path(download_artifacts(artifact_uri=uri, tracking_uri=self.uri))
+
+    def refuse(self, model: str, tags: Mapping[str, str], words: str, *, now: int) -> str:
+        """Record a training that came to nothing, with the reason, as a failed run; its id."""
+        known = {"headwater.project": self._project, "headwater.model": model, **tags}
+        with _quietly("the refusal cannot be recorded", self.uri):
+            run = self._client.create_run(
+                self._experiment, start_time=now // 1000, run_name=f"{model}: refused", tags=known
+            ).info.run_id
+            self._client.log_text(run, words + "\n", "refusal.txt")
+            self._client.set_terminated(run, "FAILED", end_time=now // 1000)
+        return str(run)
+
+    def abandon(self, tag: str, value: str, *, now: int) -> int:
+        """End the runs with this tag that were killed at work; how many there were."""
+        with _quietly("the registry cannot be written", self.uri):
+            asked = f"tags.`{tag}` = '{value}' and attributes.status = 'RUNNING'"
+            found = self._client.search_runs([self._experiment], asked)
+            for run in found:
+                self._client.set_terminated(run.info.run_id, "KILLED", end_time=now // 1000)
+        return len(found)
+
+    def said(self, model: str) -> dict[str, str]:
+        """The tags of a model as a whole; empty if it was never trained."""
+        with _quietly("the registry cannot be read", self.uri):
+            found = self._client.search_registered_models(f"name = '{self._name(model)}'")
+        return dict(found[0].tags) if found else {}
+
+    def say(self, model: str, tag: str, value: str) -> None:
+        """Note a tag of a model as a whole."""
+        with _quietly("the registry cannot be written", self.uri):
+            self._client.set_registered_model_tag(self._name(model), tag, value)
+
     # --- How it lies in MLflow ---
 
     def _experiment_id(self) -> str:
@@ -231,9 +324,9 @@ class Registry:
             "headwater.definition": artifact.definition_hash,
         }
 
-    def _register(self, artifact: Artifact, home: Path, run: str, digest: str) -> int:
+    def _register(self, artifact: Artifact, home: Path, run: str, digest: str, training: Training) -> int:
         client, name = self._client, self._name(artifact.model)
-        tags = {**self._tags(artifact), "headwater.digest": digest}
+        tags = {**self._tags(artifact), **training.tags, "headwater.digest": digest}
         logged = client.create_logged_model(
             self._experiment, name=artifact.model, source_run_id=run, tags=tags
         )
@@ -245,7 +338,7 @@ class Registry:
         version = client.create_model_version(
             name, source=logged.artifact_location, run_id=run, tags=tags, model_id=logged.model_id
         )
-        alias = CHALLENGER if self._find(artifact.model, CHAMPION) else CHAMPION
+        alias = training.alias or (CHALLENGER if self._find(artifact.model, CHAMPION) else CHAMPION)
         client.set_registered_model_alias(name, alias, version.version)
         return int(version.version)
 
@@ -263,6 +356,8 @@ class Registry:
             client.log_figure(run, figure, f"plots/{name}.png")
         if training.notes:
             client.log_text(run, "\n".join(training.notes) + "\n", "notes.txt")
+        for name, folder in training.beside.items():
+            client.log_artifacts(run, str(folder), name)
 
     def _find(self, model: str, which: str | int) -> ModelVersion | None:
         name = self._name(model)
@@ -284,6 +379,7 @@ class Registry:
             definition_hash=found.tags.get("headwater.definition", ""),
             run=found.run_id or "",
             location=found.source or "",
+            tags=dict(found.tags),
         )
 
     def _fetched(self, version: Version) -> Path:

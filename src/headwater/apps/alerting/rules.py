@@ -186,7 +186,7 @@ def letters(counts: Mapping[str, int], now: int, bounds: tuple[int, int] = LETTE
 
 
 def parity(stands: Compared, causes: Sequence[Mismatch], now: int) -> Judged:
-    """A served vector has other bits than the log gives: the counts of the ledger, and its newest mismatches."""
+    """A served vector has other bits than the log gives: the counts of the ledger, and what differed last."""
     if not stands.compared:
         return Judged("parity")
     if not stands.mismatches:

@@ -13,6 +13,7 @@ from headwater.core.errors import (
     ConflictError,
     DataError,
     DefinitionError,
+    GateError,
     HeadwaterError,
     LogError,
     MissingExtraError,
@@ -36,6 +37,7 @@ class Exit(IntEnum):
     UNPROVEN = 7
     ACCESS = 8
     ALARM = 9
+    HELD = 10
     INTERRUPTED = 130
 
 
@@ -50,6 +52,7 @@ MEANINGS: dict[Exit, str] = {
     Exit.UNPROVEN: "a verification failed: the log is damaged, or a replay gave other bits",
     Exit.ACCESS: "access was refused: no credential, a wrong one, or one that may not do this",
     Exit.ALARM: "what was looked at is in alarm: drift, outcomes or fairness, or an alert is open",
+    Exit.HELD: "a gate held a candidate, or a change of champion was refused; the champion is as it was",
     Exit.INTERRUPTED: "interrupted with Ctrl-C; nothing is half-applied",
 }
 
@@ -61,6 +64,7 @@ _EXITS: dict[type[HeadwaterError], Exit] = {
     StoreError: Exit.STORE,
     ModelError: Exit.MODEL,
     TrainingError: Exit.MODEL,
+    GateError: Exit.HELD,
     ReplayError: Exit.UNPROVEN,
     MissingExtraError: Exit.USAGE,
     AccessError: Exit.ACCESS,

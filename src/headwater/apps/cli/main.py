@@ -26,6 +26,10 @@ COMMANDS = {
     "features": (f"{_HERE}.features", "Compute features as of the rows of a file."),
     "train": (f"{_HERE}.train", "Train, judge and register a model."),
     "evaluate": (f"{_HERE}.evaluate", "Judge a registered model on a stretch of the log."),
+    "retrain": (f"{_HERE}.retrain", "Train a model again and register it as challenger."),
+    "gate": (f"{_HERE}.gate", "Hold a candidate against the champion."),
+    "promote": (f"{_HERE}.promote", "Make a version the champion."),
+    "rollback": (f"{_HERE}.rollback", "Bring the earlier champion back."),
     "serve": (f"{_HERE}.serve", "Serve the project: events in, decisions out, over HTTP."),
     "status": (
         f"{_HERE}.status",
