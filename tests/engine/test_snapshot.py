@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import headwater as hw
 from headwater.core.errors import StoreError
+from headwater.engine.plan import compile_view
 from headwater.engine.run import Engine
+from headwater.engine.shard import Memory
 from tests.engine.cases import Case, at, log, micros, profile, profiles, view
 from tests.engine.hosts import ANY_CUTS, ONE_BATCH, bits, read
 from tests.engine.strategies import cases, trials
@@ -126,3 +129,14 @@ def small() -> bytes:
     """The snapshot of an engine that has seen two events."""
     case = Case([SMALL], log([at(0, word="a"), at(1, word="b")]))
     return ONE_BATCH.feed(Engine([SMALL]), case, 0, 2)[0].snapshot()
+
+
+@pytest.mark.parametrize("words", [5_000, 20_000, 700_000])
+def test_room_that_was_made_holds_nothing_of_others(words: int) -> None:
+    """Else a snapshot would take along what another part of the process left in its memory."""
+    memory = Memory(compile_view(SMALL))
+    left_behind = [np.full(size, -1, dtype=np.int64) for size in range(words, 4 * words, words // 4)]
+    del left_behind
+    memory.make_room(words)
+    assert memory.shard.words.shape[0] > words
+    assert not memory.shard.words.any()

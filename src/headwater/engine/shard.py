@@ -60,12 +60,13 @@ class Memory:
         size = max(int(self._heap[0]) + words, len(self._words) * 3 // 2)
         self.shard = None  # type: ignore[assignment]
         if size < LARGE:
-            larger = np.empty(2 * size, dtype=np.int64)  # afresh: not cleared, and so not touched
+            larger = np.zeros(2 * size, dtype=np.int64)  # afresh: no page is touched before it is needed
+            huge.ask(larger)
             larger[: len(self._words)] = self._words
             self._words = larger
         else:
             self._words.resize(size, refcheck=False)
-        huge.ask(self._words)
+            huge.ask(self._words)
         self._bind()
 
     def bytes_used(self) -> int:

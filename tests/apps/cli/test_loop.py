@@ -30,7 +30,7 @@ def test_from_nothing_to_a_champion_and_back(lender: Path, headwater: Headwater)
         "risk, version 1 (challenger), was trained as of 2026-03-20T00:00:00Z already; nothing was done.\n"
     )
     headwater("promote").fails(
-        9,
+        10,
         """
         risk version 1 was not gated
           expected: a gate against no champion that said promote
