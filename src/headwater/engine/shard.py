@@ -12,9 +12,9 @@ from headwater.engine import huge
 from headwater.engine.kernels import layout as at
 from headwater.engine.kernels import process
 from headwater.engine.plan import ViewPlan
+from headwater.engine.sections import Array
 
 LARGE = 1 << 23  # words; memory that large is moved by its pages, and keeps their size
-
 NO_ITEMS = at.Items(
     time=np.zeros(0, dtype=np.int64),
     offset=np.zeros(0, dtype=np.int64),
@@ -78,21 +78,21 @@ class Memory:
         """Events that are retained."""
         return int(self._ints[: self.keys, at.EVENTS].sum())
 
-    def blocks(self) -> dict[str, np.ndarray]:
+    def blocks(self) -> dict[str, Array]:
         """The blocks to be snapshot."""
         return {
             "words": self._words[: int(self._heap[0])],
             "heap": self._heap,
             "ints": self._ints[: self.keys],
-            "reals": self._reals[: self.keys].view(np.int64),
+            "reals": self._reals[: self.keys],
         }
 
-    def restore(self, blocks: dict[str, np.ndarray]) -> None:
-        """Take over the blocks of a snapshot."""
-        self._words = np.array(blocks["words"], dtype=np.int64)
-        self._heap = np.array(blocks["heap"], dtype=np.int64)
-        self._ints = np.array(blocks["ints"], dtype=np.int64)
-        self._reals = np.array(blocks["reals"].view(np.float64), dtype=np.float64)
+    def restore(self, blocks: dict[str, Array]) -> None:
+        """Take over the blocks of a snapshot, not copied where they own their memory."""
+        self._words = _own(blocks["words"], np.int64)
+        self._heap = _own(blocks["heap"], np.int64)
+        self._ints = _own(blocks["ints"], np.int64)
+        self._reals = _own(blocks["reals"], np.float64)
         self.keys = len(self._ints)
         self._bind()
 
@@ -107,6 +107,11 @@ class Memory:
             reals=reals,
             bits=reals.view(np.int64),
         )
+
+
+def _own(array: Array, dtype: type) -> Array:
+    """The array itself if it can be written and grow in place, else a copy."""
+    return np.require(array, dtype, ["C", "W", "O"])
 
 
 def work_space(tables: at.Tables) -> at.Work:

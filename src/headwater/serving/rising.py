@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from headwater.definitions.view import FeatureView
 from headwater.engine.run import Engine
 from headwater.log.protocol import EventLog
+from headwater.store.ahead import Ahead
 from headwater.store.snapshots import Restored, Snapshots
 
 
@@ -31,18 +32,21 @@ class Risen:
     passed_over: tuple[str, ...]
 
 
-def rise(views: Sequence[FeatureView], log: EventLog, snapshots: Snapshots | None) -> Risen:
+def rise(
+    views: Sequence[FeatureView], log: EventLog, snapshots: Snapshots | None, ahead: Ahead | None = None
+) -> Risen:
     """An engine for some views.
 
     Args:
         views: whose state.
         log: the events.
         snapshots: where to begin; None for the beginning of the log.
+        ahead: the newest of them, already being read.
 
     Raises:
         LogError: the log cannot be read.
     """
-    restored = Restored(None, ()) if snapshots is None else snapshots.newest(views)
+    restored = Restored(None, ()) if snapshots is None else snapshots.newest(views, ahead)
     engine = Engine(views) if restored.engine is None else restored.engine
     start = engine.offset
     replayed = catch_up(engine, log)

@@ -39,6 +39,7 @@ from headwater.serving.served import Serving, UnknownError, key_types, unknown
 from headwater.serving.swap import beside, changed_streams, close_up
 from headwater.serving.vectors import Moment, Read, Vectors, need
 from headwater.serving.waiting import Waiting
+from headwater.store.ahead import Ahead
 from headwater.store.decision import Decision
 from headwater.store.decisions import DecisionStore, Idempotency, Record
 from headwater.store.definitions import DefinitionStore
@@ -157,6 +158,7 @@ class Service:
         limits: Limits | None = None,
         hooks: Hooks | None = None,
         max_log_bytes: int | None = None,
+        ahead: Ahead | None = None,
     ) -> Service:
         """Rise from the newest whole snapshot and the tail of the log, and begin to serve.
 
@@ -169,6 +171,7 @@ class Service:
             limits: what is taken at most.
             hooks: who is told.
             max_log_bytes: the size that the log may reach.
+            ahead: the newest snapshot, already being read.
 
         Raises:
             LogError: the log is in use, damaged, or of other definitions.
@@ -181,7 +184,7 @@ class Service:
             opened.append(decisions := DecisionStore.open(folder.decisions))
             opened.append(definitions := DefinitionStore.open(folder.definitions))
             definitions.keep(project, now=clock())
-            risen = rise(project.views, log, Snapshots(folder.snapshots))
+            risen = rise(project.views, log, Snapshots(folder.snapshots), ahead)
             serving = Serving.of(project, scorings, Vectors(risen.engine))
             service = cls(
                 serving,

@@ -3,21 +3,24 @@
 A snapshot is written beside its place, flushed to the disk and then renamed, so that a file of that name is
 whole or not there. One that is damaged all the same is passed over: an older one and a longer replay give
 the same bits. Called by ``serving`` and ``apps``; the bytes are those of ``engine.snapshot``.
+``ahead`` reads one before its engine is there.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from headwater.core.errors import StoreError
 from headwater.definitions.view import FeatureView
+from headwater.engine import sections, snapshot_npz
 from headwater.engine.run import Engine
+from headwater.engine.sections import Sections
+from headwater.store.ahead import SUFFIX, Ahead, files
 
-SUFFIX = ".snapshot"
 KEEP = 2  # the newest, and one to fall back on
 
 
@@ -66,7 +69,7 @@ class Snapshots:
         beside = path.with_suffix(".new")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            _write(beside, engine.snapshot())
+            _write(beside, engine.pieces())
             beside.replace(path)
             _flush_folder(self.folder)
             for old in self.files()[self._keep :]:
@@ -84,22 +87,36 @@ class Snapshots:
 
     def files(self) -> list[Path]:
         """The snapshots' files, the newest first."""
-        return sorted(self.folder.glob(f"*{SUFFIX}"), reverse=True)
+        return files(self.folder)
 
-    def newest(self, views: Sequence[FeatureView]) -> Restored:
-        """An engine from the newest snapshot that is whole and of these views, if there is one."""
+    def newest(self, views: Sequence[FeatureView], ahead: Ahead | None = None) -> Restored:
+        """An engine from the newest snapshot that is whole and of these views, if there is one.
+
+        Args:
+            views: whose state.
+            ahead: what was begun to be read before.
+        """
         passed_over: list[str] = []
         for path in self.files():
             try:
-                return Restored(Engine.restore(views, path.read_bytes()), tuple(passed_over))
+                found = None if ahead is None else ahead.take(path)
+                return Restored(Engine.of(views, found or _read(path)), tuple(passed_over))
             except (StoreError, OSError) as error:
                 passed_over.append(f"{path.name}: {str(error).partition(chr(10))[0]}")
         return Restored(None, tuple(passed_over))
 
 
-def _write(path: Path, blob: bytes) -> None:
+def _read(path: Path) -> Sections:
+    with path.open("rb", buffering=0) as file:
+        if file.read(len(snapshot_npz.MAGIC)) == snapshot_npz.MAGIC:
+            return snapshot_npz.read(path.read_bytes())
+        return sections.read(file)
+
+
+def _write(path: Path, pieces: Iterable[memoryview | bytes]) -> None:
     with path.open("wb") as file:
-        file.write(blob)
+        for piece in pieces:
+            file.write(piece)
         file.flush()
         os.fsync(file.fileno())
 
