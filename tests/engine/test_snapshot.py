@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,6 +11,8 @@ from hypothesis import strategies as st
 
 import headwater as hw
 from headwater.core.errors import StoreError
+from headwater.engine import sections
+from headwater.engine.mapped import POSSIBLE
 from headwater.engine.plan import compile_view
 from headwater.engine.run import Engine
 from headwater.engine.shard import Memory
@@ -129,6 +133,46 @@ def small() -> bytes:
     """The snapshot of an engine that has seen two events."""
     case = Case([SMALL], log([at(0, word="a"), at(1, word="b")]))
     return ONE_BATCH.feed(Engine([SMALL]), case, 0, 2)[0].snapshot()
+
+
+#   file ──► its own pages, with room behind them ──► more events, more keys, until that is full and moves
+@pytest.mark.parametrize("mapped", [1, sections.MAPPED])
+def test_memory_that_is_a_file_is_memory_like_any_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mapped: int
+) -> None:
+    monkeypatch.setattr(sections, "MAPPED", mapped)
+    own = view(EVERYTHING)
+    names = "abcdefghijklmnopqrstuvw"
+    case = Case(
+        [own],
+        log(
+            at(
+                i // 9,
+                float(i),
+                who=f"who {i % (3 + i // 40)}",
+                units=i,
+                word=names[i % 23],
+                colour="red",
+                wild=i / 7,
+            )
+            for i in range(3_000)
+        ),
+    )
+    straight, _ = ONE_BATCH.feed(Engine([own]), case, 0, 300)
+    path = tmp_path / "state"
+    path.write_bytes(straight.snapshot())
+    before = path.read_bytes()
+    with path.open("rb", buffering=0) as file:
+        found = sections.read(file)
+    assert bool(found.roomy) == (mapped == 1 and POSSIBLE)
+    restored = Engine.of([own], found)
+    assert restored.snapshot() == before
+    for first in range(300, 3_000, 150):
+        batch = case.batch(first, first + 150)
+        one = straight.apply(batch, emit=True)["view"]
+        assert bits(restored.apply(batch, emit=True)["view"].to_dicts()) == bits(one.to_dicts())
+    assert restored.snapshot() == straight.snapshot()
+    assert path.read_bytes() == before, "what is in use is not written to"
 
 
 @pytest.mark.parametrize("words", [5_000, 20_000, 700_000])

@@ -1,46 +1,38 @@
-"""Arrays as one block of bytes: written in one pass, checked while they are read, without a copy.
+"""Arrays as one block of bytes: written in one pass, checked when they are read, without a copy.
 
 ::
 
-    "HWSNAP03" | the arrays, one behind the other | header (JSON) | its sha256 | its length | "HWSNAP03"
+    "HWSNAP03" | arrays, each from a page on | header (JSON) | its sha256 | its length | "HWSNAP03"
 
 The header says what lies where, with a CRC-32 for each piece of an array; it comes last, so that whoever
-writes need not go back. Each array is read into memory of its own, which an engine can take over. Imports
-next to nothing, so that a server can begin to read before its libraries are there. Called by
-``engine.snapshot`` and ``store.ahead``.
+writes need not go back. The arrays can be taken over by an engine: they are the file's own pages (``mapped``)
+or, where they are small or the system cannot do that, memory of their own. Imports next to nothing, so that a
+server can begin to read before its libraries are there. Called by ``engine.snapshot`` and ``store.ahead``.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from headwater.core.errors import StoreError
+from headwater.engine import mapped
 
 MAGIC = b"HWSNAP03"  # another number whenever the memory is laid out otherwise
 PIECE = 64 << 20  # bytes that are written, read and checked at once
+MAPPED = 1 << 20  # bytes from which on an array is mapped
 _TAIL = 32 + 8 + len(MAGIC)
 
 Array = npt.NDArray[Any]
-
-
-class Readable(Protocol):
-    """What can be read from: an unbuffered file, or bytes in memory."""
-
-    def seek(self, offset: int, whence: int = 0, /) -> int:
-        """Go somewhere; where that is."""
-        ...
-
-    def readinto(self, buffer: memoryview, /) -> int | None:
-        """Fill a buffer, or a part of it; how much."""
-        ...
+File = io.BytesIO | io.FileIO
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,31 +41,35 @@ class Sections:
 
     Attributes:
         facts: plain JSON values.
-        arrays: by name; each owns its memory.
+        arrays: by name.
+        roomy: those with empty rows behind them, which can be used without moving anything.
     """
 
     facts: dict[str, Any]
     arrays: dict[str, Array]
+    roomy: dict[str, Array] = field(default_factory=dict)
 
 
 def pieces(facts: Mapping[str, Any], arrays: Mapping[str, Array]) -> Iterator[memoryview | bytes]:
     """The block in parts, in order; none of the arrays is copied."""
     yield MAGIC
-    listed = []
+    listed, place = [], len(MAGIC)
     for name, array in arrays.items():
-        flat = _bytes(np.ascontiguousarray(array))
-        parts = [flat[first : first + PIECE] for first in range(0, len(flat), PIECE)]
-        sums = []
-        for part in parts:
+        yield bytes(-place % mapped.PAGE)
+        place += -place % mapped.PAGE
+        flat, sums = _bytes(np.ascontiguousarray(array)), []
+        for part in _parts(flat):
             sums.append(zlib.crc32(part))
             yield part
         listed.append({"name": name, "type": array.dtype.str, "shape": array.shape, "crc32": sums})
+        place += len(flat)
+    yield bytes(-place % mapped.PAGE)
     header = json.dumps({"facts": facts, "arrays": listed}).encode()
     yield header
     yield hashlib.sha256(header).digest() + len(header).to_bytes(8, "little") + MAGIC
 
 
-def read(file: Readable) -> Sections:
+def read(file: File) -> Sections:
     """What :func:`pieces` gave.
 
     Raises:
@@ -82,23 +78,15 @@ def read(file: Readable) -> Sections:
     """
     size = file.seek(0, 2)
     header, end = _header(file, size)
-    place, arrays = len(MAGIC), {}
+    found = Sections(header["facts"], {})
+    place = len(MAGIC)
     for entry in header["arrays"]:
-        array = np.empty(entry["shape"], dtype=np.dtype(entry["type"]))
-        if place + array.nbytes > end:
-            raise damaged(size)
-        file.seek(place)
-        flat = _bytes(array)
-        for i, first in enumerate(range(0, len(flat), PIECE)):
-            part = flat[first : first + PIECE]
-            _fill(file, part, size)
-            if zlib.crc32(part) != entry["crc32"][i]:
-                raise damaged(size)
-        place += array.nbytes
-        arrays[entry["name"]] = array
-    if place != end:
+        place = _gap(file, place, end, size)
+        _read_array(file, place, entry, found, size)
+        place += found.arrays[entry["name"]].nbytes
+    if _gap(file, place, end, size) != end:
         raise damaged(size)
-    return Sections(header["facts"], arrays)
+    return found
 
 
 def damaged(size: int) -> StoreError:
@@ -111,7 +99,7 @@ def damaged(size: int) -> StoreError:
     )
 
 
-def _header(file: Readable, size: int) -> tuple[dict[str, Any], int]:
+def _header(file: File, size: int) -> tuple[dict[str, Any], int]:
     """The header, and where it begins."""
     if size < len(MAGIC) + _TAIL:
         raise damaged(size)
@@ -127,14 +115,45 @@ def _header(file: Readable, size: int) -> tuple[dict[str, Any], int]:
     return found, start
 
 
-def _at(file: Readable, place: int, length: int, size: int) -> bytes:
+def _gap(file: File, place: int, end: int, size: int) -> int:
+    """Where the page behind a place begins; nothing but zeros lie between."""
+    gap = -place % mapped.PAGE
+    if place + gap > end or any(_at(file, place, gap, size)):
+        raise damaged(size)
+    return place + gap
+
+
+def _read_array(file: File, place: int, entry: Mapping[str, Any], found: Sections, size: int) -> None:
+    name, shape, kind = entry["name"], entry["shape"], np.dtype(entry["type"])
+    bytes_ = int(np.prod(shape, dtype=np.int64)) * kind.itemsize
+    if place + bytes_ > size:
+        raise damaged(size)
+    memory = None
+    if mapped.POSSIBLE and isinstance(file, io.FileIO) and bytes_ >= MAPPED:
+        memory = mapped.piece(file.fileno(), place, bytes_)
+    if memory is None:
+        array = np.empty(shape, dtype=kind)
+        file.seek(place)
+        for part in _parts(_bytes(array)):
+            _fill(file, part, size)
+    else:
+        row = bytes_ // shape[0]
+        room = memory[: len(memory) // row * row].view(kind).reshape(-1, *shape[1:])
+        array = room[: shape[0]]
+        found.roomy[name] = room
+    found.arrays[name] = array
+    if [zlib.crc32(part) for part in _parts(_bytes(array))] != entry["crc32"]:
+        raise damaged(size)
+
+
+def _at(file: File, place: int, length: int, size: int) -> bytes:
     file.seek(place)
     buffer = bytearray(length)
     _fill(file, memoryview(buffer), size)
     return bytes(buffer)
 
 
-def _fill(file: Readable, part: memoryview, size: int) -> None:
+def _fill(file: File, part: memoryview, size: int) -> None:
     done = 0
     while done < len(part):
         got = file.readinto(part[done:])
@@ -145,3 +164,7 @@ def _fill(file: Readable, part: memoryview, size: int) -> None:
 
 def _bytes(array: Array) -> memoryview:
     return array.reshape(-1).view(np.uint8).data
+
+
+def _parts(flat: memoryview) -> list[memoryview]:
+    return [flat[first : first + PIECE] for first in range(0, len(flat), PIECE)]

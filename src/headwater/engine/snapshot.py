@@ -62,7 +62,10 @@ def load(views: Sequence[FeatureView], found: Sections) -> tuple[dict[str, ViewS
         state.book = Codebook(entry["texts"])
         state.keys.restore(found.arrays[f"{view.name}/keys"], entry["keys"])
         for s, memory in enumerate(state.memories):
-            memory.restore({block: found.arrays[f"{view.name}/{s}/{block}"] for block in _BLOCKS})
+            at = {block: f"{view.name}/{s}/{block}" for block in _BLOCKS}
+            blocks = {block: found.roomy.get(name, found.arrays[name]) for block, name in at.items()}
+            blocks["heap"] = found.arrays[at["heap"]]  # does not grow
+            memory.restore(blocks, len(found.arrays[at["ints"]]))
         states[view.name] = state
     return states, found.facts["offset"]
 

@@ -50,10 +50,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from headwater.core.errors import ModelError
 from headwater.models.artifact import Artifact, load, versions
 from headwater.models.metrics import Evaluation
+from headwater.models.version import ARTIFACT, CHALLENGER, CHAMPION, Version
 
-CHAMPION = "champion"
-CHALLENGER = "challenger"
-_ARTIFACT = "headwater"
+__all__ = ["CHALLENGER", "CHAMPION", "Registry", "Training", "Version"]
+
 _EXAMPLES = 5
 _BATCH = 100
 _LONGEST = 500
@@ -68,31 +68,6 @@ def _hush() -> None:
 
 
 _hush()
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """One registered version of a model.
-
-    Attributes:
-        model: the model's name, without the project.
-        number: counts from 1.
-        aliases: ``champion``, ``challenger``, or none.
-        digest: the seal of its artifact.
-        definition_hash: of the definition that it was trained from.
-        run: the MLflow run that made it.
-        location: where its files lie.
-        tags: what else was noted of it, such as the verdict of a gate.
-    """
-
-    model: str
-    number: int
-    aliases: tuple[str, ...]
-    digest: str
-    definition_hash: str
-    run: str
-    location: str
-    tags: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)
@@ -159,7 +134,7 @@ class Registry:
         with _quietly("the training cannot be recorded", self.uri), tempfile.TemporaryDirectory() as space:
             home = Path(space) / "model"
             _save_model(artifact, home)
-            digest = artifact.save(home / _ARTIFACT)
+            digest = artifact.save(home / ARTIFACT)
             run = self._client.create_run(
                 self._experiment,
                 start_time=now // 1000,
@@ -225,7 +200,7 @@ class Registry:
         version = self.version(model, which)
         with _quietly("the model's files cannot be fetched", version.location):
             folder = self._fetched(version)
-        return load(folder / _ARTIFACT, definition_hash=definition_hash, digest=version.digest)
+        return load(folder / ARTIFACT, definition_hash=definition_hash, digest=version.digest)
 
     # --- What the loop of retraining notes and finds again ---
 
@@ -383,8 +358,9 @@ class Registry:
         )
 
     def _fetched(self, version: Version) -> Path:
-        if version.location.startswith("file:"):
-            return Path(url2pathname(urlsplit(version.location).path))
+        folder = version.folder
+        if folder is not None:
+            return folder
         return Path(download_artifacts(artifact_uri=version.location, tracking_uri=self.uri))
 
     def _unknown(self, model: str, which: str | int) -> ModelError:

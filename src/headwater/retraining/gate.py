@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from headwater.core.instant import iso
+from headwater.definitions.finding import find_model, find_policy
 from headwater.definitions.project import Project
 from headwater.models.registry import CHALLENGER, Registry, Version
 from headwater.retraining.checks import fair, latency, outcomes, slices, stability
@@ -20,7 +21,6 @@ from headwater.retraining.evidence import Evidence, collect, describe
 from headwater.retraining.report import Check, GateReport
 from headwater.retraining.rules import Rules
 from headwater.training.history import Events
-from headwater.training.train import find_model, find_policy
 
 STAGES = ("evidence", "outcomes", "slices", "fairness", "stability", "latency", "report")
 VERDICT, REPORT, AGAINST, GATED = (

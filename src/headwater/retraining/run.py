@@ -23,6 +23,7 @@ from typing import Any
 from headwater.core.errors import HeadwaterError, ModelError, TrainingError
 from headwater.core.instant import iso, span_text
 from headwater.definitions.compile import compiled, content_hash
+from headwater.definitions.finding import find_model, find_policy
 from headwater.definitions.model import Model
 from headwater.definitions.policy import Policy
 from headwater.definitions.project import Project
@@ -38,7 +39,6 @@ from headwater.training.evaluate import Judged, judge
 from headwater.training.fit import FittedModel, fit_model, with_judged
 from headwater.training.history import Events
 from headwater.training.split import Split
-from headwater.training.train import find_model, find_policy
 
 STAGES = ("replay", "search", "judge", "fit", "register")
 KEY, WHY, AS_OF = "headwater.retraining", "headwater.why", "headwater.as_of"

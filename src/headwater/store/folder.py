@@ -12,6 +12,7 @@
     reports.db     what watching found, by window (``store.reports``)
     alerts.db      what somebody must look at, and who was told (``store.alerts``)
     mlflow.db      the models (``models.registry``), with their files under mlruns/
+    models.json    what it said last (``models.noted``)
 
 Called by ``apps``, which say where the folder is.
 """

@@ -12,9 +12,9 @@ from headwater.apps.cli.models import registry_of
 from headwater.apps.cli.office import as_of, print_report, read_rules
 from headwater.apps.cli.screen import Screen
 from headwater.apps.cli.workplace import Workplace, at_workplace
+from headwater.definitions.finding import find_model
 from headwater.models.registry import CHALLENGER
 from headwater.retraining.gate import gate
-from headwater.training.train import find_model
 
 
 @click.command("gate")

@@ -1,4 +1,4 @@
-"""What the service tells, as metrics and log lines. Made by ``cli.serve``; see ``serving.service.Hooks``."""
+"""What the service tells, as metrics and log lines. Made by ``cli.serving``, see ``service.Hooks``."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 They live in a process of their own (``apps.monitors``), so that no decision waits for them. What is served
 costs an addition here, and every hundredth time some microseconds; what finds no room is left out. If the
-monitors are down the service goes on, and the metrics say so. Made by ``cli.serve`` and by tests.
+monitors are down the service goes on, and the metrics say so. Made by ``cli.serving`` and by tests.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@
 
 Messages go out through a bounded queue, so that nobody ever waits for a child: what finds no room is left
 out, and counted. If the server is killed, the operating system ends the child's stdin and the child ends
-itself (``parent``). Two threads of the server do this; both nearly always sleep. Made by ``cli.serve``.
+itself (``parent``). Two threads of the server do this; both nearly always sleep. Made by ``cli.serving``.
 """
 
 from __future__ import annotations
