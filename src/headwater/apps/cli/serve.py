@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 import click
 
 from headwater.apps import anchors
-from headwater.apps.access.door import Access
+from headwater.apps.access.door import LOOK, Access
 from headwater.apps.access.settings import AccessSettings
 from headwater.apps.access.tls import context
 from headwater.apps.archive import Archive
@@ -102,6 +102,7 @@ def serve(
             host=host,
             clock=work.clock,
             stopwatch=_microseconds,
+            look=LOOK,
         ) as access,
         Service.open(
             work.project,
