@@ -33,6 +33,7 @@ from headwater.engine.shard import Memory, look, work_space
 
 BLOCK = 1 << 18  # events at a time: long runs of a key, and outputs that still fit in the cache
 SERIAL = 2_000  # fewer events than this are not worth a second thread
+FEW_READ = 256  # nor are fewer readings
 
 
 class ViewState:
@@ -150,11 +151,15 @@ class ViewState:
         out = np.repeat(self.plan.blank[:, None], n, axis=1)
         ids = self.keys.number(keys.cast(self.view.stream.schema[self.view.key]), add=False)
         shards = len(self.memories)
+        parts: list[at.Int64] = []
+        calls = []
         for s, memory in enumerate(self.memories):
             rows = np.flatnonzero((ids >= 0) & (ids % shards == s) & (ids // shards < memory.keys))
-            if not len(rows):
-                continue
-            bad = look(memory, self.plan, ids[rows] // shards, times[rows], offset, rows, self._works[s], out)
+            if len(rows):
+                where = ids[rows] // shards, times[rows], offset, rows
+                parts.append(rows)
+                calls.append((look, memory, self.plan, *where, self._works[s], out))
+        for rows, bad in zip(parts, self._each(calls, parallel=n >= FEW_READ), strict=True):
             if bad >= 0:
                 raise _forgotten(self.view.name, int(times[rows[bad]]))
         return self.frame(list(out))

@@ -84,14 +84,15 @@ class Rescored:
 
     def __getitem__(self, row: int) -> Refresh:
         keys, request = self._columns
+        time, offset, score = self._numbers
         scored = Scored(
             model=self.scoring.model.name,
             keys={name: values[row] for name, values in keys.items()},
-            time=int(self.time[row]),
-            offset=int(self.offset[row]),
+            time=time[row],
+            offset=offset[row],
             request={name: values[row] for name, values in request.items()},
             x=self.X[row],
-            score=float(self.score[row]),
+            score=score[row],
         )
         late, moved = self.late.get(row, (0, ()))
         timings = self.timings
@@ -102,6 +103,11 @@ class Rescored:
         """Keys and request columns as Python values."""
         model, column = self.scoring.model, self.entities.column
         return {name: column(name) for name in model.keys}, {name: column(name) for name in model.request}
+
+    @cached_property
+    def _numbers(self) -> tuple[list[int], list[int], list[float]]:
+        """Times, offsets and scores as Python values."""
+        return self.time.tolist(), self.offset.tolist(), self.score.tolist()
 
     def __iter__(self) -> Iterator[Refresh]:
         return (self[row] for row in range(len(self)))

@@ -57,6 +57,7 @@ def test_what_is_said_is_heard() -> None:
         assert not worker.up
         born = heard.get(timeout=LONG)
         assert (born["kind"], born["pid"], born["nice"]) == ("born", worker.pid, 10)
+        assert born["session"] == os.getsid(0)  # one of its own would get as much as we do
         hello = heard.get(timeout=LONG)
         assert hello == {"kind": "heard", "said": {"kind": "hello", "x": 0.1 + 0.2}, "threads": "1"}
         assert worker.send({"kind": "more", "text": "ä\n"})

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 
 from headwater.apps import anchors
-from headwater.apps.access.door import Access
+from headwater.apps.access.door import LOOK, Access
 from headwater.apps.access.settings import AccessSettings
 from headwater.apps.access.tls import context
 from headwater.apps.archive import Archive
@@ -62,6 +62,7 @@ def serve(
             host=host,
             clock=work.clock,
             stopwatch=_microseconds,
+            look=LOOK,
         ) as access,
         Service.open(
             work.project,

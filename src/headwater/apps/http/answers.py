@@ -48,7 +48,8 @@ def of_events(stream: str, taken: Taken, serving: Serving, mask: Mask | None = N
         "results": _results(outcomes, taken),
     }
     if taken.refreshes is not None:
-        found["scores"] = [of_refresh(refresh, serving, mask) for refresh in taken.refreshes]
+        times: dict[int, str] = {}
+        found["scores"] = [of_refresh(refresh, serving, mask, times) for refresh in taken.refreshes]
     if taken.failure is not None:
         found["failure"] = str(taken.failure)
     return found
@@ -64,16 +65,30 @@ def _results(outcomes: list[int], taken: Taken) -> list[dict[str, Any]]:
     return results
 
 
-def of_refresh(refresh: Refresh, serving: Serving, mask: Mask | None = None) -> dict[str, Any]:
-    """``Score``; with a mask, without personal values."""
+def of_refresh(
+    refresh: Refresh, serving: Serving, mask: Mask | None = None, times: dict[int, str] | None = None
+) -> dict[str, Any]:
+    """``Score``; with a mask, without personal values.
+
+    Args:
+        refresh: what was made fresh.
+        serving: what is served.
+        mask: of who asks.
+        times: those that were written for the same answer, and are not written twice.
+    """
     scored = refresh.scored
+    time = None if times is None else times.get(scored.time)
+    if time is None:
+        time = iso(scored.time)
+        if times is not None:
+            times[scored.time] = time
     keys = scored.keys if mask is None else mask.values(scored.model, scored.keys)
     return {
         "model": scored.model,
         "keys": plain(keys),
         "score": scored.score,
         "band": serving.band(scored.model, scored.score),
-        "time": iso(scored.time),
+        "time": time,
         "offset": scored.offset,
         "late_seconds": refresh.late / SECOND,
         "moved": list(refresh.moved),

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 from headwater.apps.access.door import Access
 from headwater.apps.access.principal import Role
 from headwater.apps.http import problems, reference
-from headwater.apps.http.hot import Hot, HotRoute
+from headwater.apps.http.hot import Api, Hot, HotRoute
 from headwater.apps.http.metrics import Metrics
 from headwater.apps.http.middleware import Around
 from headwater.apps.http.monitors import Monitors
@@ -114,12 +114,13 @@ def create_app(
     app.add_middleware(Around, stopwatch=stopwatch, observe=metrics.request)
     if traced is not None:
         app.add_middleware(traced)
+    app.shortcut()
     return app
 
 
-def bare(name: str, *, guarded: bool = True, lifespan: Callable[[FastAPI], Any] | None = None) -> FastAPI:
+def bare(name: str, *, guarded: bool = True, lifespan: Callable[[FastAPI], Any] | None = None) -> Api:
     """The routes and their documentation, without a service behind them."""
-    app = FastAPI(
+    app = Api(
         title=f"Headwater: {name}",
         description="Events in, decisions out: always fresh, always explained, replayable bit for bit.",
         version="1",

@@ -178,7 +178,9 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**environment(), **self.job.environment},
-            start_new_session=True,  # Ctrl-C in a terminal is for the server, which lets its children end
+            # Ctrl-C in a terminal is for the server, which lets its children end. Not a session of its own:
+            # Linux gives each session an equal share (autogroups), however nice its processes are.
+            process_group=0,
         )
         if hasattr(os, "setpriority"):  # before it has made a thread: those inherit it
             with suppress(OSError):
