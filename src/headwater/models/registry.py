@@ -95,6 +95,19 @@ class Version:
     tags: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Which versions of a model have which part.
+
+    Attributes:
+        aliases: ``champion``, ``challenger`` and others, to the version's number.
+        tags: of the model as a whole.
+    """
+
+    aliases: Mapping[str, int]
+    tags: Mapping[str, str]
+
+
 @dataclass(frozen=True)
 class Training:
     """What is told of one training beside the artifact itself.
@@ -297,9 +310,16 @@ class Registry:
 
     def said(self, model: str) -> dict[str, str]:
         """The tags of a model as a whole; empty if it was never trained."""
+        return dict(self.standing(model).tags)
+
+    def standing(self, model: str) -> Standing:
+        """Which versions have which part now, in one look."""
         with _quietly("the registry cannot be read", self.uri):
             found = self._client.search_registered_models(f"name = '{self._name(model)}'")
-        return dict(found[0].tags) if found else {}
+        if not found:
+            return Standing({}, {})
+        aliases = {alias: int(number) for alias, number in found[0].aliases.items()}
+        return Standing(aliases, dict(found[0].tags))
 
     def say(self, model: str, tag: str, value: str) -> None:
         """Note a tag of a model as a whole."""

@@ -18,6 +18,8 @@ from headwater.apps.cli.screen import Screen
 from headwater.apps.cli.workplace import Workplace, at_workplace
 from headwater.apps.http import example, logs
 from headwater.apps.http.app import create_app
+from headwater.apps.http.desk import Desk
+from headwater.apps.http.following import EVERY, Following
 from headwater.apps.http.hooks import Watching
 from headwater.apps.http.metrics import Metrics
 from headwater.apps.http.monitors import Monitors, job
@@ -115,22 +117,25 @@ def serve(
         ExitStack() as stack,
     ):
         rise = time.perf_counter() - started
-        stack.enter_context(_anchored(work, service))
+        trail = stack.enter_context(_anchored(work, service))
         archive = Archive(work.project, registry, service.definitions)
         past = Attic(archive)
+        following = Following(service, registry, shelf, archive, hooks.on_fault)
         hooks.monitors = stack.enter_context(Monitors(service, metrics, work.settings.parity_share))
         worker = hooks.monitors.worker(job(work.settings, log_level=log_level))
         chores = {"keys": access.credentials.note_uses}
+        often = {"registry": (EVERY, following.look)}
         app = create_app(
             service,
             time.perf_counter_ns,
             metrics=metrics,
-            reload=lambda: _reload(work, service, archive, masked),
+            reload=lambda: _reload(work, following, masked),
             past=past,
             access=access,
             tls=tls is not None,
-            lifespan=beside(service, snapshot_every, metrics, hooks, [worker], chores),
+            lifespan=beside(service, snapshot_every, metrics, hooks, [worker], chores, often),
             monitors=hooks.monitors,
+            desk=Desk(service, following, trail, work.clock.now),
             traced=None if tracing is None else tracing.around,
         )
         settle()
@@ -139,11 +144,11 @@ def serve(
 
 
 @contextmanager
-def _anchored(work: Workplace, service: Service) -> Iterator[None]:
-    """Note in the audit trail where the decision records stand: now, and at the end."""
+def _anchored(work: Workplace, service: Service) -> Iterator[AuditTrail]:
+    """The audit trail; where the decision records stand is noted in it: now, and at the end."""
     with AuditTrail.open(service.folder.access) as trail:
         anchors.note(trail, service.decisions, now=work.clock.now(), actor="server")
-        yield
+        yield trail
         anchors.note(trail, service.decisions, now=work.clock.now(), actor="server")
 
 
@@ -151,12 +156,11 @@ def _microseconds() -> int:
     return time.perf_counter_ns() // 1_000
 
 
-def _reload(work: Workplace, service: Service, archive: Archive, masked: LogMask) -> None:
+def _reload(work: Workplace, following: Following, masked: LogMask) -> None:
     """Serve what the project file and the registry say now."""
     fresh = Workplace(work.settings, work.clock)
     masked.follow(Mask.of(fresh.project))  # before anything of it can be told
-    service.swap(scorings(Shelf(registry_of(fresh), fresh.project).champions()), fresh.project)
-    archive.renew(fresh.project)
+    following.reload(registry_of(fresh), fresh.project)
 
 
 def _banner(screen: Screen, service: Service, url: str, rise: float, shelf: Shelf, who: list[str]) -> None:
