@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,9 +132,14 @@ def open_service(
 
 @contextmanager
 def serving(
-    folder: Path, *, bounds: Bounds | None = None, around: Mapping[str, Any] | None = None, **kw: Any
+    folder: Path,
+    *,
+    bounds: Bounds | None = None,
+    around: Mapping[str, Any] | None = None,
+    also: Callable[[Service, ExitStack, Faults], Mapping[str, Any]] = lambda *_: {},
+    **kw: Any,
 ) -> Iterator[House]:
-    """A server on a free port, until the block ends; ``around`` goes to ``create_app``."""
+    """A server on a free port, until the block ends; ``create_app`` gets ``around`` and ``also``."""
     clock, faults = ManualClock(micros(NOW)), Faults()
     with open_service(folder, clock=clock, hooks=faults, **kw) as service, ExitStack() as stack:
         monitors = stack.enter_context(Monitors(service, faults.metrics, rate=1.0))
@@ -147,6 +152,7 @@ def serving(
             metrics=faults.metrics,
             monitors=monitors,
             **(around or {}),
+            **also(service, stack, faults),
         )
         url = stack.enter_context(listening(app))
         with httpx.Client(base_url=url) as http, hw.Client(url) as client:

@@ -51,12 +51,12 @@ class Noted:
             ModelError: the registry cannot be read.
         """
         with self._lock:
-            state = self._state()
+            state = self.sign()
             noted = self._read(state)
             if model in noted:
                 return noted[model]
-            found = self._asked().versions(model)
-            if state is not None and self._state() == state:
+            found = self._itself().versions(model)
+            if state is not None and self.sign() == state:
                 self._write(state, noted | {model: found})
             return found
 
@@ -70,7 +70,7 @@ class Noted:
             if which == version.number or which in version.aliases:
                 return version
         with self._lock:
-            return self._asked().version(model, which)
+            return self._itself().version(model, which)
 
     def load(
         self, model: str, which: str | int = CHAMPION, *, definition_hash: str | None = None
@@ -83,15 +83,10 @@ class Noted:
         version = self.version(model, which)
         if version.folder is None:
             with self._lock:
-                return self._asked().load(model, version.number, definition_hash=definition_hash)
+                return self._itself().load(model, version.number, definition_hash=definition_hash)
         return load(version.folder / ARTIFACT, definition_hash=definition_hash, digest=version.digest)
 
-    def _asked(self) -> Versions:
-        if self._registry is None:
-            self._registry = self._opened()
-        return self._registry
-
-    def _state(self) -> str | None:
+    def sign(self) -> str | None:
         """What changes with every change of the registry; None if there is no telling."""
         beside = [self._database.with_name(self._database.name + end) for end in ("-wal", "-journal")]
         try:
@@ -101,6 +96,16 @@ class Noted:
                 return f"{file.read(_HEADER).hex()} {self._database.stat().st_size}"
         except OSError:
             return None
+
+    def asked(self) -> Versions:
+        """The registry itself, for whoever changes it."""
+        with self._lock:
+            return self._itself()
+
+    def _itself(self) -> Versions:
+        if self._registry is None:
+            self._registry = self._opened()
+        return self._registry
 
     def _read(self, state: str | None) -> dict[str, list[Version]]:
         """What was noted of this state; nothing if that cannot be read: it is only a note."""

@@ -67,3 +67,7 @@ class Versions(Protocol):
     ) -> Artifact:
         """The artifact of a version; ModelError if there is none, or it is another or damaged."""
         ...
+
+    def sign(self) -> str | None:
+        """What changes with every change of the registry; None if there is no telling but to ask it."""
+        ...

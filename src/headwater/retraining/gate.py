@@ -116,10 +116,15 @@ def _report(evidence: Evidence, checks: tuple[Check, ...]) -> GateReport:
 def _keep(registry: Registry, evidence: Evidence, report: GateReport, now: int) -> None:
     """The report first, the tags that name it last: a tag never names a report that is not there."""
     version = evidence.candidate.version
-    name = f"gate/{iso(report.as_of).replace(':', '')}"
+    name = place_of(report.as_of)
     texts = {f"{name}.json": report.canonical() + "\n", f"{name}.txt": report.words() + "\n"}
     registry.keep(version, texts, dict(_figures(report)), now=now)
     registry.note(version, tags_of(report, version))
+
+
+def place_of(as_of: int) -> str:
+    """Where the report of a moment lies among what is kept with a run, without its ending."""
+    return f"gate/{iso(as_of).replace(':', '')}"
 
 
 def tags_of(report: GateReport, version: Version) -> dict[str, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
+from importlib import import_module
 
 from headwater.apps import anchors
 from headwater.apps.access.door import LOOK, Access
@@ -19,7 +20,9 @@ from headwater.apps.cli.versions import version_text
 from headwater.apps.cli.workplace import Workplace
 from headwater.apps.http import example, logs
 from headwater.apps.http.app import create_app
+from headwater.apps.http.following import EVERY, Following
 from headwater.apps.http.hooks import Watching
+from headwater.apps.http.late_desk import LateDesk
 from headwater.apps.http.metrics import Metrics
 from headwater.apps.http.monitors import Monitors, job
 from headwater.apps.http.server import Address, Server, beside, settle
@@ -77,22 +80,28 @@ def serve(
         ExitStack() as stack,
     ):
         rise = time.perf_counter() - started
-        stack.enter_context(_anchored(work, service))
+        trail = stack.enter_context(_anchored(work, service))
         archive = Archive(work.project, registry, service.definitions)
         past = Attic(archive)
+        following = Following(service, registry, shelf, archive, hooks.on_fault)
         hooks.monitors = stack.enter_context(Monitors(service, metrics, work.settings.parity_share))
         worker = hooks.monitors.worker(job(work.settings, log_level=log_level))
         chores = {"keys": access.credentials.note_uses}
+        often = {"registry": (EVERY, following.look)}
+        desk = LateDesk(
+            lambda: import_module("headwater.apps.http.desk").Desk(service, following, trail, work.clock.now)
+        )
         app = create_app(
             service,
             time.perf_counter_ns,
             metrics=metrics,
-            reload=lambda: _reload(work, service, archive, masked),
+            reload=lambda: _reload(work, following, masked),
             past=past,
             access=access,
             tls=tls is not None,
-            lifespan=beside(service, snapshot_every, metrics, hooks, [worker], chores),
+            lifespan=beside(service, snapshot_every, metrics, hooks, [worker], chores, often),
             monitors=hooks.monitors,
+            desk=desk,
             traced=None if tracing is None else tracing.around,
         )
         settle()
@@ -101,11 +110,11 @@ def serve(
 
 
 @contextmanager
-def _anchored(work: Workplace, service: Service) -> Iterator[None]:
-    """Note in the audit trail where the decision records stand: now, and at the end."""
+def _anchored(work: Workplace, service: Service) -> Iterator[AuditTrail]:
+    """The audit trail; where the decision records stand is noted in it: now, and at the end."""
     with AuditTrail.open(service.folder.access) as trail:
         anchors.note(trail, service.decisions, now=work.clock.now(), actor="server")
-        yield
+        yield trail
         anchors.note(trail, service.decisions, now=work.clock.now(), actor="server")
 
 
@@ -113,14 +122,11 @@ def _microseconds() -> int:
     return time.perf_counter_ns() // 1_000
 
 
-def _reload(work: Workplace, service: Service, archive: Archive, masked: LogMask) -> None:
+def _reload(work: Workplace, following: Following, masked: LogMask) -> None:
     """Serve what the project file and the registry say now."""
     fresh = Workplace(work.settings, work.clock)
     masked.follow(Mask.of(fresh.project))  # before anything of it can be told
-    service.swap(
-        scorings(Shelf(versions_of(fresh.settings, fresh.project), fresh.project).champions()), fresh.project
-    )
-    archive.renew(fresh.project)
+    following.reload(versions_of(fresh.settings, fresh.project), fresh.project)
 
 
 def _banner(screen: Screen, service: Service, url: str, rise: float, shelf: Shelf, who: list[str]) -> None:

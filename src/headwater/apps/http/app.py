@@ -33,10 +33,11 @@ from headwater.apps.http.routes import (
     features,
     health,
     late,
+    loop,
     scores,
 )
 from headwater.apps.http.security import PUBLIC, Guard, guard, principal_of, protect
-from headwater.apps.http.site import Bounds, Past, Present, Site
+from headwater.apps.http.site import Bounds, Loop, Past, Present, Site
 from headwater.core.errors import DataError, HeadwaterError, Problem
 from headwater.serving.live import Stopwatch
 from headwater.serving.service import Service
@@ -56,6 +57,8 @@ ROLES: tuple[tuple[APIRouter, str | None], ...] = (
     (dead_letters.mending, "admin"),
     (catalog.reading, "decide"),
     (catalog.reloading, "admin"),
+    (loop.reading, "analyst"),
+    (loop.changing, "admin"),
     (health.measuring, "analyst"),
     (health.router, None),
 )
@@ -79,6 +82,7 @@ def create_app(
     reload: Callable[[], None] = lambda: None,
     past: Past | None = None,
     monitors: Monitors | None = None,
+    desk: Loop | None = None,
     access: Access | None = None,
     tls: bool = False,
     lifespan: Callable[[FastAPI], Any] | None = None,
@@ -94,6 +98,7 @@ def create_app(
         reload: reads project and registry again, and swaps in what is newer.
         past: the models and policies that past decisions were made with; those served now without one.
         monitors: who keeps the late ledger, if anybody does.
+        desk: who changes which version decides, if there is a registry.
         access: the door; without one, nobody is asked who they are (for tests).
         tls: whether the server speaks TLS.
         lifespan: what runs beside it.
@@ -102,7 +107,9 @@ def create_app(
     app = bare(service.serving.project.name, guarded=access is not None, lifespan=lifespan)
     metrics = metrics or Metrics()
     metrics.watch(service)
-    app.state.site = Site(service, bounds or Bounds(), metrics, reload, past or Present(service), monitors)
+    app.state.site = Site(
+        service, bounds or Bounds(), metrics, reload, past or Present(service), monitors, desk
+    )
     app.add_exception_handler(HeadwaterError, _problem)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)

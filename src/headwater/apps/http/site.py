@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from fastapi import Request
 
@@ -62,6 +62,24 @@ class Past(Protocol):
 
     def other(self, name: str | None, others: Others) -> Decider:
         """For decisions at large: a model's version, the champion if none is named, and a policy."""
+        ...
+
+
+class Loop(Protocol):
+    """Which version decides, and why it may: ``apps.http.desk``. Answers are plain values."""
+
+    def promote(
+        self, model: str, version: str | int | None, *, force: bool, why: str | None, actor: str
+    ) -> Any:
+        """Make a version the champion, and serve it."""
+        ...
+
+    def rollback(self, model: str, *, why: str | None, actor: str) -> Any:
+        """Bring the earlier champion back, and serve it."""
+        ...
+
+    def gate(self, model: str, version: str | int | None) -> Any:
+        """The newest report of a gate; None if there is none."""
         ...
 
 
@@ -126,6 +144,7 @@ class Site:
         reload: reads project and registry again, and swaps what is newer in.
         past: the models and policies that past decisions were made with.
         monitors: who keeps the late ledger; None if nobody does.
+        loop: who changes which version decides; None where there is no registry.
         holds: whether whoever was let in with a request still would be.
         jobs: backtests.
         masks: what is personal, by the project that is served.
@@ -139,6 +158,7 @@ class Site:
     reload: Callable[[], None]
     past: Past
     monitors: Monitors | None = None
+    loop: Loop | None = None
     holds: Callable[[Request], bool] = lambda _: True
     jobs: Jobs = field(default_factory=Jobs)
     masks: Masks = field(default_factory=Masks)

@@ -13,12 +13,13 @@ from headwater.apps.masking import personal_inputs
 from headwater.apps.watching.place import Place
 from headwater.core.errors import HeadwaterError
 from headwater.core.instant import DAY, iso
+from headwater.definitions.finding import find_policy
 from headwater.definitions.model import Model
 from headwater.definitions.policy import Policy
 from headwater.log.embedded import EmbeddedLog
 from headwater.models.registry import Registry, Version
 from headwater.paper.document import Section, Tone
-from headwater.training.train import find_policy, open_registry
+from headwater.training.train import open_registry
 
 TONES: dict[str, Tone] = {"alarm": "alarm", "watch": "watch", "quiet": "good", "too few": "quiet"}
 
