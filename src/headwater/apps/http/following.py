@@ -23,7 +23,7 @@ from headwater.apps.http.shelf import Shelf, Shelved
 from headwater.core.errors import HeadwaterError, ModelError
 from headwater.definitions.model import Model
 from headwater.definitions.project import Project
-from headwater.models.registry import CHAMPION, Registry, Standing
+from headwater.models.registry import CHALLENGER, CHAMPION, Registry, Standing
 from headwater.serving.scoring import Scoring
 from headwater.serving.service import Service
 
@@ -98,6 +98,12 @@ class Following:
             changed = self._follow()
             self._sign = sign  # of before it was read: what was written meanwhile is looked at next time
             return changed
+
+    def challengers(self) -> dict[str, int]:
+        """Model to the number of its challenger, as the last look found it."""
+        stands = self._stood
+        found = {name: one.aliases.get(CHALLENGER) for name, one in stands.items()}
+        return {name: number for name, number in found.items() if number is not None}
 
     def reload(self, registry: Registry, project: Project) -> None:
         """Serve another project file, and what its registry says.
