@@ -30,6 +30,7 @@ from headwater.store.decisions import DecisionStore
 from headwater.store.folder import DataFolder
 from headwater.store.late import LateLedger
 from headwater.store.parity import ParityLedger
+from headwater.store.shadow import ShadowLedger
 from headwater.testing import ManualClock
 from tests.serving.bank import PROJECT, log, micros, scoring
 
@@ -70,6 +71,7 @@ class Beside:
                     serving.scorings[model] if serving.scorings[model].digest == digest else None
                 ),
             ),
+            shadow=opened(ShadowLedger.open(folder.shadow)),
             rate=1.0,
         )
         monitors.attach(self._take, lambda: True)
@@ -80,6 +82,7 @@ class Beside:
         while figures.waiting or self.rounds.unfinished:
             figures = self.rounds.round()
         self._monitors.told(figures.message(next(iter(self._monitors.greeting()))))
+        self._monitors.told(self.rounds.shadow())
         return figures
 
     def _take(self, message: Message) -> bool:

@@ -62,6 +62,12 @@ SETTINGS: tuple[Setting, ...] = (
         "How much of what is served is derived again from the log and compared to the bit, from 0 to 1.",
     ),
     Setting(
+        "HEADWATER_SHADOW_SHARE",
+        None,
+        "1",
+        "How many of the decisions a challenger scores in the shadow, from 0 to 1.",
+    ),
+    Setting(
         "HEADWATER_API_KEY",
         None,
         "not set",
@@ -191,6 +197,7 @@ class Settings:
         tracking_uri: of an MLflow server or another store; None for the data folder.
         log_bytes: the size that the log may reach; None for no bound.
         parity_share: how much of what is served is derived again.
+        shadow_share: how many of the decisions a challenger scores.
 
     Example:
         >>> settings = Settings.read({"HEADWATER_PROJECT": "bank/project.py"})
@@ -203,6 +210,7 @@ class Settings:
     tracking_uri: str | None = None
     log_bytes: int | None = None
     parity_share: float = 0.01
+    shadow_share: float = 1.0
 
     @classmethod
     def read(
@@ -232,6 +240,7 @@ class Settings:
             tracking_uri=known.get("MLFLOW_TRACKING_URI") or None,
             log_bytes=_number("HEADWATER_LOG_BYTES", known),
             parity_share=_share("HEADWATER_PARITY_SHARE", known, 0.01),
+            shadow_share=_share("HEADWATER_SHADOW_SHARE", known, 1.0),
         )
 
     @property

@@ -244,3 +244,36 @@ class Gate(msgspec.Struct, frozen=True):
     notes: list[str]
     words: str
     report: str
+
+
+class ShadowFlip(msgspec.Struct, frozen=True):
+    """Decisions that would have had another band from the challenger."""
+
+    served: str
+    challenger: str
+    decisions: int
+
+
+class ShadowPair(msgspec.Struct, frozen=True):
+    """A challenger in the shadow of a version that answered; both by their seals."""
+
+    model: str
+    served: str
+    challenger: str
+    decisions: int
+    failed: int
+    first: str
+    last: str
+    mean: float | None
+    mean_absolute: float | None
+    largest: float | None
+    reasons_changed: int
+    flipped: int
+    flips: list[ShadowFlip]
+    words: str
+
+
+class Shadow(msgspec.Struct, frozen=True):
+    """What challengers would have said of live decisions, the newest pair of versions first."""
+
+    shadow: list[ShadowPair]

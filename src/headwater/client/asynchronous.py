@@ -137,6 +137,10 @@ class AsyncClient:
         """Bring the earlier champion back."""
         return await self._ask(calls.rollback(model, why))
 
+    async def shadow(self, model: str | None = None) -> answers.Shadow:
+        """What challengers would have said of live decisions."""
+        return await self._ask(calls.shadow(model))
+
     async def gate(self, model: str, version: str | int | None = None) -> answers.Gate:
         """What the newest gate of a model, or of one version, found."""
         return await self._ask(calls.gate(model, version))

@@ -155,6 +155,11 @@ def gate(model: str, version: str | int | None) -> Call[answers.Gate]:
     return Call("GET", f"/v1/models/{_part(model)}/gate", answers.Gate, query)
 
 
+def shadow(model: str | None) -> Call[answers.Shadow]:
+    """``GET /v1/shadow``."""
+    return Call("GET", "/v1/shadow", answers.Shadow, {} if model is None else {"model": model})
+
+
 def ready() -> Call[answers.Ready]:
     """``GET /readyz``."""
     return Call("GET", "/readyz", answers.Ready)

@@ -16,10 +16,12 @@ from headwater.definitions.finding import find_model, find_policy
 from headwater.definitions.project import Project
 from headwater.models.registry import CHALLENGER, Registry, Version
 from headwater.retraining.checks import fair, latency, outcomes, slices, stability
+from headwater.retraining.checks import shadow as shadowed
 from headwater.retraining.checks.latency import Ticks
 from headwater.retraining.evidence import Evidence, collect, describe
 from headwater.retraining.report import Check, GateReport
 from headwater.retraining.rules import Rules
+from headwater.store.shadow import Summary
 from headwater.training.history import Events
 
 STAGES = ("evidence", "outcomes", "slices", "fairness", "stability", "latency", "report")
@@ -32,6 +34,7 @@ VERDICT, REPORT, AGAINST, GATED = (
 NOBODY = "nobody"
 
 Progress = Callable[[str, int, int], None]
+Shadow = Callable[[str], Sequence[Summary]]
 
 
 def gate(
@@ -47,6 +50,7 @@ def gate(
     ticks: Ticks | None = None,
     progress: Progress | None = None,
     keep: bool = True,
+    shadow: Shadow | None = None,
 ) -> GateReport:
     """Hold a candidate against the champion.
 
@@ -62,6 +66,7 @@ def gate(
         ticks: nanoseconds that only rise, for the latency; None leaves it out.
         progress: called with the stage, how many are done, and how many there are.
         keep: False keeps nothing, so that a promotion will not find it.
+        shadow: what the shadow ledger says of a candidate, by its seal; None leaves it out.
 
     Raises:
         ModelError: there is no such version, it is damaged, or of another definition.
@@ -77,6 +82,10 @@ def gate(
     for place, (stage, family) in enumerate(_FAMILIES.items(), start=1):
         tell(stage, place, len(STAGES))
         found += family(evidence, how, found, ticks)
+    if shadow is not None:
+        digest, incumbent = evidence.candidate.version.digest, evidence.incumbent
+        told = shadow(digest)
+        found += shadowed.checks(told, digest, None if incumbent is None else incumbent.digest)
     report = _report(evidence, tuple(found))
     if keep:
         tell(STAGES[-1], len(STAGES) - 1, len(STAGES))

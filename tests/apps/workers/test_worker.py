@@ -36,9 +36,9 @@ def worked(patience: float = 5.0, **changes: Any) -> Iterator[tuple[Worker, Queu
         assert not worker.up
 
 
-def until(fact: Callable[[], bool]) -> bool:
+def until(fact: Callable[[], bool], seconds: float = LONG) -> bool:
     """Wait for something; whether it came."""
-    end = time.monotonic() + LONG
+    end = time.monotonic() + seconds
     while not fact() and time.monotonic() < end:
         time.sleep(0.01)
     return fact()

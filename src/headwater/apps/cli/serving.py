@@ -85,6 +85,8 @@ def serve(
         past = Attic(archive)
         following = Following(service, registry, shelf, archive, hooks.on_fault)
         hooks.monitors = stack.enter_context(Monitors(service, metrics, work.settings.parity_share))
+        following.look()
+        hooks.monitors.challengers = following.challengers
         worker = hooks.monitors.worker(job(work.settings, log_level=log_level))
         chores = {"keys": access.credentials.note_uses}
         often = {"registry": (EVERY, following.look)}

@@ -21,7 +21,7 @@ from headwater.apps.http.shelf import Shelf, Shelved
 from headwater.core.errors import HeadwaterError, ModelError
 from headwater.definitions.model import Model
 from headwater.definitions.project import Project
-from headwater.models.version import CHAMPION, Versions
+from headwater.models.version import CHALLENGER, CHAMPION, Versions
 from headwater.serving.scoring import Scoring
 from headwater.serving.service import Service
 
@@ -56,7 +56,7 @@ class Following:
         self._on_fault = on_fault
         self._lock = RLock()
         self._sign: str | None = None
-        self._stood: dict[str, int | None] = {}
+        self._stood: dict[str, dict[str, int]] = {}
         self.registry = registry
 
     def look(self) -> tuple[str, ...]:
@@ -75,6 +75,11 @@ class Following:
             self._sign = sign  # of before it was read: what was written meanwhile is looked at next time
             return changed
 
+    def challengers(self) -> dict[str, int]:
+        """Model to the number of its challenger, as the last look found it."""
+        stands = self._stood
+        return {name: aliases[CHALLENGER] for name, aliases in stands.items() if CHALLENGER in aliases}
+
     def reload(self, registry: Versions, project: Project) -> None:
         """Serve another project file, and what its registry says.
 
@@ -92,12 +97,12 @@ class Following:
 
     def _follow(self) -> tuple[str, ...]:
         serving = self._service.serving
-        stands = {model.name: self._number(model) for model in serving.project.models}
+        stands = {model.name: self._aliases(model) for model in serving.project.models}
         if stands == self._stood:
             return ()
         served = dict(serving.scorings)
         for model in serving.project.models:
-            found = self._champion(model, stands[model.name])
+            found = self._champion(model, stands[model.name].get(CHAMPION))
             if found is not None:
                 served[model.name] = found.scoring
         self._archive.renew(serving.project)  # there may be versions that it does not know
@@ -107,10 +112,10 @@ class Following:
         self._stood = stands
         return changed
 
-    def _number(self, model: Model) -> int | None:
-        """Which version is the champion."""
+    def _aliases(self, model: Model) -> dict[str, int]:
+        """Alias to the number of the version that it names."""
         found = self.registry.versions(model.name)
-        return next((version.number for version in found if CHAMPION in version.aliases), None)
+        return {alias: version.number for version in found for alias in version.aliases}
 
     def _champion(self, model: Model, number: int | None) -> Shelved | None:
         """The champion, if there is one that can be served."""

@@ -116,3 +116,59 @@ class GateAnswer(Answer):
     notes: list[str]
     words: str = Field(description="All of it in words.")
     report: str = Field(description="SHA-256 of the report's canonical JSON.")
+
+
+class ShadowFlip(Answer):
+    """Decisions that would have had another band."""
+
+    served: str = Field(description="The band that was answered.")
+    challenger: str = Field(description="The band that the challenger would have given.")
+    decisions: int
+
+
+class ShadowPair(Answer):
+    """A challenger in the shadow of a version that answered."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "model": "early_warning",
+                    "served": "64664fc40d4b436e",
+                    "challenger": "086be1443cbe31a6",
+                    "decisions": 1200,
+                    "failed": 0,
+                    "first": "2026-01-31T12:00:00Z",
+                    "last": "2026-02-01T12:00:00Z",
+                    "mean": 0.004,
+                    "mean_absolute": 0.011,
+                    "largest": 0.21,
+                    "reasons_changed": 31,
+                    "flipped": 7,
+                    "flips": [{"served": "watch", "challenger": "act", "decisions": 7}],
+                    "words": "On 1,200 live decisions the challenger's score is +0.0040 apart on average ...",
+                }
+            ]
+        }
+    )
+
+    model: str
+    served: str = Field(description="The seal of the version that answered.")
+    challenger: str = Field(description="The seal of the one that did not.")
+    decisions: int = Field(description="That both scored.")
+    failed: int = Field(description="That the challenger could not score.")
+    first: str
+    last: str
+    mean: float | None = Field(description="Of the challenger's score less the one that was served.")
+    mean_absolute: float | None
+    largest: float | None = Field(description="Absolute.")
+    reasons_changed: int = Field(description="With another first reason.")
+    flipped: int = Field(description="With another band.")
+    flips: list[ShadowFlip]
+    words: str
+
+
+class ShadowAnswer(Answer):
+    """What challengers would have said."""
+
+    shadow: list[ShadowPair]

@@ -1,4 +1,4 @@
-"""``/v1/models/{model}/promote``, ``/rollback`` and ``/gate``: which version decides, and why it may.
+"""``/v1/models/{model}/promote``, ``/rollback``, ``/gate``; ``/v1/shadow``: which version decides, and why.
 
 The work is ``apps.http.desk``'s, in a thread.
 """
@@ -6,18 +6,26 @@ The work is ``apps.http.desk``'s, in a thread.
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from headwater.apps.http import body
 from headwater.apps.http.answers import answer
-from headwater.apps.http.loop_payloads import ChampionChanged, GateAnswer, PromoteRequest, RollbackRequest
+from headwater.apps.http.loop_payloads import (
+    ChampionChanged,
+    GateAnswer,
+    PromoteRequest,
+    RollbackRequest,
+    ShadowAnswer,
+)
 from headwater.apps.http.openapi import documented
 from headwater.apps.http.problems import NotFoundError
 from headwater.apps.http.security import principal_of
 from headwater.apps.http.site import Loop, site_of
+from headwater.core.instant import iso
 from headwater.serving.service import unknown
+from headwater.store.shadow import ShadowLedger, Summary
 
 reading = APIRouter(tags=["champions"])
 changing = APIRouter(tags=["champions"])
@@ -81,6 +89,29 @@ async def get_gate(
             do="hold a candidate against the champion: headwater gate",
         )
     return answer(found)
+
+
+@reading.get("/v1/shadow", summary="Challengers in the shadow", **documented(ShadowAnswer, "unknown", "data"))
+async def get_shadow(
+    request: Request,
+    model: Annotated[str | None, Query(description="Only of this model.", max_length=200)] = None,
+) -> Response:
+    """What challengers would have said of live decisions that another version answered: how far their scores
+    are apart, which bands and first reasons would have been others. The newest pair of versions first."""  # noqa: D205, D209
+    service = site_of(request).service
+    models = {one.name for one in service.serving.project.models}
+    if model is not None and model not in models:
+        raise unknown("model", model[:60], models)
+
+    def read() -> list[dict[str, Any]]:
+        with ShadowLedger.open(service.folder.shadow) as ledger:
+            return [_shadow(one) for one in ledger.summaries(model=model)]
+
+    return answer({"shadow": await asyncio.to_thread(read)})
+
+
+def _shadow(one: Summary) -> dict[str, Any]:
+    return {**one.to_json(), "first": iso(one.first), "last": iso(one.last), "words": one.words()}
 
 
 def _loop(request: Request, model: str) -> Loop:
