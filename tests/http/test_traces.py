@@ -185,6 +185,9 @@ def test_log_lines_name_the_trace(traced: Traced) -> None:
     try:
         head = {"traceparent": f"00-{6:032x}-{PARENT}-01"}
         traced.house.http.get("/readyz", headers=head)
+        until = time.monotonic() + 20
+        while '"request"' not in stream.getvalue() and time.monotonic() < until:
+            time.sleep(0.01)  # the line is written after the answer is sent
     finally:
         log.handlers[:], log.propagate, log.level = before
     (line,) = [one for one in map(json.loads, stream.getvalue().splitlines()) if one["message"] == "request"]

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from headwater.core.instant import iso
 from headwater.definitions.finding import find_model, find_policy
+from headwater.definitions.policy import Policy
 from headwater.definitions.project import Project
 from headwater.models.registry import CHALLENGER, Registry, Version
 from headwater.retraining.checks import fair, latency, outcomes, slices, stability
@@ -22,6 +23,7 @@ from headwater.retraining.evidence import Evidence, collect, describe
 from headwater.retraining.report import Check, GateReport
 from headwater.retraining.rules import Rules
 from headwater.store.shadow import Summary
+from headwater.training.card_kept import keep_card
 from headwater.training.history import Events
 
 STAGES = ("evidence", "outcomes", "slices", "fairness", "stability", "latency", "report")
@@ -75,9 +77,8 @@ def gate(
     """
     model, how, tell = find_model(project, model_name), rules or Rules(), progress or _silent
     tell(STAGES[0], 0, len(STAGES))
-    evidence = collect(
-        model, find_policy(project, model), events, registry, as_of=as_of, which=which, rules=how
-    )
+    policy = find_policy(project, model)
+    evidence = collect(model, policy, events, registry, as_of=as_of, which=which, rules=how)
     found: list[Check] = []
     for place, (stage, family) in enumerate(_FAMILIES.items(), start=1):
         tell(stage, place, len(STAGES))
@@ -89,7 +90,7 @@ def gate(
     report = _report(evidence, tuple(found))
     if keep:
         tell(STAGES[-1], len(STAGES) - 1, len(STAGES))
-        _keep(registry, evidence, report, now)
+        _keep(registry, evidence, policy, report, now)
     tell(STAGES[-1], len(STAGES), len(STAGES))
     return report
 
@@ -122,13 +123,17 @@ def _report(evidence: Evidence, checks: tuple[Check, ...]) -> GateReport:
     )
 
 
-def _keep(registry: Registry, evidence: Evidence, report: GateReport, now: int) -> None:
+def _keep(
+    registry: Registry, evidence: Evidence, policy: Policy | None, report: GateReport, now: int
+) -> None:
     """The report first, the tags that name it last: a tag never names a report that is not there."""
     version = evidence.candidate.version
     name = place_of(report.as_of)
     texts = {f"{name}.json": report.canonical() + "\n", f"{name}.txt": report.words() + "\n"}
     registry.keep(version, texts, dict(_figures(report)), now=now)
     registry.note(version, tags_of(report, version))
+    gated = registry.version(version.model, version.number)
+    keep_card(registry, evidence.model, policy, gated, now=now)
 
 
 def place_of(as_of: int) -> str:

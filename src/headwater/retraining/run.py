@@ -34,6 +34,7 @@ from headwater.retraining.search import Search, Searched, search, tuned
 from headwater.retraining.triggers import Why
 from headwater.retraining.turn import turn
 from headwater.retraining.window import Bounds, judged_split, matured, newest_split, refuse_vanished
+from headwater.training.card_kept import keep_card
 from headwater.training.dataset import TrainingSet
 from headwater.training.evaluate import Judged, judge
 from headwater.training.fit import FittedModel, fit_model, with_judged
@@ -294,6 +295,7 @@ def _tracked(
         version = work.registry.track(final.artifact, training, now=work.now)
     texts = {"why.json": json.dumps(work.why.to_json(), sort_keys=True, indent=1) + "\n"}
     work.registry.keep(version, texts, {}, now=work.now)
+    keep_card(work.registry, work.model, work.policy, version, now=work.now, artifact=final.artifact)
     return _registered(work.registry, version)
 
 

@@ -19,6 +19,7 @@ from headwater.models.metrics import Evaluation
 from headwater.models.plots import figures
 from headwater.models.registry import Registry, Training, Version
 from headwater.models.scorer import Scorer
+from headwater.training.card_kept import keep_card
 from headwater.training.dataset import TrainingSet, build
 from headwater.training.evaluate import Judged, judge
 from headwater.training.fit import fit_model, with_judged
@@ -146,6 +147,7 @@ def train(
     version = None
     if registry is not None:
         version = registry.track(artifact, _training(judged, split, fitted.notes, how), now=now)
+        keep_card(registry, model, find_policy(project, model), version, now=now, artifact=artifact)
     tell(STAGES[3], 4, len(STAGES))
     return TrainedModel(artifact, fitted.scorer, judged, training_set, split, version, fitted.notes)
 

@@ -49,6 +49,7 @@ COMMANDS = {
     "outcomes": (f"{_HERE}.outcomes", "Show how good decisions were, measured and estimated, by week."),
     "fairness": (f"{_HERE}.fairness", "Compare how decisions fall on the groups of an attribute."),
     "report": (f"{_HERE}.report", "Write one page on how the project is."),
+    "card": (f"{_HERE}.card", "Write the model card of a version."),
     "alerts": (f"{_HERE}.alerts", "See, acknowledge, check and test alerts."),
 }
 
