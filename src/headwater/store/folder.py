@@ -11,6 +11,7 @@
     parity.db      what was served and came out otherwise (``store.parity``)
     reports.db     what watching found, by window (``store.reports``)
     alerts.db      what somebody must look at, and who was told (``store.alerts``)
+    jobs.db        what was run, when, why and with what outcome (``store.jobs``); jobs.lock: whose turn it is
     mlflow.db      the models (``models.registry``), with their files under mlruns/
 
 Called by ``apps``, which say where the folder is.
@@ -82,3 +83,13 @@ class DataFolder:
     def alerts(self) -> Path:
         """The file of the alerts."""
         return self.path / "alerts.db"
+
+    @property
+    def jobs(self) -> Path:
+        """The file of the jobs."""
+        return self.path / "jobs.db"
+
+    @property
+    def jobs_lock(self) -> Path:
+        """The file that is held while jobs are planned and run."""
+        return self.path / "jobs.lock"

@@ -48,6 +48,8 @@ COMMANDS = {
     "outcomes": (f"{_HERE}.outcomes", "Show how good decisions were, measured and estimated, by week."),
     "fairness": (f"{_HERE}.fairness", "Compare how decisions fall on the groups of an attribute."),
     "alerts": (f"{_HERE}.alerts", "See, acknowledge, check and test alerts."),
+    "jobs": (f"{_HERE}.jobs", "List, run and show what is done by the clock."),
+    "airflow": (f"{_HERE}.airflow", "Let Airflow run the jobs of the project."),
 }
 
 cli = click.version_option(package_name="headwater", message="headwater %(version)s")(

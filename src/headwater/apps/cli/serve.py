@@ -21,14 +21,18 @@ from headwater.apps.http.app import create_app
 from headwater.apps.http.hooks import Watching
 from headwater.apps.http.metrics import Metrics
 from headwater.apps.http.monitors import Monitors, job
+from headwater.apps.http.scheduler import Scheduler, child
 from headwater.apps.http.server import Address, Server, beside, settle
 from headwater.apps.http.shelf import Attic, Shelf, scorings
+from headwater.apps.jobs.settings import JobSettings
+from headwater.apps.jobs.timetable import timetable
 from headwater.apps.masking import LogMask, Mask
 from headwater.apps.settings import Settings, environment
 from headwater.apps.tracing import traces
 from headwater.serving.service import Service
 from headwater.store.audit import AuditTrail
 from headwater.store.folder import DataFolder
+from headwater.store.jobs import JobStore
 
 _PORTS = 65_535
 
@@ -86,7 +90,8 @@ def serve(
     """Serve a project until it is told to end; also what ``headwater demo --serve`` ends with."""
     masked = logs.set_up(log_level, mask=Mask.of(work.project))
     data = DataFolder(work.settings.data).make()
-    settings = AccessSettings.read(environment())
+    settings, how = AccessSettings.read(environment()), JobSettings.read(environment())
+    timetable(work.project, how)  # a setting that names no job is told before anything is opened
     tls = None if settings.tls is None else context(settings.tls)
     registry = registry_of(work)
     shelf = Shelf(registry, work.project)
@@ -120,7 +125,19 @@ def serve(
         past = Attic(archive)
         hooks.monitors = stack.enter_context(Monitors(service, metrics, work.settings.parity_share))
         worker = hooks.monitors.worker(job(work.settings, log_level=log_level))
-        chores = {"keys": access.credentials.note_uses}
+        jobs = stack.enter_context(JobStore.open(data.jobs))
+        scheduler = Scheduler(
+            service,
+            work.settings,
+            how,
+            jobs,
+            work.clock.now,
+            metrics,
+            hooks,
+            lambda: _reload(work, service, archive, masked),
+        )
+        workers = [worker, scheduler.worker(child(work.settings, log_level))]
+        chores = {"keys": access.credentials.note_uses, "jobs": scheduler.look}
         app = create_app(
             service,
             time.perf_counter_ns,
@@ -129,8 +146,11 @@ def serve(
             past=past,
             access=access,
             tls=tls is not None,
-            lifespan=beside(service, snapshot_every, metrics, hooks, [worker], chores),
+            lifespan=beside(
+                service, snapshot_every, metrics, hooks, [one for one in workers if one is not None], chores
+            ),
             monitors=hooks.monitors,
+            scheduler=scheduler,
             traced=None if tracing is None else tracing.around,
         )
         settle()

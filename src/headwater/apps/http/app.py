@@ -32,9 +32,11 @@ from headwater.apps.http.routes import (
     events,
     features,
     health,
+    jobs,
     late,
     scores,
 )
+from headwater.apps.http.scheduler import Scheduler
 from headwater.apps.http.security import PUBLIC, Guard, guard, principal_of, protect
 from headwater.apps.http.site import Bounds, Past, Present, Site
 from headwater.core.errors import DataError, HeadwaterError, Problem
@@ -54,6 +56,8 @@ ROLES: tuple[tuple[APIRouter, str | None], ...] = (
     (backtests.router, "analyst"),
     (dead_letters.reading, "analyst"),
     (dead_letters.mending, "admin"),
+    (jobs.reading, "analyst"),
+    (jobs.running, "admin"),
     (catalog.reading, "decide"),
     (catalog.reloading, "admin"),
     (health.measuring, "analyst"),
@@ -79,6 +83,7 @@ def create_app(
     reload: Callable[[], None] = lambda: None,
     past: Past | None = None,
     monitors: Monitors | None = None,
+    scheduler: Scheduler | None = None,
     access: Access | None = None,
     tls: bool = False,
     lifespan: Callable[[FastAPI], Any] | None = None,
@@ -94,6 +99,7 @@ def create_app(
         reload: reads project and registry again, and swaps in what is newer.
         past: the models and policies that past decisions were made with; those served now without one.
         monitors: who keeps the late ledger, if anybody does.
+        scheduler: who plans and runs jobs, if anybody does.
         access: the door; without one, nobody is asked who they are (for tests).
         tls: whether the server speaks TLS.
         lifespan: what runs beside it.
@@ -102,7 +108,9 @@ def create_app(
     app = bare(service.serving.project.name, guarded=access is not None, lifespan=lifespan)
     metrics = metrics or Metrics()
     metrics.watch(service)
-    app.state.site = Site(service, bounds or Bounds(), metrics, reload, past or Present(service), monitors)
+    app.state.site = Site(
+        service, bounds or Bounds(), metrics, reload, past or Present(service), monitors, scheduler
+    )
     app.add_exception_handler(HeadwaterError, _problem)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)

@@ -14,6 +14,7 @@ from headwater.apps.http.jobs import Jobs
 from headwater.apps.http.metrics import Metrics
 from headwater.apps.http.monitors import Monitors
 from headwater.apps.http.problems import NotReadyError
+from headwater.apps.http.scheduler import Scheduler
 from headwater.apps.masking import Mask, Masks
 from headwater.core.errors import DataError
 from headwater.serving.decide import Decider
@@ -126,6 +127,7 @@ class Site:
         reload: reads project and registry again, and swaps what is newer in.
         past: the models and policies that past decisions were made with.
         monitors: who keeps the late ledger; None if nobody does.
+        scheduler: who plans and runs jobs; None if nobody does.
         holds: whether whoever was let in with a request still would be.
         jobs: backtests.
         masks: what is personal, by the project that is served.
@@ -139,6 +141,7 @@ class Site:
     reload: Callable[[], None]
     past: Past
     monitors: Monitors | None = None
+    scheduler: Scheduler | None = None
     holds: Callable[[Request], bool] = lambda _: True
     jobs: Jobs = field(default_factory=Jobs)
     masks: Masks = field(default_factory=Masks)
