@@ -86,6 +86,15 @@ examples: $(VENV)/.installed ## Run the examples on real data: make examples DAT
 bench: $(VENV)/.installed ## Measure against other engines; writes build/bench
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+# An environment of its own: Airflow pins much of what Headwater uses, otherwise.
+$(BUILD)/airflow/.synced: requirements/airflow.lock $(VENV)/.synced
+	$(PYTHON) -m venv $(BUILD)/airflow
+	$(UV) sync --quiet --python $(BUILD)/airflow/bin/python --require-hashes requirements/airflow.lock
+	@touch $@
+
+.PHONY: airflow
+airflow: $(BUILD)/airflow/.synced ## Airflow in build/airflow, for the tests that run DAGs
+
 # --- Prove ---------------------------------------------------------------------------------------
 
 .PHONY: test

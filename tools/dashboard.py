@@ -225,6 +225,42 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
         ),
     ),
     (
+        "Jobs",
+        (
+            Panel(
+                "Jobs",
+                "none",
+                [
+                    now("headwater_jobs_up", "their process runs {{instance}}"),
+                    now("headwater_jobs_running", "running {{instance}}"),
+                    now("headwater_jobs_waiting", "waiting {{instance}}"),
+                ],
+            ),
+            Panel(
+                "Jobs that ended",
+                "none",
+                [
+                    (
+                        f"sum by (name, state) (increase(headwater_jobs_total{{{HERE}}}[1d]))",
+                        "{{name}} {{state}}",
+                    )
+                ],
+                about="In a day.",
+            ),
+            Panel(
+                "How long jobs take, and since when they are done",
+                "s",
+                [
+                    (f"max by (name) (headwater_jobs_seconds{{{HERE}}})", "{{name}} took"),
+                    (
+                        f"time() - max by (name) (headwater_jobs_success_timestamp_seconds{{{HERE}}})",
+                        "{{name}} since",
+                    ),
+                ],
+            ),
+        ),
+    ),
+    (
         "Requests and process",
         (
             Panel("Requests", "reqps", [rate("headwater_requests_total", "method, route, status")]),

@@ -32,6 +32,8 @@ def exported(house: House) -> Known:
         house.http.post("/v1/events?refresh=true", json={"stream": "payments", "events": events})
     house.client.decide({"who": 3})
     house.faults.metrics.faults.labels("snapshot").inc(0)
+    house.faults.metrics.job("drift.risk", "failed", 1.5, 10**15)
+    house.faults.metrics.job("drift.risk", "done", 1.5, 10**15)
     house.faults.metrics.caches.setdefault("credentials", lambda: (3, 1))
     found: Known = {}
     for family in text_string_to_metric_families(house.http.get("/metrics").text):

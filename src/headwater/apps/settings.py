@@ -68,6 +68,30 @@ SETTINGS: tuple[Setting, ...] = (
         "How many of the decisions a challenger scores in the shadow, from 0 to 1.",
     ),
     Setting(
+        "HEADWATER_JOBS",
+        None,
+        "on",
+        "`off`: the server runs no jobs by itself; they are run by `headwater jobs run`, or by Airflow.",
+    ),
+    Setting(
+        "HEADWATER_JOBS_EVERY",
+        None,
+        "as the jobs and models say",
+        "How often jobs are due, by kind or by name: `drift=6h,fairness=off,retrain.risk=14d`.",
+    ),
+    Setting(
+        "HEADWATER_JOBS_TRIGGERS",
+        None,
+        "on",
+        "`off`: models are trained again by their schedule alone, not for drift, outcomes or new labels.",
+    ),
+    Setting(
+        "HEADWATER_JOBS_PROMOTE",
+        None,
+        "off",
+        "`on`: a model that a job trained becomes champion by itself if its gate says promote.",
+    ),
+    Setting(
         "HEADWATER_API_KEY",
         None,
         "not set",

@@ -8,16 +8,63 @@ and by ``headwater retrain``; the reason that is found goes with the run into ML
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from headwater.core.instant import DAY, iso, span_text
-from headwater.monitoring.drift import DriftReport
 from headwater.monitoring.outcomes import Performance
 from headwater.monitoring.verdict import LEVELS, Level
 
 Kind = Literal["asked", "first", "schedule", "drift", "outcomes", "volume"]
+
+
+class Told(Protocol):
+    """What a drift report says of one subject."""
+
+    @property
+    def subject(self) -> str:
+        """The feature, ``score``, or the stream."""
+        ...
+
+    @property
+    def level(self) -> Level:
+        """The verdict."""
+        ...
+
+    @property
+    def words(self) -> str:
+        """What was found, without the subject."""
+        ...
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        ...
+
+
+class Drifted(Protocol):
+    """A drift report as it is made (``monitoring.drift``), or as it was kept."""
+
+    @property
+    def start(self) -> int:
+        """Of its window, microseconds UTC."""
+        ...
+
+    @property
+    def stop(self) -> int:
+        """The first instant after it."""
+        ...
+
+    @property
+    def level(self) -> Level:
+        """The gravest verdict."""
+        ...
+
+    @property
+    def findings(self) -> Sequence[Told]:
+        """All that is not quiet, the gravest first."""
+        ...
+
 
 HIGHER_IS_BETTER = ("roc_auc", "average_precision", "ks")
 _NAMED = 3
@@ -83,7 +130,7 @@ class Facts:
     now: int
     every: int | None = None
     trained: int | None = None
-    drift: DriftReport | None = None
+    drift: Drifted | None = None
     performance: Performance | None = None
     registered: Mapping[str, float] = field(default_factory=dict)
     matured: int = 0
@@ -129,7 +176,7 @@ def moment(now: int, trained: int, every: int) -> int:
     return trained + (now - trained) // every * every
 
 
-def by_drift(report: DriftReport | None, level: Level = "alarm") -> Why | None:
+def by_drift(report: Drifted | None, level: Level = "alarm") -> Why | None:
     """Due because what is served no longer looks like what was learned from."""
     if report is None or LEVELS.index(report.level) < LEVELS.index(level) or report.level == "too few":
         return None

@@ -12,6 +12,7 @@
     shadow.db      what challengers would have said (``store.shadow``)
     reports.db     what watching found, by window (``store.reports``)
     alerts.db      what somebody must look at, and who was told (``store.alerts``)
+    jobs.db        what was run, when, why and with what outcome (``store.jobs``); jobs.lock: whose turn it is
     mlflow.db      the models (``models.registry``), with their files under mlruns/
     models.json    what it said last (``models.noted``)
 
@@ -89,3 +90,13 @@ class DataFolder:
     def alerts(self) -> Path:
         """The file of the alerts."""
         return self.path / "alerts.db"
+
+    @property
+    def jobs(self) -> Path:
+        """The file of the jobs."""
+        return self.path / "jobs.db"
+
+    @property
+    def jobs_lock(self) -> Path:
+        """The file that is held while jobs are planned and run."""
+        return self.path / "jobs.lock"

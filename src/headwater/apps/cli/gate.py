@@ -57,7 +57,7 @@ def command(
 
     Both are judged on the same matured outcomes that neither has learned from: better or not worse,
     calibration, slices, fairness, flips of standing decisions, reasons, latency. Promotes nothing; ends with
-    exit code 9 where the candidate is held. Without a champion, absolute bounds count.
+    exit code 10 where the candidate is held. Without a champion, absolute bounds count.
     """
     chosen = find_model(work.project, model)
     now = work.clock.now()

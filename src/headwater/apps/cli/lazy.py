@@ -20,11 +20,22 @@ class LazyGroup(click.Group):
         name: as it is called.
         summary: its help, one line.
         table: command to its module and its line of help, in the order of the list.
+        default: the command that is meant where none is named.
     """
 
-    def __init__(self, name: str, summary: str, table: Mapping[str, tuple[str, str]]) -> None:
+    def __init__(
+        self, name: str, summary: str, table: Mapping[str, tuple[str, str]], default: str | None = None
+    ) -> None:
         super().__init__(name, help=summary, context_settings={"help_option_names": ["-h", "--help"]})
         self.table = table
+        self.default = default
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """The default command where none is named: nothing stands there, or its options alone."""
+        bare = not args or (args[0].startswith("-") and args[0] not in ("-h", "--help"))
+        if self.default is not None and bare:
+            args = [self.default, *args]
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's shape
         """The names, in the order of the table."""

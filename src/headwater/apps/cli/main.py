@@ -51,6 +51,8 @@ COMMANDS = {
     "report": (f"{_HERE}.report", "Write one page on how the project is."),
     "card": (f"{_HERE}.card", "Write the model card of a version."),
     "alerts": (f"{_HERE}.alerts", "See, acknowledge, check and test alerts."),
+    "jobs": (f"{_HERE}.jobs", "List, run and show what is done by the clock."),
+    "airflow": (f"{_HERE}.airflow", "Let Airflow run the jobs of the project."),
 }
 
 cli = click.version_option(package_name="headwater", message="headwater %(version)s")(

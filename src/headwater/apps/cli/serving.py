@@ -25,8 +25,11 @@ from headwater.apps.http.hooks import Watching
 from headwater.apps.http.late_desk import LateDesk
 from headwater.apps.http.metrics import Metrics
 from headwater.apps.http.monitors import Monitors, job
+from headwater.apps.http.scheduler import Scheduler, child
 from headwater.apps.http.server import Address, Server, beside, settle
 from headwater.apps.http.shelf import Attic, Shelf, scorings
+from headwater.apps.jobs.settings import JobSettings
+from headwater.apps.jobs.timetable import timetable
 from headwater.apps.masking import LogMask, Mask
 from headwater.apps.registries import versions_of
 from headwater.apps.settings import environment
@@ -35,6 +38,7 @@ from headwater.serving.service import Service
 from headwater.store.ahead import Ahead
 from headwater.store.audit import AuditTrail
 from headwater.store.folder import DataFolder
+from headwater.store.jobs import JobStore
 
 
 def serve(
@@ -49,7 +53,8 @@ def serve(
     """Serve a project until it is told to end; also what ``headwater demo --serve`` ends with."""
     masked = logs.set_up(log_level, mask=Mask.of(work.project))
     data = DataFolder(work.settings.data).make()
-    settings = AccessSettings.read(environment())
+    settings, how = AccessSettings.read(environment()), JobSettings.read(environment())
+    timetable(work.project, how)  # a setting that names no job is told before anything is opened
     tls = None if settings.tls is None else context(settings.tls)
     registry = versions_of(work.settings, work.project)
     shelf = Shelf(registry, work.project)
@@ -88,7 +93,19 @@ def serve(
         following.look()
         hooks.monitors.challengers = following.challengers
         worker = hooks.monitors.worker(job(work.settings, log_level=log_level))
-        chores = {"keys": access.credentials.note_uses}
+        jobs = stack.enter_context(JobStore.open(data.jobs))
+        scheduler = Scheduler(
+            service,
+            work.settings,
+            how,
+            jobs,
+            work.clock.now,
+            metrics,
+            hooks,
+            following.look,
+        )
+        workers = [worker, scheduler.worker(child(work.settings, log_level))]
+        chores = {"keys": access.credentials.note_uses, "jobs": scheduler.look}
         often = {"registry": (EVERY, following.look)}
         desk = LateDesk(
             lambda: import_module("headwater.apps.http.desk").Desk(service, following, trail, work.clock.now)
@@ -101,9 +118,18 @@ def serve(
             past=past,
             access=access,
             tls=tls is not None,
-            lifespan=beside(service, snapshot_every, metrics, hooks, [worker], chores, often),
+            lifespan=beside(
+                service,
+                snapshot_every,
+                metrics,
+                hooks,
+                [one for one in workers if one is not None],
+                chores,
+                often,
+            ),
             monitors=hooks.monitors,
             desk=desk,
+            scheduler=scheduler,
             traced=None if tracing is None else tracing.around,
         )
         settle()

@@ -32,10 +32,12 @@ from headwater.apps.http.routes import (
     events,
     features,
     health,
+    jobs,
     late,
     loop,
     scores,
 )
+from headwater.apps.http.scheduler import Scheduler
 from headwater.apps.http.security import PUBLIC, Guard, guard, principal_of, protect
 from headwater.apps.http.site import Bounds, Loop, Past, Present, Site
 from headwater.core.errors import DataError, HeadwaterError, Problem
@@ -55,6 +57,8 @@ ROLES: tuple[tuple[APIRouter, str | None], ...] = (
     (backtests.router, "analyst"),
     (dead_letters.reading, "analyst"),
     (dead_letters.mending, "admin"),
+    (jobs.reading, "analyst"),
+    (jobs.running, "admin"),
     (catalog.reading, "decide"),
     (catalog.reloading, "admin"),
     (loop.reading, "analyst"),
@@ -83,6 +87,7 @@ def create_app(
     past: Past | None = None,
     monitors: Monitors | None = None,
     desk: Loop | None = None,
+    scheduler: Scheduler | None = None,
     access: Access | None = None,
     tls: bool = False,
     lifespan: Callable[[FastAPI], Any] | None = None,
@@ -99,6 +104,7 @@ def create_app(
         past: the models and policies that past decisions were made with; those served now without one.
         monitors: who keeps the late ledger, if anybody does.
         desk: who changes which version decides, if there is a registry.
+        scheduler: who plans and runs jobs, if anybody does.
         access: the door; without one, nobody is asked who they are (for tests).
         tls: whether the server speaks TLS.
         lifespan: what runs beside it.
@@ -108,7 +114,7 @@ def create_app(
     metrics = metrics or Metrics()
     metrics.watch(service)
     app.state.site = Site(
-        service, bounds or Bounds(), metrics, reload, past or Present(service), monitors, desk
+        service, bounds or Bounds(), metrics, reload, past or Present(service), monitors, desk, scheduler
     )
     app.add_exception_handler(HeadwaterError, _problem)
     app.add_exception_handler(RequestValidationError, _invalid)

@@ -152,6 +152,28 @@ class Metrics:
         self.snapshot_seconds = Gauge(
             "headwater_snapshot_seconds", "How long the last snapshot took.", registry=registry
         )
+        self.jobs = Counter(
+            "headwater_jobs",
+            "Runs of jobs that ended, by name and state.",
+            ["name", "state"],
+            registry=registry,
+        )
+        self.jobs_seconds = Gauge(
+            "headwater_jobs_seconds", "How long the last run of a job took.", ["name"], registry=registry
+        )
+        self.jobs_success = Gauge(
+            "headwater_jobs_success_timestamp_seconds",
+            "When a job was done last.",
+            ["name"],
+            registry=registry,
+        )
+        self.jobs_running = Gauge("headwater_jobs_running", "Jobs that run.", registry=registry)
+        self.jobs_waiting = Gauge(
+            "headwater_jobs_waiting", "Jobs that are due, or are to be tried again.", registry=registry
+        )
+        self.jobs_up = Gauge(
+            "headwater_jobs_up", "Whether the process runs that plans and runs jobs.", registry=registry
+        )
         self.caches: dict[str, Cache] = {}
         ProcessCollector(namespace="headwater", registry=registry)
 
@@ -189,6 +211,13 @@ class Metrics:
             self.scores.inc(turn.scores)
         if turn.late:
             self.late.inc(turn.late)
+
+    def job(self, name: str, state: str, seconds: float, at: int) -> None:
+        """Count a run of a job that ended, at so many microseconds."""
+        self.jobs.labels(name, state).inc()
+        self.jobs_seconds.labels(name).set(seconds)
+        if state == "done":
+            self.jobs_success.labels(name).set(at / 1e6)
 
     def recorded(self, turn: Recorded) -> None:
         """Count a turn of the recorder."""

@@ -538,3 +538,51 @@ class BacktestAnswer(Answer):
     total: int
     result: BacktestResult | None = None
     failure: str | None = None
+
+
+class JobRequest(Payload):
+    """Why a job is to run now."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"why": "The import of today is through."}]})
+
+    why: str | None = Field(default=None, max_length=2_000, description="Kept with the run.")
+
+
+class JobAnswer(Answer):
+    """A run of a job."""
+
+    id: str
+    job: str = Field(description="Its kind, and of what: `drift.early_warning`.")
+    due: str = Field(description="The moment that it is for.")
+    state: Literal["waiting", "running", "done", "refused", "failed"] = Field(
+        description="`refused`: the data does not allow it; `failed`: it may be tried again."
+    )
+    why: str
+    asked_by: str | None = Field(description="Null where the time or a trigger did.")
+    planned: str
+    attempt: int
+    started: str | None
+    ended: str | None
+    again: str | None = Field(description="When it is tried again.")
+    outcome: dict[str, Any] = Field(description="What came of it, by the kind of job.")
+    letter: list[Fact] = Field(description="Why it was refused, or what failed.")
+
+
+class TimedJob(Answer):
+    """A job of the project."""
+
+    job: str
+    kind: str
+    model: str | None
+    meaning: str
+    every: str | None = Field(description="How often it is due; null: when it is asked for.")
+    triggers: bool = Field(description="Whether it is due for what watching found, too.")
+    next: str | None = Field(description="When it is due next by the clock.")
+    last: JobAnswer | None
+
+
+class TimedJobs(Answer):
+    """The jobs of the project."""
+
+    on: bool = Field(description="Whether this server runs them by itself.")
+    jobs: list[TimedJob]

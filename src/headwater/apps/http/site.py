@@ -14,6 +14,7 @@ from headwater.apps.http.jobs import Jobs
 from headwater.apps.http.metrics import Metrics
 from headwater.apps.http.monitors import Monitors
 from headwater.apps.http.problems import NotReadyError
+from headwater.apps.http.scheduler import Scheduler
 from headwater.apps.masking import Mask, Masks
 from headwater.core.errors import DataError
 from headwater.serving.decide import Decider
@@ -145,6 +146,7 @@ class Site:
         past: the models and policies that past decisions were made with.
         monitors: who keeps the late ledger; None if nobody does.
         loop: who changes which version decides; None where there is no registry.
+        scheduler: who plans and runs jobs; None if nobody does.
         holds: whether whoever was let in with a request still would be.
         jobs: backtests.
         masks: what is personal, by the project that is served.
@@ -159,6 +161,7 @@ class Site:
     past: Past
     monitors: Monitors | None = None
     loop: Loop | None = None
+    scheduler: Scheduler | None = None
     holds: Callable[[Request], bool] = lambda _: True
     jobs: Jobs = field(default_factory=Jobs)
     masks: Masks = field(default_factory=Masks)

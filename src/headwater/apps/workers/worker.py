@@ -30,6 +30,9 @@ from headwater.apps.workers.message import Message, line_of, message_of
 
 LOG = logging.getLogger("headwater.workers")
 CHILD = "headwater.apps.workers"
+AGAIN = (
+    75  # a child that ends with this is done with a piece of work: another follows at once, without a word
+)
 THREADS = "POLARS_MAX_THREADS", "NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 ALONE = dict.fromkeys(THREADS, "1")  # a child computes with one thread
 
@@ -140,6 +143,9 @@ class Worker:
             how = self._live()
             if self._ending.is_set():
                 return
+            if how == AGAIN:
+                rest = shortest
+                continue
             rest = shortest if time.monotonic() - born > longest else rest
             LOG.error("a worker died", extra={"worker": self.job.name, "exit": how, "again_in": rest})
             self._ending.wait(rest)

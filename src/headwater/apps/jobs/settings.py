@@ -1,0 +1,79 @@
+"""What is set about jobs: whether a server runs them, how often, and whether one may promote.
+
+The rows of the reference stand in ``apps.settings``. Called by ``cli.serve``, ``cli.jobs`` and ``process``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Self
+
+from headwater.core.errors import DataError, DefinitionError
+from headwater.core.instant import span
+
+_WORDS = {"on": True, "1": True, "off": False, "0": False}
+
+
+@dataclass(frozen=True, slots=True)
+class JobSettings:
+    """How jobs are run.
+
+    Attributes:
+        on: whether ``headwater serve`` runs those that are due.
+        triggers: whether drift, outcomes and new labels are reasons to retrain beside the schedule.
+        promote: whether a retrained model whose gate says promote becomes champion by itself.
+        every: kind or name of a job to how often it is due, microseconds; None: never by itself.
+
+    Example:
+        >>> JobSettings.read({"HEADWATER_JOBS_EVERY": "drift=6h,outcomes=off"}).every
+        {'drift': 21600000000, 'outcomes': None}
+    """
+
+    on: bool = True
+    triggers: bool = True
+    promote: bool = False
+    every: Mapping[str, int | None] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> Self:
+        """From the environment.
+
+        Raises:
+            DataError: a setting cannot be read.
+        """
+        return cls(
+            _switch("HEADWATER_JOBS", environ, usual=True),
+            _switch("HEADWATER_JOBS_TRIGGERS", environ, usual=True),
+            _switch("HEADWATER_JOBS_PROMOTE", environ, usual=False),
+            _every(environ.get("HEADWATER_JOBS_EVERY", "")),
+        )
+
+
+def _switch(variable: str, environ: Mapping[str, str], *, usual: bool) -> bool:
+    text = environ.get(variable) or None
+    if text is not None and text not in _WORDS:
+        raise _unreadable(variable, "on or off", text)
+    return usual if text is None else _WORDS[text]
+
+
+def _every(text: str) -> dict[str, int | None]:
+    found: dict[str, int | None] = {}
+    for part in filter(None, (one.strip() for one in text.split(","))):
+        name, equals, often = (one.strip() for one in part.partition("="))
+        try:
+            found[name] = None if often == "off" else span(often)
+        except DefinitionError:
+            often = ""
+        if not (name and equals and often):
+            raise _unreadable("HEADWATER_JOBS_EVERY", "pairs such as drift=6h,fairness=off", part)
+    return found
+
+
+def _unreadable(variable: str, expected: str, got: str) -> DataError:
+    return DataError.of(
+        f"the setting {variable} cannot be read",
+        expected=expected,
+        got=repr(got),
+        do="correct the environment variable, or unset it",
+    )

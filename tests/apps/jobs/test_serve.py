@@ -1,0 +1,112 @@
+"""``headwater serve`` with its jobs, as processes: run, promoted, swapped in, and gone on with."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from headwater.apps.cli.failures import run
+from headwater.apps.cli.main import cli
+from headwater.store.audit import AuditTrail
+from headwater.store.folder import DataFolder
+from headwater.store.jobs import JobStore
+from tests.apps.jobs.test_desk import lender_place
+from tests.http.process import served
+
+__all__ = ["lender_place"]
+
+LONG = 90.0
+
+
+def until(fact: Callable[[], Any]) -> Any:
+    end = time.monotonic() + LONG
+    while not (found := fact()) and time.monotonic() < end:
+        time.sleep(0.1)
+    return found
+
+
+def metric(http: httpx.Client, name: str) -> float:
+    lines = http.get("/metrics").text.splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith("headwater_jobs_" + name))
+
+
+def ended(http: httpx.Client, id: str) -> Any:
+    def look() -> Any:
+        found = http.get(f"/v1/jobs/{id}").json()
+        return found if found["state"] in ("done", "refused", "failed") else None
+
+    return until(look)
+
+
+def test_a_server_runs_its_jobs(lender_place: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(lender_place, tmp_path / "lender"))
+    data = DataFolder(folder / ".headwater")
+    with served(folder, HEADWATER_JOBS_PROMOTE="on") as process, httpx.Client(base_url=process.url) as http:
+        listed = http.get("/v1/jobs").json()
+        assert listed["on"] is True
+        assert [one["job"] for one in listed["jobs"]] == [
+            "retrain.risk",
+            "drift.risk",
+            "outcomes.risk",
+            "alerts",
+        ]
+        assert (listed["jobs"][0]["every"], listed["jobs"][0]["last"]) == ("7d", None)
+        asked = http.post("/v1/jobs/retrain.risk/run", json={"why": "Try it."})
+        assert asked.status_code == 200
+        made = ended(http, asked.json()["id"])
+        assert (made["state"], made["outcome"]["promoted"], made["why"]) == ("done", 1, "Try it.")
+        assert until(lambda: http.get("/v1/models").json()["models"][0].get("digest")) is not None
+        assert until(lambda: "headwater_model_info{" in http.get("/metrics").text)
+        assert (metric(http, "total"), metric(http, "success_timestamp_seconds") > 0) == (1.0, True)
+        assert until(lambda: metric(http, "up") == 1)
+
+        (folder / ".headwater" / "mlflow.db").write_text("the registry is away", encoding="utf-8")
+        failed = ended(http, http.post("/v1/jobs/retrain.risk/run", json={}).json()["id"])
+        assert (failed["state"], failed["again"] is not None) == ("failed", True)
+        assert failed["letter"][0]["what"].startswith("the registry cannot be")
+        event = {"id": 5_000_000, "who": 3, "time": "2026-04-11T10:00:00Z", "amount": 90.0, "channel": "web"}
+        taken = http.post("/v1/events", json={"stream": "payments", "events": [event]})
+        assert taken.json()["accepted"] == 1
+        asked_for = {"keys": {"who": 3}, "request": {"amount": 90.0, "channel": "web"}}
+        decided = http.post("/v1/decisions", json=asked_for)
+        assert decided.status_code == 200, decided.text
+
+        assert http.get("/v1/jobs/j999").status_code == 404
+        unknown = http.post("/v1/jobs/dance/run", json={})
+        assert (unknown.status_code, unknown.json()["title"]) == (422, "there is no such job")
+        assert process.end(signal.SIGTERM) == 0
+    with AuditTrail.open(data.access) as trail:
+        acts = [(entry.act.actor, entry.act.action) for entry in trail.page(limit=50)]
+    assert ("open", "job.run") in acts or ("local", "job.run") in acts
+    assert (f"job:{made['id']}", "model.promote") in acts
+
+
+def test_a_killed_server_leaves_a_job_that_goes_on(lender_place: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(lender_place, tmp_path / "lender"))
+    data = DataFolder(folder / ".headwater")
+    with served(folder) as process, httpx.Client(base_url=process.url) as http:
+        id = http.post("/v1/jobs/retrain.risk/run", json={}).json()["id"]
+        assert until(lambda: http.get(f"/v1/jobs/{id}").json()["state"] == "running")
+        process.end(signal.SIGKILL)
+    with JobStore.open(data.jobs) as jobs:
+        assert jobs.page(limit=1)[0].state in ("running", "waiting")
+    with served(folder) as process, httpx.Client(base_url=process.url) as http:
+        assert ended(http, id)["state"] == "done"
+
+
+def test_switched_off(lender_place: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(lender_place, tmp_path / "lender"))
+    with served(folder, HEADWATER_JOBS="off") as process, httpx.Client(base_url=process.url) as http:
+        assert http.get("/v1/jobs").json()["on"] is False
+        refused = http.post("/v1/jobs/alerts/run", json={})
+        assert refused.json()["detail"] == (
+            "this server runs no jobs\n  expected: HEADWATER_JOBS on\n  got:      off\n"
+            "  do:       run it beside the server: headwater jobs run alerts"
+        )
+        assert run(cli, ["jobs", "run", "alerts", "--project", str(folder)]) == 0
