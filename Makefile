@@ -26,7 +26,7 @@ UV := $(BIN)/uv pip
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 # --- Environment ---------------------------------------------------------------------------------
 
@@ -85,6 +85,10 @@ examples: $(VENV)/.installed ## Run the examples on real data: make examples DAT
 .PHONY: bench
 bench: $(VENV)/.installed ## Measure against other engines; writes build/bench
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: bench-loop
+bench-loop: $(VENV)/.compiled ## Four lives of one model through a change of regime; writes build/bench
+	@$(BIN)/python -m benchmarks.loop $(ARGS)
 
 # --- Prove ---------------------------------------------------------------------------------------
 
