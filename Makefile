@@ -21,7 +21,7 @@ export NUMBA_CACHE_DIR
 unexport PYTHONDONTWRITEBYTECODE
 
 CODE := src tests tools $(sort $(dir $(wildcard benchmarks/*.py examples/*/*.py)))
-EXAMPLES := $(sort $(wildcard examples/*/run.py))
+EXAMPLES := $(sort $(wildcard examples/*/run.py examples/*/prequential.py))
 UV := $(BIN)/uv pip
 
 .PHONY: help
