@@ -21,12 +21,12 @@ export NUMBA_CACHE_DIR
 unexport PYTHONDONTWRITEBYTECODE
 
 CODE := src tests tools $(sort $(dir $(wildcard benchmarks/*.py examples/*/*.py)))
-EXAMPLES := $(sort $(wildcard examples/*/run.py))
+EXAMPLES := $(sort $(wildcard examples/*/run.py examples/*/prequential.py))
 UV := $(BIN)/uv pip
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 # --- Environment ---------------------------------------------------------------------------------
 
@@ -85,6 +85,10 @@ examples: $(VENV)/.installed ## Run the examples on real data: make examples DAT
 .PHONY: bench
 bench: $(VENV)/.installed ## Measure against other engines; writes build/bench
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: bench-loop
+bench-loop: $(VENV)/.compiled ## Four lives of one model through a change of regime; writes build/bench
+	@$(BIN)/python -m benchmarks.loop $(ARGS)
 
 # An environment of its own: Airflow pins much of what Headwater uses, otherwise.
 $(BUILD)/airflow/.synced: requirements/airflow.lock $(VENV)/.synced
