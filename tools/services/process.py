@@ -76,7 +76,7 @@ class Process:
                 extra_groups=None if user is None else [],
             )
         (self.folder / "pid").write_text(str(self._child.pid))
-        while self.pid is None and not self._ended():  # its command line shows a moment after it began
+        while not self._seen():  # its command line shows a moment after it began
             time.sleep(0.001)
 
     def wait(self, ready: Callable[[], bool]) -> None:
@@ -121,6 +121,10 @@ class Process:
                 return False
             time.sleep(0.01)
         return True
+
+    def _seen(self) -> bool:
+        """Whether its start is over: it can be known by its command line, or has ended."""
+        return self.pid is not None or self._ended()
 
     def _ended(self) -> bool:
         """Whether it is no more; a child of ours is waited for, so that it leaves no zombie."""
