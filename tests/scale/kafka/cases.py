@@ -84,6 +84,15 @@ class Bank:
         consumer.close()
         return found
 
+    def ends(self) -> dict[int, int]:
+        """How many records each partition of the payments has had."""
+        consumer = Consumer({"bootstrap.servers": self.cluster.brokers, "group.id": uuid4().hex})
+        topic = self.topics.of("payments")
+        places = [TopicPartition(topic, number) for number in range(self.partitions)]
+        found = {one.partition: consumer.get_watermark_offsets(one, 10)[1] for one in places}
+        consumer.close()
+        return found
+
     def scores(self) -> list[Told]:
         return self.read(self.topics.scores)
 

@@ -31,6 +31,7 @@ COMMANDS = {
     "promote": (f"{_HERE}.promote", "Make a version the champion."),
     "rollback": (f"{_HERE}.rollback", "Bring the earlier champion back."),
     "serve": (f"{_HERE}.serve", "Serve the project: events in, decisions out, over HTTP."),
+    "stream": (f"{_HERE}.stream", "Keep scores fresh from Kafka: events in, scores out, exactly once."),
     "status": (
         f"{_HERE}.status",
         "Say how a running service is.",

@@ -1,7 +1,7 @@
 """Events into a stream's topic: JSON values by the stream's schema, keyed by the entity.
 
 The same partitioner as Kafka's Java clients, so that whoever else produces puts an entity where we look for
-it. Called by the command ``headwater stream --publish`` and by anybody with a frame.
+it. Called by tests, and by anybody with a frame.
 """
 
 from __future__ import annotations
