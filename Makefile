@@ -26,7 +26,7 @@ UV := $(BIN)/uv pip
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 # --- Environment ---------------------------------------------------------------------------------
 
@@ -61,8 +61,12 @@ lock: ## Make the lock files anew from pyproject.toml (UPGRADE=1 takes newer ver
 	  --no-annotate $(if $(UPGRADE),--upgrade) - --output-file requirements/uv.lock
 
 .PHONY: services
-services: ## Start what the tests need beside Python: nothing, so far
-	@echo "Nothing is needed: log, store and registry are embedded."
+services: ## Start Kafka, PostgreSQL and Redis for tests, under build/services
+	@$(PYTHON) -m tools.services up
+
+.PHONY: services-stop
+services-stop: ## Stop them; what they hold stays until `make clean`
+	@$(PYTHON) -m tools.services down
 
 # --- Use -----------------------------------------------------------------------------------------
 
@@ -107,7 +111,7 @@ test: $(VENV)/.installed ## Run the tests: make test DATA=path ARGS="tests/engin
 
 .PHONY: coverage
 coverage: $(VENV)/.installed ## Run the tests with kernels interpreted and show what no test reaches
-	@NUMBA_DISABLE_JIT=1 $(BIN)/python -m coverage run -m pytest -m "not data and not slow" $(ARGS)
+	@NUMBA_DISABLE_JIT=1 $(BIN)/python -m coverage run -m pytest -m "not data and not slow and not services" $(ARGS)
 	@$(BIN)/python -m coverage report
 
 .PHONY: check
@@ -140,5 +144,5 @@ format: $(VENV)/.installed ## Put the code in form
 	$(BIN)/ruff format .
 
 .PHONY: clean
-clean: ## Remove everything that was built, .venv included
+clean: services-stop ## Remove everything that was built, .venv included
 	rm -rf $(VENV) $(BUILD) dist .coverage .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -202,6 +202,21 @@ SETTINGS: tuple[Setting, ...] = (
         "A PEM file of certificates to trust beside the system's, for a mail server of your own.",
     ),
     Setting(
+        "HEADWATER_KAFKA_SECURITY_PROTOCOL",
+        None,
+        "plaintext",
+        "How Kafka is spoken to: plaintext, ssl, sasl_plaintext or sasl_ssl.",
+    ),
+    Setting("HEADWATER_KAFKA_SASL_MECHANISM", None, "not set", "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."),
+    Setting("HEADWATER_KAFKA_SASL_USERNAME", None, "not set", "The user that Kafka asks for."),
+    Setting(
+        "HEADWATER_KAFKA_SASL_PASSWORD", None, "not set", "That user's password. A secret: better in a file."
+    ),
+    Setting("HEADWATER_KAFKA_SASL_PASSWORD_FILE", None, "not set", "A file that holds that password."),
+    Setting("HEADWATER_KAFKA_SSL_CA", None, "the system's authorities", "Whom to trust, a PEM file."),
+    Setting("HEADWATER_KAFKA_SSL_CERTIFICATE", None, "not set", "This client's certificate, a PEM file."),
+    Setting("HEADWATER_KAFKA_SSL_KEY", None, "not set", "The certificate's key, a PEM file."),
+    Setting(
         "HEADWATER_DEBUG",
         None,
         "0",

@@ -32,6 +32,7 @@ COMMANDS = {
     "rollback": (f"{_HERE}.rollback", "Bring the earlier champion back."),
     "shadow": (f"{_HERE}.shadow", "Show what challengers would have said of live decisions."),
     "serve": (f"{_HERE}.serve", "Serve the project: events in, decisions out, over HTTP."),
+    "stream": (f"{_HERE}.stream", "Keep scores fresh from Kafka: events in, scores out, exactly once."),
     "status": (
         f"{_HERE}.status",
         "Say how a running service is.",
