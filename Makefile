@@ -61,8 +61,11 @@ lock: ## Make the lock files anew from pyproject.toml (UPGRADE=1 takes newer ver
 	  --no-annotate $(if $(UPGRADE),--upgrade) - --output-file requirements/uv.lock
 
 .PHONY: services
-services: ## Start what the tests need beside Python: nothing, so far
-	@echo "Nothing is needed: log, store and registry are embedded."
+services: ## Install what the tests need beside Python: Java, for Spark (on Debian, as root)
+	@if command -v java >/dev/null || [ -n "$$JAVA_HOME" ]; then echo "Java is there; nothing else is needed."; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get update -q && apt-get install -qy --no-install-recommends openjdk-17-jre-headless; \
+	else echo "Java 17 is missing and cannot be installed from here: the tests on Spark will skip."; fi
 
 # --- Use -----------------------------------------------------------------------------------------
 
