@@ -14,6 +14,7 @@ settings.register_profile("headwater", deadline=None, print_blob=True, derandomi
 settings.load_profile("headwater")
 
 FIXTURE = "data_folder"
+DEMANDED = {"data": "HEADWATER_DATA", "airflow": "HEADWATER_AIRFLOW"}  # mark: what, set, forbids to skip
 
 
 @pytest.fixture(scope="session")
@@ -39,9 +40,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Where the data was named, a data test that skips has failed."""
+    """Where what a test needs was named, a test that skips has failed."""
     report = yield
-    if report.skipped and item.get_closest_marker("data") and os.environ.get("HEADWATER_DATA"):
-        report.outcome = "failed"
-        report.longrepr = f"HEADWATER_DATA is set, so this test may not skip: {report.longrepr}"
+    for mark, variable in DEMANDED.items():
+        if report.skipped and item.get_closest_marker(mark) and os.environ.get(variable):
+            report.outcome = "failed"
+            report.longrepr = f"{variable} is set, so this test may not skip: {report.longrepr}"
     return report
