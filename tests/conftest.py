@@ -18,7 +18,12 @@ ENV = Path(__file__).resolve().parents[1] / "build" / "services" / "env"
 
 # Mark, by the fixture that a test asks for; and what, set, says that such a test may not skip.
 FIXTURES = {"data_folder": "data", "services": "services"}
-DEMANDED = {"data": "HEADWATER_DATA", "services": "HEADWATER_SERVICES"}
+DEMANDED = {
+    "airflow": "HEADWATER_AIRFLOW",
+    "data": "HEADWATER_DATA",
+    "services": "HEADWATER_SERVICES",
+    "spark": "HEADWATER_SERVICES",
+}
 
 
 @pytest.fixture(scope="session")
@@ -59,7 +64,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Where the data, or the services, were named, a test that needs them and skips has failed."""
+    """Where what a test needs was named, a test that skips has failed."""
     report = yield
     for mark, variable in DEMANDED.items():
         if report.skipped and item.get_closest_marker(mark) and os.environ.get(variable):

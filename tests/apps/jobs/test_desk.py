@@ -54,7 +54,7 @@ def opened(folder: Path, on: float, **changes: Any) -> Iterator[tuple[Desk, Manu
     settings = Settings.read({}, project=str(folder))
     clock = ManualClock(day(on))
     with JobStore.open(DataFolder(settings.data).jobs) as jobs:
-        facts: dict[str, Any] = {"how": JobSettings(), "environ": {}} | changes
+        facts: dict[str, Any] = {"how": JobSettings(), "environ": {}, **changes}
         yield Desk(load_project(folder), settings, jobs=jobs, clock=clock.now, **facts), clock
 
 

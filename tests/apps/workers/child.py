@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Sequence
 
 from headwater.apps.workers.parent import Parent
+from headwater.apps.workers.worker import AGAIN
 
 if os.environ.get("SLOW_BIRTH"):
     time.sleep(600)  # as if what it imports took long
@@ -24,6 +26,8 @@ def main(server: Parent, arguments: Sequence[str]) -> None:
             continue
         if message["kind"] == "die":
             os._exit(3)
+        if message["kind"] == "again":
+            sys.exit(AGAIN)
         if message["kind"] == "raise":
             raise ValueError(message["secret"])
         if message["kind"] == "hang":

@@ -76,6 +76,16 @@ def test_a_child_that_dies_is_born_again_and_greeted_again() -> None:
         assert len(pids) == worker.starts == 4
 
 
+def test_a_child_that_is_done_with_its_piece_is_followed_at_once(caplog: pytest.LogCaptureFixture) -> None:
+    with worked(rests=(60.0, 60.0)) as (worker, heard):
+        for _ in range(2):
+            assert heard.get(timeout=LONG)["kind"] == "born"
+            assert heard.get(timeout=LONG)["said"]["kind"] == "hello"
+            worker.send({"kind": "again"})
+        assert heard.get(timeout=LONG)["kind"] == "born"
+    assert "a worker died" not in caplog.text
+
+
 def test_what_a_child_raises_is_told_without_its_text(capfd: pytest.CaptureFixture[str]) -> None:
     with worked() as (worker, heard):
         heard.get(timeout=LONG)

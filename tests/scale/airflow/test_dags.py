@@ -18,7 +18,8 @@ from headwater.store.jobs import JobStore
 from headwater.training.train import open_registry
 from tests.retraining.lender import write_place
 
-AIRFLOW = Path(__file__).parents[3] / "build" / "airflow" / "bin" / "airflow"
+HOME = Path(os.environ.get("HEADWATER_AIRFLOW") or Path(__file__).parents[3] / "build" / "airflow")
+AIRFLOW = HOME / "bin" / "airflow"
 PLACE = Place(
     "lender", "/opt/head water/headwater", "/srv/project.py", "/srv/.headwater", "http://mlflow:5000"
 )
@@ -55,7 +56,9 @@ def test_the_command_writes_them(tmp_path: Path) -> None:
 
 
 @pytest.mark.airflow
-@pytest.mark.skipif(not AIRFLOW.is_file(), reason="Airflow is not in build/airflow: make airflow")
+@pytest.mark.skipif(
+    not AIRFLOW.is_file(), reason="Airflow is not in build/airflow: `make airflow` sets it up"
+)
 def test_airflow_runs_a_retraining(tmp_path: Path) -> None:
     write_place(tmp_path, days=100)
     at = ["--project", str(tmp_path)]
