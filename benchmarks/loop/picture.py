@@ -1,4 +1,4 @@
-"""The weeks as a picture: AUC, Brier score and cost of the four lives, with the promotions.
+"""The weeks as a picture: AUC, how far behind the true risk, Brier score and cost, with the promotions.
 
 SVG; the same figures give the same bits. Called by ``__main__``.
 """
@@ -15,7 +15,12 @@ from matplotlib.figure import Figure
 
 from benchmarks.loop.lives import LIVES
 
-_TITLES = {"auc": "ROC AUC", "brier": "Brier score", "cost": "cost of a decision"}
+_TITLES = {
+    "auc": "ROC AUC",
+    "behind": "expected AUC\nbehind the true risk",
+    "brier": "Brier score",
+    "cost": "cost of a decision",
+}
 _NAMES = {
     "nightly": "nightly, never retrained",
     "fresh": "fresh, never retrained",
@@ -30,12 +35,12 @@ def draw(weeks: Sequence[Mapping[str, Any]], promoted: Sequence[int], target: Pa
 
     Args:
         weeks: as from ``recovery.weekly``.
-        promoted: weeks in which a candidate became champion.
+        promoted: weeks in which a candidate became champion, of all lenders.
         target: the SVG file.
         title: above it.
     """
     with mpl.rc_context({"svg.hashsalt": "headwater", "font.size": 9, "svg.fonttype": "none"}):
-        figure = Figure(figsize=(9, 8), layout="constrained")
+        figure = Figure(figsize=(9, 10), layout="constrained")
         figure.suptitle(title)
         axes = figure.subplots(len(_TITLES), 1, sharex=True)
         at = [week["week"] for week in weeks]
@@ -47,10 +52,12 @@ def draw(weeks: Sequence[Mapping[str, Any]], promoted: Sequence[int], target: Pa
             axis.axvspan(0, 59 / 7, color="#f0e442", alpha=0.25, linewidth=0)
             axis.set_ylabel(words)
             axis.grid(alpha=0.3)
+            axis.margins(x=0.02)
         for week in promoted:
-            axes[0].axvline(week, ymax=0.04, color=_COLOURS["loop"], linewidth=1.4)
-        axes[0].legend(loc="lower left", fontsize=8, ncols=2)
+            axes[0].axvline(week, ymax=0.05, color=_COLOURS["loop"], linewidth=1.6, alpha=0.5)
+        handles, labels = axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=len(LIVES), frameon=False)
         axes[-1].set_xlabel(
-            "weeks from the change of regime (shaded: it is changing; ticks above: promotions)"
+            "weeks from the change of regime (shaded: it is changing; ticks in the first panel: promotions)"
         )
         FigureCanvasSVG(figure).print_svg(str(target), metadata={"Date": None})  # type: ignore[no-untyped-call]

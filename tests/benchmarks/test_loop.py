@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks.loop.lives import Lives, Size
-from benchmarks.loop.recovery import auc, cost, counts, shares, weekly
+from benchmarks.loop.lives import Lives, Size, Turn
+from benchmarks.loop.recovery import Ranked, auc, cost, counts, shares, weekly
 from headwater.core.instant import DAY, WEEK
 
 
@@ -44,6 +45,29 @@ def test_what_came_back_is_a_share_of_what_was_taken(back: float, low: float, hi
     assert share.taken_of_bookings == share.taken.value
     assert share.share.low <= share.share.value <= share.share.high
     assert share.regained.value == pytest.approx(share.share.value * share.taken.value)
+
+
+def test_the_expected_auc_is_what_outcomes_come_to_on_average() -> None:
+    rng = np.random.default_rng(3)
+    chance, scores = rng.beta(0.6, 2.0, 400), rng.normal(size=400).round(1)
+    fallen = [auc((rng.random(400) < chance).astype(np.float64), scores) for _ in range(2_000)]
+    assert Ranked.of(chance, scores).auc() == pytest.approx(np.mean(fallen), abs=0.003)
+
+
+def test_a_weight_of_two_is_a_row_twice() -> None:
+    rng = np.random.default_rng(4)
+    y, scores = (rng.random(300) < 0.3).astype(np.float64), rng.normal(size=300).round(1)
+    weight = rng.integers(0, 3, 300)
+    twice = np.repeat(np.arange(300), weight)
+    assert Ranked.of(y, scores).auc(weight.astype(np.float64)) == pytest.approx(auc(y[twice], scores[twice]))
+
+
+@pytest.mark.parametrize(("verdict", "brought"), [("promote", 1.0), ("hold", 0.0)])
+def test_the_loop_is_its_champion_and_not_its_candidate(verdict: str, brought: float) -> None:
+    one = lives(0.5, 0.5)
+    (share,) = shares([replace(one, turns=(Turn(0, 2, (0, 0), verdict, (), (1.0, 1.0)),))])
+    assert share.champion.value == pytest.approx(brought * share.share.value)
+    assert share.share.value > 0.3
 
 
 def test_worlds_are_averaged() -> None:
