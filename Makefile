@@ -92,6 +92,12 @@ bench: $(VENV)/.installed ## Measure against other engines; writes build/bench
 test: $(VENV)/.installed ## Run the tests: make test DATA=path ARGS="tests/engine -x"
 	@$(BIN)/python -m pytest --durations=10 $(ARGS)
 
+KILLS ?= 100
+
+.PHONY: kills
+kills: $(VENV)/.installed ## Kill a server under load a hundred times: make kills KILLS=10 SEED=5
+	@HEADWATER_KILLS=$(KILLS) $(if $(SEED),HEADWATER_SEED=$(SEED)) $(BIN)/python -m pytest -s tests/http/test_killed.py
+
 .PHONY: coverage
 coverage: $(VENV)/.installed ## Run the tests with kernels interpreted and show what no test reaches
 	@NUMBA_DISABLE_JIT=1 $(BIN)/python -m coverage run -m pytest -m "not data and not slow" $(ARGS)

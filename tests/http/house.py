@@ -132,10 +132,15 @@ def open_service(
 
 @contextmanager
 def serving(
-    folder: Path, *, bounds: Bounds | None = None, around: Mapping[str, Any] | None = None, **kw: Any
+    folder: Path,
+    *,
+    bounds: Bounds | None = None,
+    around: Mapping[str, Any] | None = None,
+    clock: ManualClock | None = None,
+    **kw: Any,
 ) -> Iterator[House]:
     """A server on a free port, until the block ends; ``around`` goes to ``create_app``."""
-    clock, faults = ManualClock(micros(NOW)), Faults()
+    clock, faults = clock or ManualClock(micros(NOW)), Faults()
     with open_service(folder, clock=clock, hooks=faults, **kw) as service, ExitStack() as stack:
         monitors = stack.enter_context(Monitors(service, faults.metrics, rate=1.0))
         beside = Beside(stack, service, monitors)
