@@ -481,11 +481,6 @@ class Service:
         self.log = EmbeddedLog.open(self.folder.log, streams, max_bytes=self._max_log_bytes)
         self._writer.log = self.log
 
-    def _keep(self) -> int:
-        engine = self.serving.vectors.engine
-        self._snapshots.save(engine)
-        return engine.offset
-
     def _keep(self, serving: Serving) -> None:
         """Keep the state of an engine that takes in nothing meanwhile; without one, the log is enough."""
         try:
