@@ -44,7 +44,9 @@ def served(project: Path, *options: str, **variables: str) -> Iterator[Process]:
                 assert process.stderr is not None
                 raise AssertionError(f"it did not start: {process.stderr.read()}")
             lines.append(line)
-        yield Process(json.loads("".join(lines)), process)
+        banner = json.loads("".join(lines))
+        assert "url" in banner, banner
+        yield Process(banner, process)
 
 
 @contextmanager
