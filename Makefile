@@ -109,6 +109,12 @@ airflow: $(BUILD)/airflow/.synced ## Airflow in build/airflow, for the tests tha
 test: $(VENV)/.installed ## Run the tests: make test DATA=path ARGS="tests/engine -x"
 	@$(BIN)/python -m pytest --durations=10 $(ARGS)
 
+KILLS ?= 100
+
+.PHONY: kills
+kills: $(VENV)/.installed ## Kill a server under load a hundred times: make kills KILLS=10 SEED=5
+	@HEADWATER_KILLS=$(KILLS) $(if $(SEED),HEADWATER_SEED=$(SEED)) $(BIN)/python -m pytest -s tests/http/test_killed.py
+
 .PHONY: coverage
 coverage: $(VENV)/.installed ## Run the tests with kernels interpreted and show what no test reaches
 	@NUMBA_DISABLE_JIT=1 $(BIN)/python -m coverage run -m pytest -m "not data and not slow and not services" $(ARGS)

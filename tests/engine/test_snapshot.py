@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 import headwater as hw
 from headwater.core.errors import StoreError
-from headwater.engine import sections
+from headwater.engine import sections, snapshot
 from headwater.engine.mapped import POSSIBLE
 from headwater.engine.plan import compile_view
 from headwater.engine.run import Engine
@@ -85,6 +86,32 @@ def test_new_keys_after_a_restart() -> None:
     engine = Engine.restore([SMALL], engine.snapshot())
     engine, emitted = ANY_CUTS.feed(engine, case, 2, 400, emit=True)
     assert emitted == [{"n_10s": 1 + i % 2, "word": f"word {i}"} for i in range(2, 400)]
+
+
+#   32 thousand keys of every sort of text, in several lines of the snapshot
+def test_texts_of_any_sort_and_number() -> None:
+    odd = ["", "\n", '"', "\\", "a\nb", "\u2028", "Åse", "\U0001f40d", "\x00"]
+    case = Case(
+        [SMALL], log(at(i, who=f"{odd[i % 9]}{i // 9 or ''}", word=odd[i % 9]) for i in range(32_000))
+    )
+    engine, _ = ONE_BATCH.feed(Engine([SMALL]), case, 0, len(case.log))
+    again = Engine.restore([SMALL], engine.snapshot())
+    keys = engine.states["view"].keys.keys().to_list()
+    assert len(keys) == 32_000
+    assert again.states["view"].keys.keys().to_list() == keys
+    assert again.read("view", keys, micros(40_000)).equals(engine.read("view", keys, micros(40_000)))
+    assert again.snapshot() == engine.snapshot()
+
+
+def test_texts_among_the_facts_as_they_once_were() -> None:
+    case = Case([SMALL], log(at(i, who=f"who {i}", word=f"word {i}") for i in range(20)))
+    engine, _ = ONE_BATCH.feed(Engine([SMALL]), case, 0, 20)
+    found = snapshot.parse(engine.snapshot())
+    entry = found.facts["views"]["view"]
+    entry["texts"] = json.loads(found.arrays.pop("view/texts").tobytes())
+    entry["keys"] = json.loads(found.arrays.pop("view/key texts").tobytes())
+    assert entry["keys"][:2] == ["who 0", "who 1"]
+    assert Engine.of([SMALL], found).snapshot() == engine.snapshot()
 
 
 def test_an_engine_that_has_seen_nothing() -> None:

@@ -140,10 +140,11 @@ def serving(
     bounds: Bounds | None = None,
     around: Mapping[str, Any] | None = None,
     also: Callable[[Service, ExitStack, Faults], Mapping[str, Any]] = lambda *_: {},
+    clock: ManualClock | None = None,
     **kw: Any,
 ) -> Iterator[House]:
     """A server on a free port, until the block ends; ``create_app`` gets ``around`` and ``also``."""
-    clock, faults = ManualClock(micros(NOW)), Faults()
+    clock, faults = clock or ManualClock(micros(NOW)), Faults()
     with open_service(folder, clock=clock, hooks=faults, **kw) as service, ExitStack() as stack:
         monitors = stack.enter_context(Monitors(service, faults.metrics, rate=1.0))
         beside = Beside(stack, service, monitors)

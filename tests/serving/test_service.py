@@ -192,7 +192,7 @@ def test_rising_from_a_snapshot_and_the_tail_is_as_if_nothing_happened(tmp_path:
         put(service, *second)
         service.close(snapshot=False)
     with open_service(tmp_path / "restarted") as service:
-        assert len(list(service.folder.snapshots.glob("*.snapshot"))) == 1
+        assert service.passed_over == ()
         found = {one.scored.keys["who"]: one for one in put(service, *third).refreshes or ()}
     assert found.keys() == expected.keys()
     for who, one in expected.items():
@@ -202,13 +202,25 @@ def test_rising_from_a_snapshot_and_the_tail_is_as_if_nothing_happened(tmp_path:
 def test_a_damaged_snapshot_is_passed_over(tmp_path: Path) -> None:
     with open_service(tmp_path) as service:
         put(service, *many(30, 3, ordered=True))
-    (path,) = (tmp_path / "snapshots").glob("*.snapshot")
+    path = max((tmp_path / "snapshots").glob("*.snapshot"))
     blob = bytearray(path.read_bytes())
     blob[-100] ^= 1
     path.write_bytes(blob)
-    with open_service(tmp_path) as service:
+    faults = Faults()
+    with open_service(tmp_path, hooks=faults) as service:
         assert service.passed_over == (f"{path.name}: a snapshot is damaged, or of another version",)
         assert service.offset == service.log.end() - 1
+    assert [(where, str(error)) for where, error in faults.faults] == [
+        (
+            "snapshot",
+            (
+                "a snapshot was passed over\n"
+                "  got:      a snapshot is damaged, or of another version\n"
+                f"  where:    {path.name}\n"
+                "  do:       look at the disk; an older snapshot, or none, and the log give the same state"
+            ),
+        )
+    ]
 
 
 def test_a_decision_is_replayed_to_the_bit(bank: Service) -> None:

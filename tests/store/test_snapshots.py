@@ -21,7 +21,7 @@ RECORDED = Path(__file__).with_name("recorded")
 
 def test_an_engine_goes_on_from_the_newest(tmp_path: Path) -> None:
     snapshots = Snapshots(tmp_path / "snapshots")
-    assert snapshots.newest([VIEW]) == Restored(None, ())
+    assert snapshots.newest([VIEW]) == Restored(None)
     made = engine(3)
     snapshots.save(made)
     feed(made, 3, 5)
@@ -54,7 +54,7 @@ def test_what_was_read_ahead_is_given_once(tmp_path: Path) -> None:
 
 def test_reading_ahead_where_there_is_nothing(tmp_path: Path) -> None:
     ahead = Ahead(tmp_path / "nowhere")
-    assert Snapshots(tmp_path / "nowhere").newest([VIEW], ahead) == Restored(None, ())
+    assert Snapshots(tmp_path / "nowhere").newest([VIEW], ahead) == Restored(None)
 
 
 def test_a_damaged_one_that_was_read_ahead_is_passed_over(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_one_of_a_format_from_elsewhere_is_passed_over(tmp_path: Path) -> None:
     path = snapshots.save(engine(2))
     path.write_bytes(path.read_bytes().replace(b"HWSNAP03", b"HWSNAP99"))
     reason = f"{path.name}: a snapshot is damaged, or of another version"
-    assert snapshots.newest([VIEW]) == Restored(None, (reason,))
+    assert snapshots.newest([VIEW]) == Restored(None, (reason,), (reason,))
 
 
 def test_only_some_are_kept(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_the_reasons_are_told_when_all_are_damaged(tmp_path: Path) -> None:
     for path in paths:
         path.write_bytes(path.read_bytes()[:-1])
     reasons = tuple(f"{path.name}: a snapshot is damaged, or of another version" for path in reversed(paths))
-    assert snapshots.newest([VIEW]) == Restored(None, reasons)
+    assert snapshots.newest([VIEW]) == Restored(None, reasons, reasons)
 
 
 def test_one_that_was_cut_off_by_a_crash_has_another_name(tmp_path: Path) -> None:
@@ -160,3 +160,22 @@ def test_the_data_folder(tmp_path: Path) -> None:
         path.relative_to(folder.path).as_posix() for path in (folder.log, folder.snapshots, folder.decisions)
     ]
     assert names == ["events.log", "snapshots", "decisions.db"]
+
+
+def test_one_that_stands_beyond_the_end_of_the_log_is_passed_over(tmp_path: Path) -> None:
+    """So it is where an older copy of the log was put in the place of the log."""
+    snapshots = Snapshots(tmp_path)
+    snapshots.save(engine(2))
+    newest = snapshots.save(engine(4))
+    for end, offset in ((4, 3), (3, 1)):
+        found = snapshots.newest([VIEW], end=end)
+        assert found.engine is not None
+        assert found.engine.offset == offset
+    assert found.damaged == found.passed_over == (f"{newest.name}: it holds 4 events, and the log only 3",)
+    assert snapshots.newest([VIEW], end=1).engine is None
+
+
+def test_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:
+    (tmp_path / f"{2:020d}.new").write_bytes(b"HWSNAP03 and half of it")
+    kept = Snapshots(tmp_path).save(engine(4))
+    assert list(tmp_path.iterdir()) == [kept]

@@ -7,8 +7,11 @@ state, built by replay, never old bytes. Called by ``engine.run``; read ``sectio
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from headwater.core.errors import StoreError
 from headwater.definitions.view import FeatureView, view_hash
@@ -18,6 +21,7 @@ from headwater.engine.sections import Array, Sections
 from headwater.engine.state import ViewState
 
 _BLOCKS = ("words", "heap", "ints", "reals")
+_LINE = 10_000  # texts that are written or read at once; nothing else of Python runs for these milliseconds
 
 
 def pieces(states: Mapping[str, ViewState], offset: int) -> Iterator[memoryview | bytes]:
@@ -25,12 +29,10 @@ def pieces(states: Mapping[str, ViewState], offset: int) -> Iterator[memoryview 
     arrays: dict[str, Array] = {}
     views: dict[str, Any] = {}
     for name, state in states.items():
-        views[name] = {
-            "hash": view_hash(state.view),
-            "shards": len(state.memories),
-            "texts": state.book.texts,
-            "keys": state.keys.book.texts if state.keys.book is not None else None,
-        }
+        views[name] = {"hash": view_hash(state.view), "shards": len(state.memories)}
+        arrays[f"{name}/texts"] = _lines(state.book.texts)
+        if state.keys.book is not None:
+            arrays[f"{name}/key texts"] = _lines(state.keys.book.texts)
         arrays[f"{name}/keys"] = state.keys.integers()
         for s, memory in enumerate(state.memories):
             arrays |= {f"{name}/{s}/{block}": data for block, data in memory.blocks().items()}
@@ -59,8 +61,8 @@ def load(views: Sequence[FeatureView], found: Sections) -> tuple[dict[str, ViewS
     for view in views:
         entry = entries[view.name]
         state = ViewState(view, shards=entry["shards"])
-        state.book = Codebook(entry["texts"])
-        state.keys.restore(found.arrays[f"{view.name}/keys"], entry["keys"])
+        state.book = Codebook(_texts(found, view.name, "texts", "texts") or ())
+        state.keys.restore(found.arrays[f"{view.name}/keys"], _texts(found, view.name, "key texts", "keys"))
         for s, memory in enumerate(state.memories):
             at = {block: f"{view.name}/{s}/{block}" for block in _BLOCKS}
             blocks = {block: found.roomy.get(name, found.arrays[name]) for block, name in at.items()}
@@ -68,6 +70,21 @@ def load(views: Sequence[FeatureView], found: Sections) -> tuple[dict[str, ViewS
             memory.restore(blocks, len(found.arrays[at["ints"]]))
         states[view.name] = state
     return states, found.facts["offset"]
+
+
+def _lines(texts: Sequence[str]) -> Array:
+    """Texts as bytes: a JSON list on each line."""
+    lines = [json.dumps(texts[first : first + _LINE]) for first in range(0, len(texts), _LINE)]
+    return np.frombuffer("\n".join(lines).encode(), dtype=np.uint8)
+
+
+def _texts(found: Sections, view: str, array: str, fact: str) -> list[str] | None:
+    """Texts of a view; None if it has none of the kind. At first they were among the facts."""
+    entry, lines = found.facts["views"][view], found.arrays.get(f"{view}/{array}")
+    if lines is None:
+        texts: list[str] | None = entry.get(fact)
+        return texts
+    return [text for line in lines.tobytes().split(b"\n") if line for text in json.loads(line)]
 
 
 def _entry(view: FeatureView, found: Sections) -> dict[str, Any]:

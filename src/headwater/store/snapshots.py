@@ -22,6 +22,7 @@ from headwater.engine.sections import Sections
 from headwater.store.ahead import SUFFIX, Ahead, files
 
 KEEP = 2  # the newest, and one to fall back on
+UNDONE = ".new"  # how the name of one ends that is being written
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +31,13 @@ class Restored:
 
     Attributes:
         engine: None if there is no snapshot that can be used.
-        passed_over: the damaged ones, or those of other definitions; the newest first.
+        passed_over: the damaged ones, or those of other definitions, with the reason; the newest first.
+        damaged: those of them that should not be so: damaged, or of another log.
     """
 
     engine: Engine | None
-    passed_over: tuple[str, ...]
+    passed_over: tuple[str, ...] = ()
+    damaged: tuple[str, ...] = ()
 
 
 class Snapshots:
@@ -62,13 +65,17 @@ class Snapshots:
     def save(self, engine: Engine) -> Path:
         """Write the engine's state and offset; on disk when this returns. Older snapshots are removed.
 
+        So is what others left that were killed while they wrote. Nothing may be applied meanwhile.
+
         Raises:
             StoreError: the disk will not have it; nothing changed then.
         """
         path = self.folder / f"{engine.offset + 1:020d}{SUFFIX}"
-        beside = path.with_suffix(".new")
+        beside = path.with_suffix(UNDONE)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            for left in self.folder.glob(f"*{UNDONE}"):  # whoever wrote it was ended
+                left.unlink(missing_ok=True)
             _write(beside, engine.pieces())
             beside.replace(path)
             _flush_folder(self.folder)
@@ -89,21 +96,33 @@ class Snapshots:
         """The snapshots' files, the newest first."""
         return files(self.folder)
 
-    def newest(self, views: Sequence[FeatureView], ahead: Ahead | None = None) -> Restored:
+    def newest(
+        self, views: Sequence[FeatureView], ahead: Ahead | None = None, end: int | None = None
+    ) -> Restored:
         """An engine from the newest snapshot that is whole and of these views, if there is one.
 
         Args:
             views: whose state.
             ahead: what was begun to be read before.
+            end: of the log; a snapshot that stands beyond it holds events that the log does not have.
         """
         passed_over: list[str] = []
+        damaged: list[str] = []
         for path in self.files():
+            found = None
             try:
-                found = None if ahead is None else ahead.take(path)
-                return Restored(Engine.of(views, found or _read(path)), tuple(passed_over))
+                found = (None if ahead is None else ahead.take(path)) or _read(path)
+                engine = Engine.of(views, found)
             except (StoreError, OSError) as error:
                 passed_over.append(f"{path.name}: {str(error).partition(chr(10))[0]}")
-        return Restored(None, tuple(passed_over))
+                if found is None:
+                    damaged.append(passed_over[-1])
+                continue
+            if end is None or engine.offset < end:
+                return Restored(engine, tuple(passed_over), tuple(damaged))
+            passed_over.append(f"{path.name}: it holds {engine.offset + 1} events, and the log only {end}")
+            damaged.append(passed_over[-1])
+        return Restored(None, tuple(passed_over), tuple(damaged))
 
 
 def _read(path: Path) -> Sections:

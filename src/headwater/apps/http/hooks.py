@@ -45,4 +45,4 @@ class Watching(Hooks):
     def on_fault(self, where: str, error: BaseException) -> None:
         """Something failed: told by its type and place, never by its text."""
         self.metrics.faults.labels(where).inc()
-        LOG.error("fault", extra={"where": where}, exc_info=error)
+        LOG.error("fault", extra={"part": where}, exc_info=error)
