@@ -6,7 +6,7 @@ that nobody gets half of an exchange.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
@@ -58,8 +58,12 @@ class Serving:
 
     def band(self, model: str, score: float) -> str | None:
         """The band of a score in the model's only policy; None if it has none or several."""
+        return self.bands(model, (score,))[0]
+
+    def bands(self, model: str, scores: Sequence[float]) -> list[str | None]:
+        """:meth:`band` of each score."""
         policy = self._only.get(model)
-        return None if policy is None else policy.band(score)
+        return [None if policy is None else policy.band(score) for score in scores]
 
     @cached_property
     def _only(self) -> Mapping[str, Policy]:

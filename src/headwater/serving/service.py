@@ -28,11 +28,12 @@ from headwater.log.embedded import EmbeddedLog
 from headwater.serving.commit import Ears, Turn, Writer
 from headwater.serving.decide import Decider
 from headwater.serving.feed import Feed
-from headwater.serving.fresh import Fresh, Rescored
+from headwater.serving.fresh import Fresh
 from headwater.serving.group import Offer, Taken
 from headwater.serving.keeping import Keeper
 from headwater.serving.live import Scored, Stopwatch
 from headwater.serving.record import Asked, Recorded, Recorder
+from headwater.serving.rescored import Rescored
 from headwater.serving.rising import Risen, catch_up
 from headwater.serving.rows import Refused, RowReader, exact
 from headwater.serving.scoring import Scoring

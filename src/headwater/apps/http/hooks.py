@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from headwater.apps.http.metrics import Metrics
 from headwater.apps.http.monitors import Monitors
 from headwater.serving.commit import Turn
-from headwater.serving.fresh import Rescored
 from headwater.serving.record import Recorded
+from headwater.serving.rescored import Rescored
 from headwater.serving.service import Hooks
 
 LOG = logging.getLogger("headwater.service")

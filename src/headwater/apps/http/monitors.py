@@ -17,7 +17,7 @@ from headwater.apps.settings import Settings
 from headwater.apps.workers.message import Message
 from headwater.apps.workers.worker import Job, Worker
 from headwater.monitoring.parity import Share
-from headwater.serving.fresh import Rescored
+from headwater.serving.rescored import Rescored
 from headwater.serving.service import Service, Serving
 from headwater.store.late import LateLedger
 

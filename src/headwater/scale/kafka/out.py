@@ -16,7 +16,7 @@ import msgspec
 
 from headwater.core.instant import iso
 from headwater.scale.kafka.partition import Letter
-from headwater.serving.fresh import Rescored
+from headwater.serving.rescored import Rescored
 
 _encode = msgspec.json.Encoder().encode
 

@@ -29,7 +29,8 @@ from headwater.definitions.project import Project
 from headwater.definitions.stream import Stream
 from headwater.engine.run import Engine
 from headwater.scale.kafka.ids import Ids, Int64, digest, key_of
-from headwater.serving.fresh import Fresh, Rescored, Timings
+from headwater.serving.fresh import Fresh
+from headwater.serving.rescored import Rescored, Timings
 from headwater.serving.rows import RowReader
 from headwater.serving.scoring import Scoring
 from headwater.serving.vectors import Vectors
