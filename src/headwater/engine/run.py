@@ -96,6 +96,13 @@ class Engine:
         """The whole state and its offset, to be given to ``restore``."""
         return b"".join(self.pieces())
 
+    def let_go(self) -> None:
+        """Free what it holds without holding up other threads; it is of no use afterwards."""
+        for state in self.states.values():
+            state.book.let_go()
+            if state.keys.book is not None:
+                state.keys.book.let_go()
+
     def pieces(self) -> Iterator[memoryview | bytes]:
         """The snapshot part after part, not copied: nothing may be applied before the last one is taken."""
         return snapshot.pieces(self.states, self.offset)
