@@ -18,9 +18,7 @@ from headwater.apps.cli.exits import Exit
 from headwater.apps.load.connection import Address
 from headwater.apps.load.loop import Pace
 from headwater.apps.load.requests import Decisions, Desk
-from headwater.apps.workers.worker import ALONE
-
-POLITE = 19  # niceness of whoever trains: it takes what serving leaves
+from headwater.apps.workers.worker import ALONE, stand_back
 
 
 def prepare(work: Work) -> Callable[[], dict[str, Any]]:
@@ -55,12 +53,13 @@ def _started(folder: Path) -> tuple[subprocess.Popen[bytes], float]:
     script = f"{headwater} retrain --why weekly && date +%s.%N && {headwater} gate"
     start = time.time()
     process = subprocess.Popen(
-        ["nice", "-n", str(POLITE), "sh", "-c", script],
+        ["sh", "-c", script],
         cwd=folder,
         env={**os.environ, **ALONE},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
+    stand_back(process.pid)  # as the server lets its jobs
     return process, start
 
 
