@@ -74,8 +74,8 @@ def over_time(
     for mark, row in zip(marks, rows, strict=True):
         level = 40.0 + 14 * row
         canvas.line(x(mark.x), level - 8, x(mark.x), foot, mark.colour, dash="2 3")
-        beside, at = (-5, "end") if _turned(mark, x) else (5, "start")
-        canvas.text(x(mark.x) + beside, level, mark.text, colour=mark.colour, at=at, size=11)
+        beside, side = (-5, "end") if _turned(mark, x) else (5, "start")
+        canvas.text(x(mark.x) + beside, level, mark.text, colour=mark.colour, at=side, size=11)
     for line in lines:
         _draw(canvas, line, x, y)
     for place in thinned(len(labels), 12):
