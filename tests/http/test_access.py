@@ -66,12 +66,23 @@ ROUTES = [
 ]
 
 
+PLACES = {
+    "view": "spending",
+    "key": "1",
+    "decision_id": "d1",
+    "id": "none",
+    "hash": "0" * 8,
+    "model": "risk",
+    "name": "retrain.risk",
+}
+
+
 @pytest.mark.parametrize(("method", "path", "role"), ROUTES)
 def test_only_the_role_gets_in(
     guarded: tuple[str, dict[str, str]], method: str, path: str, role: str | None
 ) -> None:
     url, secrets = guarded
-    address = url + path.format(view="spending", key="1", decision_id="d1", id="none", hash="0" * 8)
+    address = url + path.format(**PLACES)
     bare_answer = httpx.request(method, address)
     assert bare_answer.status_code == (200 if role is None else 401)
     for name, secret in secrets.items():

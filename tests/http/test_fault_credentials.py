@@ -28,7 +28,8 @@ from tests.http.house import NOW, open_service
 from tests.serving.bank import micros
 
 WHOLE = {
-    "view": "spending", "key": "1", "decision_id": "d1", "id": "none", "hash": "0" * 8, "model": "risk"
+    "view": "spending", "key": "1", "decision_id": "d1", "id": "none", "hash": "0" * 8, "model": "risk",
+    "name": "retrain.risk",
 }  # fmt: skip
 NEEDED = {
     (method, route.path): role

@@ -68,8 +68,13 @@ def test_declared_shown_and_stopped(lender: Path, headwater: Headwater) -> None:
     assert headwater("canary", "--stop", "--why", "seen enough", "--json").json["canary"] is None
     proven = headwater("audit", "verify", "--replay", "all", "--json").json
     assert (proven["sound"], proven["replay"]["same"], proven["replay"]["gone"]) == (True, COUNT, 0)
-    trail = headwater("audit", "trail", "--action", "model.canary", "--json").json["entries"]
-    assert [entry["details"]["why"] for entry in trail] == ["seen enough", None, "one in 20"]
+    trail = headwater("audit", "trail", "--action", "model", "--json").json["entries"]
+    told = [(one["action"], one["details"]["why"]) for one in trail if "canary" in one["action"]]
+    assert told == [
+        ("model.canary_end", "seen enough"),
+        ("model.canary", None),
+        ("model.canary", "one in 20"),
+    ]
     for odd in (("--share", "5%", "--stop"), ("--why", "x")):
         assert headwater("canary", *odd).code == 2
 
