@@ -15,7 +15,7 @@ from headwater.models.canary import TAG, canary_of
 from headwater.models.registry import Registry
 from headwater.retraining.canary import declare, in_force, settle_in_turn, stop
 from headwater.retraining.office import Office
-from headwater.retraining.promotion import promote, rollback
+from headwater.retraining.promotion import EARLIER, promote, rollback
 from headwater.retraining.turn import turn
 from headwater.store.audit import AuditTrail
 from tests.http.registered import registry_of
@@ -23,10 +23,23 @@ from tests.letters import says
 from tests.serving.bank import RISK, model
 
 
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    """Three versions; to make it takes seconds."""
+    return registry_of(3)
+
+
 @pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
+def office(registry: Registry, tmp_path: Path) -> Iterator[Office]:
+    """The first version is champion, the last challenger, and nothing was ever done."""
+    registry.point("risk", "challenger", 3)
+    registry.point("risk", "champion", 1)
+    registry.say("risk", EARLIER, "[]")
+    for version in registry.versions("risk"):
+        if TAG in version.tags:
+            registry.mark(version, TAG, None)
     with AuditTrail.open(tmp_path / "access.db") as trail:
-        yield Office(registry_of(3), trail, tmp_path, "cli:ada", 1_000_000)
+        yield Office(registry, trail, tmp_path, "cli:ada", 1_000_000)
 
 
 def acts(office: Office) -> list[tuple[str, Any]]:
@@ -102,9 +115,11 @@ def test_what_is_refused(office: Office) -> None:
 def test_a_damaged_challenger_is_refused(office: Office) -> None:
     folder = Path(office.registry.version("risk", 3).location.removeprefix("file://")) / "headwater"
     file = max(folder.iterdir(), key=lambda one: one.stat().st_size)
-    file.write_bytes(file.read_bytes()[:-1] + b"x")
-    with pytest.raises(ModelError):
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1] + b"x")
+    with pytest.raises(ModelError, match=file.name):
         declare(office, RISK, 0.05)
+    file.write_bytes(whole)
     assert acts(office) == []
 
 

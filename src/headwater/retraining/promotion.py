@@ -28,7 +28,7 @@ from headwater.retraining.office import Office
 from headwater.retraining.turn import turn
 from headwater.store.audit import Act
 
-__all__ = ["Changed", "Office", "earlier_of", "promote", "rollback", "settle"]
+__all__ = ["EARLIER", "Changed", "Office", "earlier_of", "promote", "rollback", "settle"]
 
 EARLIER = "headwater.earlier"
 PREVIOUS = "previous"
