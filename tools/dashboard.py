@@ -225,6 +225,36 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
         ),
     ),
     (
+        "Challengers",
+        (
+            Panel(
+                "In the shadow",
+                "ops",
+                [
+                    rate("headwater_shadow_compared_total", "model", "{{model}} scored"),
+                    rate("headwater_shadow_failed_total", "model", "{{model}} failed"),
+                    rate("headwater_shadow_flips_total", "model", "{{model}} another band"),
+                    rate("headwater_shadow_reasons_changed_total", "model", "{{model}} another first reason"),
+                ],
+                about="What challengers would have said of live decisions.",
+            ),
+            Panel(
+                "Canary decisions by band",
+                "ops",
+                [rate("headwater_canary_decisions_total", "model, band")],
+                about="Decisions that a challenger answered.",
+            ),
+            Panel(
+                "Canary share, and what the shadow has to do",
+                "short",
+                [
+                    (f"max by (model) (headwater_canary_share{{{HERE}}})", "share of {{model}}"),
+                    now("headwater_shadow_waiting", "decisions before the shadow {{instance}}"),
+                ],
+            ),
+        ),
+    ),
+    (
         "Jobs",
         (
             Panel(
@@ -258,28 +288,6 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                     ),
                 ],
             ),
-        ),
-    ),
-    (
-        "The challenger in the shadow",
-        (
-            Panel(
-                "Decisions that it scored, too",
-                "ops",
-                [
-                    rate("headwater_shadow_compared_total", "model", "{{model}} compared"),
-                    rate("headwater_shadow_failed_total", "model", "{{model}} failed"),
-                ],
-            ),
-            Panel(
-                "Decisions that it would change",
-                "ops",
-                [
-                    rate("headwater_shadow_flips_total", "model", "{{model}} another band"),
-                    rate("headwater_shadow_reasons_changed_total", "model", "{{model}} another first reason"),
-                ],
-            ),
-            Panel("Decisions that wait for it", "none", [now("headwater_shadow_waiting", "{{instance}}")]),
         ),
     ),
     (

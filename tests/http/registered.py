@@ -30,6 +30,7 @@ class Loop:
     registry: Registry
     following: Following
     trail: AuditTrail
+    archive: Archive
 
     def artifact(self, number: int) -> Path:
         """The folder of a version's files."""
@@ -74,9 +75,11 @@ def registered(folder: Path) -> Iterator[tuple[House, Loop]]:
         archive = Archive(PROJECT, registry, service.definitions)
         following = Following(service, registry, shelf, archive, faults.on_fault)
         trail = stack.enter_context(AuditTrail.open(service.folder.access))
-        found.append(Loop(registry, following, trail))
+        found.append(Loop(registry, following, trail, archive))
+        desk = Desk(service, following, trail, service.now)
+        following.settle = desk.settle
         return {
-            "desk": Desk(service, following, trail, service.now),
+            "desk": desk,
             "past": Attic(archive),
             "reload": lambda: following.reload(registry, service.serving.project),
         }

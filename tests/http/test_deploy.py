@@ -13,7 +13,10 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from headwater.models.canary import Canary
+from headwater.serving.served import Trial
 from tests.http.house import House
+from tests.serving.bank import scoring
 from tools import dashboard
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -30,6 +33,8 @@ def exported(house: House) -> Known:
     event = {"id": 1, "who": 3, "time": "2026-04-11T10:00:00Z", "amount": 21.5, "way": "card"}
     for events in ([event | {"id": 700_001}], [event | {"id": 700_001}], [event | {"amount": "much"}]):
         house.http.post("/v1/events?refresh=true", json={"stream": "payments", "events": events})
+    canary = Trial(Canary("risk", 2, scoring().digest, scoring().digest, 1.0, 0), scoring())
+    house.service.swap(house.service.serving.scorings, canaries={"risk": canary})
     house.client.decide({"who": 3})
     metrics = house.faults.metrics
     metrics.faults.labels("snapshot").inc(0)

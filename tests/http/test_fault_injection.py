@@ -183,6 +183,7 @@ EXAMPLES: list[tuple[str, str, Any]] = [
     ("POST", "/v1/models/risk/promote", {"version": "x", "force": True, "why": "x"}),
     ("POST", "/v1/models/risk/rollback", {"why": "x"}),
     ("POST", "/v1/jobs/retrain.risk/run", {"why": "x"}),
+    ("PUT", "/v1/models/risk/canary", {"share": 0.5, "why": "x"}),
 ]  # fmt: skip
 
 

@@ -283,9 +283,12 @@ ROUTES: dict[str, Asks] = {
     "GET /v1/models/{model}/gate": _plain,
     "POST /v1/models/{model}/promote": _plain,
     "POST /v1/models/{model}/rollback": _plain,
+    "GET /v1/models/{model}/canary": _plain,
+    "PUT /v1/models/{model}/canary": _plain,
+    "DELETE /v1/models/{model}/canary": _plain,
 }
 OF_MODELS = frozenset(  # they tell of versions and runs, of nobody; this place has no registry and no jobs
-    {"GET /v1/jobs", "GET /v1/jobs/{id}", "GET /v1/models/{model}/gate"}
+    {"GET /v1/jobs", "GET /v1/jobs/{id}", "GET /v1/models/{model}/gate", "GET /v1/models/{model}/canary"}
 )
 
 

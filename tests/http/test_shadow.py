@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from headwater.apps.http.site import Present
 from headwater.client.failures import ApiError
 from headwater.log.embedded import EmbeddedLog
 from headwater.monitoring.shadow import ShadowWatch
@@ -24,7 +25,9 @@ from tests.serving.bank import POLICY, scoring
 
 
 @contextmanager
-def watching(house: House, challenger: Scoring | None) -> Iterator[tuple[ShadowWatch, ShadowLedger]]:
+def watching(
+    house: House, challenger: Scoring | None, champion: Scoring | None = None
+) -> Iterator[tuple[ShadowWatch, ShadowLedger]]:
     """A watch on the service's folder, as the process of the monitors has it."""
     service = house.service
     with ExitStack() as stack:
@@ -33,11 +36,10 @@ def watching(house: House, challenger: Scoring | None) -> Iterator[tuple[ShadowW
         log = opened(EmbeddedLog.open(service.folder.log, service.serving.project.streams, writer=False))
         decisions = opened(DecisionStore.open(service.folder.decisions))
         challengers = {} if challenger is None else {"risk": challenger}
-        deciders = service.serving.deciders
-        yield (
-            ShadowWatch(decisions, ledger, challengers, lambda one: deciders[one.policy], Extract(log)),
-            ledger,
-        )
+        champions = {} if champion is None else {"risk": champion}
+        own = Present(service).own
+        watch = ShadowWatch(decisions, ledger, challengers, own, Extract(log), champions=champions)
+        yield watch, ledger
 
 
 def test_it_says_what_the_challenger_would_have_decided(tmp_path: Path) -> None:

@@ -215,10 +215,16 @@ class Archive:
     # --- What made a decision --------------------------------------------------------------------
 
     def _own_scoring(self, decision: Decision) -> Scoring:
-        version = next((v for v in self._of(decision.model) if v.digest == decision.model_digest), None)
+        version = self._sealed(decision)
+        if version is None:  # it may have been registered since
+            self._versions.pop(decision.model, None)
+            version = self._sealed(decision)
         if version is None or version.definition_hash != decision.definition_hash:
             raise _no_model(decision)
         return self._opened(self._definition(version), version)
+
+    def _sealed(self, decision: Decision) -> Version | None:
+        return next((v for v in self._of(decision.model) if v.digest == decision.model_digest), None)
 
     def _definition(self, version: Version) -> Model:
         """As it is defined today, or as it was kept, or as it lies in the model that was trained from it."""

@@ -216,6 +216,28 @@ class ChampionChanged(msgspec.Struct, frozen=True):
     words: str
 
 
+class Canary(msgspec.Struct, frozen=True):
+    """A share of the decisions that the challenger answers; ``answers`` says whether the server lets it."""
+
+    model: str
+    version: int
+    digest: str
+    champion: str
+    share: float
+    started: str
+    answers: bool
+
+
+class CanaryChanged(msgspec.Struct, frozen=True):
+    """Who answers which share from now on; ``before`` is the share before."""
+
+    model: str
+    canary: Canary | None
+    before: float | None
+    changed: bool
+    words: str
+
+
 class GateCheck(msgspec.Struct, frozen=True):
     """One check of a gate; ``fail`` and ``too few`` hold the candidate."""
 
@@ -277,3 +299,30 @@ class Shadow(msgspec.Struct, frozen=True):
     """What challengers would have said of live decisions, the newest pair of versions first."""
 
     shadow: list[ShadowPair]
+
+
+class CanaryBand(msgspec.Struct, frozen=True):
+    """Decisions of one side that had one outcome."""
+
+    band: str
+    decisions: int
+    share: float | None
+
+
+class CanarySide(msgspec.Struct, frozen=True):
+    """What the champion or the canary decided since the canary was started."""
+
+    who: Literal["champion", "canary"]
+    digest: str
+    decisions: int
+    bands: list[CanaryBand]
+
+
+class CanaryStanding(msgspec.Struct, frozen=True):
+    """A canary beside the champion; ``compared`` is what the one that did not answer would have said."""
+
+    model: str
+    canary: Canary | None
+    sides: list[CanarySide]
+    compared: list[ShadowPair]
+    words: str

@@ -137,6 +137,20 @@ class AsyncClient:
         """Bring the earlier champion back."""
         return await self._ask(calls.rollback(model, why))
 
+    async def canary(self, model: str) -> answers.CanaryStanding:
+        """The canary of a model, and what it decided beside the champion."""
+        return await self._ask(calls.canary(model))
+
+    async def start_canary(
+        self, model: str, share: float, *, why: str | None = None
+    ) -> answers.CanaryChanged:
+        """Let the challenger answer a share of the decisions, such as 0.05; or change the share."""
+        return await self._ask(calls.start_canary(model, share, why))
+
+    async def stop_canary(self, model: str, *, why: str | None = None) -> answers.CanaryChanged:
+        """Let the champion decide alone again."""
+        return await self._ask(calls.stop_canary(model, why))
+
     async def shadow(self, model: str | None = None) -> answers.Shadow:
         """What challengers would have said of live decisions."""
         return await self._ask(calls.shadow(model))

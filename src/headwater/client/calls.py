@@ -149,6 +149,23 @@ def rollback(model: str, why: str | None) -> Call[answers.ChampionChanged]:
     return Call("POST", path, answers.ChampionChanged, {}, _encoded({"why": why}), {"Content-Type": JSON})
 
 
+def canary(model: str) -> Call[answers.CanaryStanding]:
+    """``GET /v1/models/{model}/canary``."""
+    return Call("GET", f"/v1/models/{_part(model)}/canary", answers.CanaryStanding)
+
+
+def start_canary(model: str, share: float, why: str | None) -> Call[answers.CanaryChanged]:
+    """``PUT /v1/models/{model}/canary``."""
+    path, asked = f"/v1/models/{_part(model)}/canary", {"share": share, "why": why}
+    return Call("PUT", path, answers.CanaryChanged, {}, _encoded(asked), {"Content-Type": JSON})
+
+
+def stop_canary(model: str, why: str | None) -> Call[answers.CanaryChanged]:
+    """``DELETE /v1/models/{model}/canary``."""
+    query = {} if why is None else {"why": why}
+    return Call("DELETE", f"/v1/models/{_part(model)}/canary", answers.CanaryChanged, query)
+
+
 def gate(model: str, version: str | int | None) -> Call[answers.Gate]:
     """``GET /v1/models/{model}/gate``."""
     query = {} if version is None else {"version": str(version)}

@@ -229,6 +229,15 @@ class Registry:
                 self._client.set_model_version_tag(name, str(version.number), tag, value)
                 self._client.set_tag(version.run, tag, value)
 
+    def mark(self, version: Version, tag: str, value: str | None) -> None:
+        """Note a tag of a version alone, in one step; None takes it away."""
+        name, number = self._name(version.model), str(version.number)
+        with _quietly("the registry cannot be written", self.uri):
+            if value is None:
+                self._client.delete_model_version_tag(name, number, tag)
+            else:
+                self._client.set_model_version_tag(name, number, tag, value)
+
     def describe(self, version: Version, text: str) -> None:
         """Say in words what a version is, where MLflow shows it first: with the version and with its run."""
         with _quietly("the registry cannot be written", self.uri):

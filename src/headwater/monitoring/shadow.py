@@ -5,9 +5,10 @@
     decision records ──► one that another version answered ──► the challenger: score, band, reasons
                                                                       └──► the shadow ledger
 
-A decision is compared after it was made and recorded, so that nobody waits, and a challenger that raises
-harms nobody. Its vector is that of the record where both versions read texts alike; else it is derived from
-the log. Called by ``apps.monitors``, in a process of its own.
+Where the challenger answered itself, as a canary, the champion is asked in its place. A decision is compared
+after it was made and recorded, so that nobody waits, and a challenger that raises harms nobody. Its vector is
+that of the record where both versions read texts alike; else it is derived from the log. Called by
+``apps.monitors``, in a process of its own.
 """
 
 from __future__ import annotations
@@ -61,6 +62,7 @@ class ShadowWatch:
         share: which share of the decisions is compared, from 0 to 1.
         step: called now and then; may raise to stop.
         fault: told of an error of a challenger.
+        champions: model to the version beside the challenger, for decisions of a canary.
     """
 
     def __init__(
@@ -74,7 +76,9 @@ class ShadowWatch:
         share: float = 1.0,
         step: Step | None = None,
         fault: Callable[[str, BaseException], None] = lambda _model, _error: None,
+        champions: Mapping[str, Scoring] | None = None,
     ) -> None:
+        self._champions = champions or {}
         self._decisions = decisions
         self._ledger = ledger
         self._challengers = challengers
@@ -95,7 +99,7 @@ class ShadowWatch:
         return max(0, self._decisions.head().number - self._reached)
 
     def look(self, limit: int = TOGETHER) -> dict[str, Looked]:
-        """Look at the next records; what was compared, by model.
+        """Look at the next records; what challengers were compared on, by model.
 
         Raises:
             StoreError: the records or the ledger cannot be used; nothing was added.
@@ -113,6 +117,8 @@ class ShadowWatch:
         self._reached = records[-1].number
         found: dict[str, Looked] = {}
         for row in rows:
+            if row.challenger != self._challengers[row.model].digest:
+                continue  # the champion, beside a canary
             found[row.model] = _counted(found.get(row.model, Looked()), row)
         return found
 
@@ -125,6 +131,8 @@ class ShadowWatch:
         """None where nothing is to be compared."""
         decision = record.decision
         challenger = self._challengers.get(decision.model)
+        if challenger is not None and challenger.digest == decision.model_digest:
+            challenger = self._champions.get(decision.model)
         if challenger is None or challenger.digest == decision.model_digest:
             return None
         if not self._share.has(record.number):

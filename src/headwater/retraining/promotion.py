@@ -9,8 +9,8 @@ one, never none. Around it stand two entries of the audit trail::
 
 Whoever is killed in between leaves an entry without its end; the next call on the model looks at where the
 alias stands and writes the end that is true (:func:`settle`). Earlier champions are remembered in a tag of
-the registered model, the newest last, so that a rollback may follow a rollback. Called by jobs, the HTTP
-door and ``headwater promote`` and ``rollback``.
+the registered model, the newest last, so that a rollback may follow a rollback. A canary that was in force
+ends with the change (``canary``). Called by jobs, the HTTP door and ``headwater promote`` and ``rollback``.
 """
 
 from __future__ import annotations
@@ -18,19 +18,21 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from headwater.core.errors import GateError, HeadwaterError, ModelError
 from headwater.models.registry import CHALLENGER, CHAMPION, Registry, Version
+from headwater.retraining import canary
 from headwater.retraining.gate import AGAINST, NOBODY, REPORT, VERDICT
+from headwater.retraining.office import Office
 from headwater.retraining.turn import turn
-from headwater.store.audit import Act, AuditTrail
+from headwater.store.audit import Act
+
+__all__ = ["EARLIER", "Changed", "Office", "earlier_of", "promote", "rollback", "settle"]
 
 EARLIER = "headwater.earlier"
 PREVIOUS = "previous"
 _MOST_EARLIER = 20
-_PAGE = 1_000
 
 Verb = Literal["promote", "rollback"]
 _BEFORE: Mapping[str, str] = {"promote": "model.promoting", "rollback": "model.rolling_back"}
@@ -58,25 +60,6 @@ class Changed:
     forced: bool
     changed: bool
     words: str
-
-
-@dataclass(frozen=True)
-class Office:
-    """What a change of champion needs.
-
-    Attributes:
-        registry: of the project.
-        trail: the project's audit trail.
-        folder: the data folder, for the lock.
-        actor: who acts, as the audit trail names people.
-        now: microseconds UTC.
-    """
-
-    registry: Registry
-    trail: AuditTrail
-    folder: Path
-    actor: str
-    now: int
 
 
 def promote(
@@ -122,6 +105,7 @@ def promote(
             "why": why,
         }
         champion = _change(office, "promote", version, before, (earlier, after), facts)
+        canary.settle(office, model)
         past = ", past its gate" if forced else ""
         words = f"{model} version {version.number} is champion now{past}"
         words += f"; before it was version {before.number}." if before is not None else ", the first one."
@@ -155,6 +139,7 @@ def rollback(office: Office, model: str, *, why: str | None = None) -> Changed:
             model, version.number
         )  # a damaged one is refused while the champion still decides
         champion = _change(office, "rollback", version, before, (earlier, earlier[:-1]), {"why": why})
+        canary.settle(office, model)
         words = f"{model} version {version.number} is champion again; version {before.number} was taken back."
         return Changed(model, champion, before.number, forced=False, changed=True, words=words)
 
@@ -179,7 +164,7 @@ def settle(office: Office, model: str) -> bool:
 
     Callers hold the model's turn.
     """
-    open_act = _open(office.trail, model)
+    open_act = _open(office, model)
     if open_act is None:
         return False
     verb: Verb = "promote" if open_act.action == _BEFORE["promote"] else "rollback"
@@ -234,19 +219,14 @@ def _tidy(registry: Registry, champion: Version, before: int | None, earlier: li
         registry.note(champion, {"headwater.after": str(before)})
 
 
-def _open(trail: AuditTrail, model: str) -> Act | None:
+def _open(office: Office, model: str) -> Act | None:
     """The last act that began a change of this model's champion and has no end."""
     found: Act | None = None
-    after = 0
-    while page := trail.page(after=after, limit=_PAGE):
-        after = page[-1].number
-        for entry in page:
-            if entry.act.target != model:
-                continue
-            if entry.act.action in _BEFORE.values():
-                found = entry.act
-            elif entry.act.action in _ENDS:
-                found = None
+    for act in office.acts(model):
+        if act.action in _BEFORE.values():
+            found = act
+        elif act.action in _ENDS:
+            found = None
     return found
 
 

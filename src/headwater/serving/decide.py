@@ -5,6 +5,8 @@ Called by the edges and by ``replay``; what comes out is kept by ``store.decisio
 
 from __future__ import annotations
 
+import math
+
 from headwater.core.errors import ModelError
 from headwater.definitions.compile import content_hash
 from headwater.definitions.policy import Policy
@@ -66,3 +68,20 @@ class Decider:
             band=self.policy.band(scored.score),
             reasons=self._reasons(scored.x),
         )
+
+
+def sound(scored: Scored, decision: Decision) -> tuple[Scored, Decision]:
+    """The same, if its numbers are such that a record can hold them.
+
+    Raises:
+        ModelError: the score or a contribution is no number.
+    """
+    if all(map(math.isfinite, (scored.score, *(one.contribution for one in decision.reasons)))):
+        return scored, decision
+    raise ModelError.of(
+        "the model gave no number",
+        expected="a score, and what each input added to it, as finite numbers",
+        got=f"{scored.score}",
+        where=decision.model,
+        do="look at its estimator; train it again",
+    )

@@ -7,7 +7,7 @@ that nobody gets half of an exchange.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Self
 
@@ -16,10 +16,32 @@ import polars as pl
 from headwater.core.errors import HeadwaterError
 from headwater.definitions.policy import Policy
 from headwater.definitions.project import Project
+from headwater.models.canary import Canary
 from headwater.serving.decide import Decider
 from headwater.serving.rows import RowReader
 from headwater.serving.scoring import Scoring
 from headwater.serving.vectors import Vectors
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A canary, ready to answer.
+
+    Attributes:
+        canary: whose decisions it answers.
+        scoring: the challenger.
+    """
+
+    canary: Canary
+    scoring: Scoring
+
+
+@dataclass(frozen=True)
+class Chance:
+    """A canary under one policy: whose decisions, and who decides them."""
+
+    canary: Canary
+    decider: Decider
 
 
 @dataclass(frozen=True)
@@ -33,6 +55,8 @@ class Serving:
         readers: stream to its reader.
         keys: stream to the columns that are keys of a view, or its id.
         vectors: the engine.
+        canaries: model to the canary beside its champion; empty while there is none.
+        chances: policy to the canary of its model.
     """
 
     project: Project
@@ -41,20 +65,34 @@ class Serving:
     readers: Mapping[str, RowReader]
     keys: Mapping[str, Collection[str]]
     vectors: Vectors
+    canaries: Mapping[str, Trial] = field(default_factory=dict)
+    chances: Mapping[str, Chance] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, project: Project, scorings: Mapping[str, Scoring], vectors: Vectors) -> Self:
+    def of(
+        cls,
+        project: Project,
+        scorings: Mapping[str, Scoring],
+        vectors: Vectors,
+        canaries: Mapping[str, Trial] | None = None,
+    ) -> Self:
         """Put together what belongs together."""
         deciders = {
             policy.name: Decider(policy, scorings[policy.model.name])
             for policy in project.policies
             if policy.model.name in scorings
         }
+        chances = {
+            name: Chance(found.canary, Decider(decider.policy, found.scoring))
+            for name, decider in deciders.items()
+            if (found := (canaries or {}).get(decider.policy.model.name)) is not None
+        }
         keys: dict[str, list[str]] = {stream.name: [] for stream in project.streams}
         for view in project.views:
             keys[view.stream.name].append(view.key)
         readers = {stream.name: RowReader(stream) for stream in project.streams}
-        return cls(project, dict(scorings), deciders, readers, keys, vectors)
+        beside = dict(canaries or {})
+        return cls(project, dict(scorings), deciders, readers, keys, vectors, beside, chances)
 
     def band(self, model: str, score: float) -> str | None:
         """The band of a score in the model's only policy; None if it has none or several."""

@@ -26,7 +26,7 @@ from headwater.core.tracing import current, span
 from headwater.definitions.project import Project
 from headwater.log.embedded import EmbeddedLog
 from headwater.serving.commit import Ears, Turn, Writer
-from headwater.serving.decide import Decider
+from headwater.serving.decide import Decider, sound
 from headwater.serving.feed import Feed
 from headwater.serving.fresh import Fresh
 from headwater.serving.group import Offer, Taken
@@ -37,7 +37,7 @@ from headwater.serving.rescored import Rescored
 from headwater.serving.rising import Risen, catch_up
 from headwater.serving.rows import Refused, RowReader, exact
 from headwater.serving.scoring import Scoring
-from headwater.serving.served import Serving, UnknownError, key_types, unknown
+from headwater.serving.served import Serving, Trial, UnknownError, key_types, unknown
 from headwater.serving.swap import beside, changed_streams, close_up
 from headwater.serving.vectors import Moment, Read, Vectors, need
 from headwater.serving.waiting import Waiting
@@ -88,7 +88,8 @@ class Hooks:
         """Decisions were made on these."""
 
     def on_fault(self, where: str, error: BaseException) -> None:
-        """Something failed: ``commit``, ``apply``, ``score``, ``decide``, ``record`` or ``snapshot``."""
+        """Something failed: ``commit``, ``apply``, ``score``, ``decide``, ``record`` or ``snapshot``; or a
+        canary (``canary``), and the champion answered in its place."""  # noqa: D205, D209
 
 
 class Service:
@@ -420,7 +421,12 @@ class Service:
         self._alarm(self._keeper.renew(views, self.log))
         return True
 
-    def swap(self, scorings: Mapping[str, Scoring], project: Project | None = None) -> None:
+    def swap(
+        self,
+        scorings: Mapping[str, Scoring],
+        project: Project | None = None,
+        canaries: Mapping[str, Trial] | None = None,
+    ) -> None:
         """Serve other versions of models, other policies, or other definitions, without a pause.
 
         Requests before the switch are answered by the old ones, those after it by the new ones. Changed
@@ -429,6 +435,7 @@ class Service:
         Args:
             scorings: model to its version.
             project: the definitions, if they changed.
+            canaries: model to the canary beside its champion; none any more if they are left out.
 
         Raises:
             DataError: a stream that is being filled is declared otherwise; nothing is exchanged then.
@@ -440,7 +447,7 @@ class Service:
         self.definitions.keep(project, now=self._clock())
         if {stream.name for stream in project.streams} - set(self.log.streams):
             self._writer.between(lambda: self._reopen(project)).result()
-        new = beside(old, project, scorings, self.log)
+        new = beside(old, project, scorings, self.log, canaries)
         if new.vectors is not old.vectors:
             self._keep(new)
             catch_up(new.vectors.engine, self.log)
@@ -514,10 +521,28 @@ class Service:
     def _decide(
         self, policy: str, keys: Mapping[str, Any], request: Mapping[str, Any], at: int | None
     ) -> tuple[Scored, Decision]:
-        serving = self.serving
-        decider = serving.policy(policy)
+        serving, moment = self.serving, self._moment(at)
+        decider, chance = serving.policy(policy), serving.chances.get(policy)
+        if chance is None or not chance.canary.takes(keys):
+            return self._made(serving, decider, keys, request, moment)
+        try:
+            return sound(*self._made(serving, chance.decider, keys, request, moment))
+        except Exception as error:  # noqa: BLE001 - an estimator is the user's code; the champion answers
+            failure = error
+        made = self._made(serving, decider, keys, request, moment)  # or else the request is at fault
+        self._hooks.on_fault("canary", failure)
+        return made
+
+    def _made(
+        self,
+        serving: Serving,
+        decider: Decider,
+        keys: Mapping[str, Any],
+        request: Mapping[str, Any],
+        moment: Moment,
+    ) -> tuple[Scored, Decision]:
         scoring = decider.scoring
-        read = serving.vectors.vector(scoring, keys, self._moment(at), request)
+        read = serving.vectors.vector(scoring, keys, moment, request)
         scored = Scored(
             scoring.model.name, keys, read.time, read.offset, request, read.x, scoring.score(read.x)
         )

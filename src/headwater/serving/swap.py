@@ -18,20 +18,26 @@ from headwater.engine.run import Engine
 from headwater.log.protocol import EventLog
 from headwater.serving.rising import catch_up
 from headwater.serving.scoring import Scoring
-from headwater.serving.served import Serving
+from headwater.serving.served import Serving, Trial
 from headwater.serving.vectors import Vectors
 
 
-def beside(old: Serving, project: Project, scorings: Mapping[str, Scoring], log: EventLog) -> Serving:
+def beside(
+    old: Serving,
+    project: Project,
+    scorings: Mapping[str, Scoring],
+    log: EventLog,
+    canaries: Mapping[str, Trial] | None = None,
+) -> Serving:
     """What is to be served next: on the old engine if its views stay, else on one built by replay.
 
     Events go on being taken meanwhile; see :func:`close_up` for those.
     """
     if same_views(project, old.project):
-        return Serving.of(project, scorings, old.vectors)
+        return Serving.of(project, scorings, old.vectors, canaries)
     engine = Engine(project.views)
     catch_up(engine, log)
-    return Serving.of(project, scorings, Vectors(engine))
+    return Serving.of(project, scorings, Vectors(engine), canaries)
 
 
 def close_up(new: Serving, old: Serving, log: EventLog) -> None:

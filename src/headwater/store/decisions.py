@@ -277,6 +277,20 @@ class DecisionStore:
         with self._database.reading() as connection:
             return [tuple(row) for row in connection.execute(asked, (DAY, model, since, until))]
 
+    def sides(self, model: str, since: int) -> list[tuple[str, str, int]]:
+        """The seal of a version, a band, and how many decisions of a model, ascending.
+
+        Args:
+            model: whose decisions.
+            since: decided at or after this instant, microseconds.
+        """
+        asked = (
+            "SELECT json_extract(record, '$.model_digest') AS digest, band, count(*) FROM decisions"
+            " WHERE model = ? AND decided_at >= ? GROUP BY digest, band ORDER BY digest, band"
+        )
+        with self._database.reading() as connection:
+            return [tuple(row) for row in connection.execute(asked, (model, since))]
+
     def between(
         self, model: str, key: Mapping[str, Any], *, before: int, since: int, until: int | None, last: int
     ) -> list[Record]:

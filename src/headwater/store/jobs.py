@@ -246,12 +246,6 @@ class JobStore:
             (name, before, limit),
         )
 
-    def promoted(self) -> int:
-        """The number of the newest job that made another champion; 0 if none did."""
-        asked = "SELECT max(number) FROM jobs WHERE json_extract(outcome, '$.promoted') IS NOT NULL"
-        with self._database.reading() as connection:
-            return int(connection.execute(asked).fetchone()[0] or 0)
-
     def _jobs(self, which: str, values: tuple[Any, ...]) -> list[Job]:
         with self._database.reading() as connection:
             return [_job(row) for row in connection.execute(f"{_SELECT} {which}", values)]

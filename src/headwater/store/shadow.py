@@ -36,7 +36,8 @@ class Shadowed:
     Attributes:
         decision: the record's number.
         model: whose.
-        served, challenger: the seals of the version that answered, and of the one that did not.
+        served, challenger: the seals of the version that answered, and of the one that did not: where a
+            canary answered, that is the champion.
         policy: whose bands.
         decided_at: microseconds UTC.
         served_score, score: of both; None where the challenger failed.
@@ -182,16 +183,23 @@ class ShadowLedger:
             return [Shadowed(*row) for row in connection.execute(asked, [after, *given, limit])]
 
     def summaries(
-        self, *, model: str | None = None, challenger: str | None = None, until: int | None = None
+        self,
+        *,
+        model: str | None = None,
+        challenger: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
     ) -> list[Summary]:
         """One for each pair of versions, the newest first.
 
         Args:
             model: only of this model.
             challenger: only of this version, by its seal.
-            until: only decisions made by then, microseconds UTC.
+            since: only decisions made from then on, microseconds UTC.
+            until: only decisions made by then.
         """
-        facts = [("model = ?", model), ("challenger = ?", challenger), ("decided_at <= ?", until)]
+        facts: list[tuple[str, Any]] = [("model = ?", model), ("challenger = ?", challenger)]
+        facts += [("decided_at >= ?", since), ("decided_at <= ?", until)]
         given = [value for _, value in facts if value is not None]
         where = " AND ".join(["1 = 1", *(text for text, value in facts if value is not None)])
         with self._database.reading() as connection:

@@ -30,6 +30,7 @@ COMMANDS = {
     "gate": (f"{_HERE}.gate", "Hold a candidate against the champion."),
     "promote": (f"{_HERE}.promote", "Make a version the champion."),
     "rollback": (f"{_HERE}.rollback", "Bring the earlier champion back."),
+    "canary": (f"{_HERE}.canary", "Let the challenger answer a share of the decisions."),
     "shadow": (f"{_HERE}.shadow", "Show what challengers would have said of live decisions."),
     "serve": (f"{_HERE}.serve", "Serve the project: events in, decisions out, over HTTP."),
     "stream": (f"{_HERE}.stream", "Keep scores fresh from Kafka: events in, scores out, exactly once."),

@@ -90,26 +90,18 @@ def serve(
         past = Attic(archive)
         following = Following(service, registry, shelf, archive, hooks.on_fault)
         hooks.monitors = stack.enter_context(Monitors(service, metrics, work.settings.parity_share))
-        following.look()
-        hooks.monitors.challengers = following.challengers
-        worker = hooks.monitors.worker(job(work.settings, log_level=log_level))
-        jobs = stack.enter_context(JobStore.open(data.jobs))
-        scheduler = Scheduler(
-            service,
-            work.settings,
-            how,
-            jobs,
-            work.clock.now,
-            metrics,
-            hooks,
-            following.look,
-        )
-        workers = [worker, scheduler.worker(child(work.settings, log_level))]
-        chores = {"keys": access.credentials.note_uses, "jobs": scheduler.look}
-        often = {"registry": (EVERY, following.look)}
         desk = LateDesk(
             lambda: import_module("headwater.apps.http.desk").Desk(service, following, trail, work.clock.now)
         )
+        following.look()
+        following.settle = desk.settle  # from the second look on: it may import MLflow
+        hooks.monitors.challengers = following.challengers
+        worker = hooks.monitors.worker(job(work.settings, log_level=log_level))
+        jobs = stack.enter_context(JobStore.open(data.jobs))
+        scheduler = Scheduler(service, work.settings, how, jobs, work.clock.now, metrics)
+        workers = [worker, scheduler.worker(child(work.settings, log_level))]
+        chores = {"keys": access.credentials.note_uses}
+        often = {"registry": (EVERY, following.look)}
         app = create_app(
             service,
             time.perf_counter_ns,

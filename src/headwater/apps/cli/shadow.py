@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from headwater.apps.cli.screen import Screen
 from headwater.apps.cli.workplace import Workplace, at_workplace
 from headwater.core.instant import iso
 from headwater.definitions.finding import find_model
+from headwater.monitoring.canary import shadow_json
 from headwater.store.folder import DataFolder
 from headwater.store.shadow import ShadowLedger, Summary
 
@@ -31,17 +30,13 @@ def command(work: Workplace, screen: Screen, model: str | None) -> None:
     with ShadowLedger.open(folder.shadow) as ledger:
         found = ledger.summaries(model=name)
     if screen.as_json:
-        screen.write({"shadow": [_told(one) for one in found]})
+        screen.write({"shadow": [shadow_json(one) for one in found]})
         return
     if not found:
         screen.say("No challenger has scored a live decision yet.")
         screen.say("It does while `headwater serve` runs and a model has a challenger: headwater retrain")
     for one in found:
         _print(screen, one)
-
-
-def _told(one: Summary) -> dict[str, Any]:
-    return {**one.to_json(), "first": iso(one.first), "last": iso(one.last), "words": one.words()}
 
 
 def _print(screen: Screen, one: Summary) -> None:

@@ -15,15 +15,20 @@ from typing import Any
 
 from headwater.apps.http.following import Following
 from headwater.core.errors import HeadwaterError, Problem
+from headwater.models.canary import Canary, canary_of
 from headwater.models.noted import Noted
 from headwater.models.registry import Registry
 from headwater.models.version import CHALLENGER, Version
+from headwater.monitoring.canary import none_of, standing
+from headwater.retraining.canary import CanaryChanged, declare, settle_in_turn, stop
 from headwater.retraining.kept import latest_report
 from headwater.retraining.promotion import Changed, Office, promote, rollback
 from headwater.serving.service import Service
 from headwater.store.audit import AuditTrail
+from headwater.store.shadow import ShadowLedger
 
 SQLITE = "sqlite:///"
+SERVER = "server"  # who acts where nobody asked
 _DIGITS = 9
 
 
@@ -58,6 +63,31 @@ class Desk:
         with self._without_addresses():
             return self._changed(rollback(self._office(actor), model, why=why))
 
+    def canary(self, model: str) -> Any:
+        """The canary of a model, and what it decided beside the champion; see ``monitoring.canary``."""
+        with self._without_addresses():
+            found = canary_of(self._following.registry.versions(model))
+        if found is None:
+            return none_of(model)
+        with ShadowLedger.open(self._service.folder.shadow) as ledger:
+            told = standing(self._service.decisions, ledger, found).to_json()
+        return {**told, "canary": self._canary(found)}
+
+    def declare(self, model: str, share: float, *, why: str | None, actor: str) -> Any:
+        """Let the challenger answer a share of the decisions; see ``retraining.canary.declare``."""
+        defined = next(one for one in self._service.serving.project.models if one.name == model)
+        with self._without_addresses():
+            return self._canary_changed(declare(self._office(actor), defined, share, why=why))
+
+    def stop(self, model: str, *, why: str | None, actor: str) -> Any:
+        """Let the champion decide alone again; see ``retraining.canary.stop``."""
+        with self._without_addresses():
+            return self._canary_changed(stop(self._office(actor), model, why=why))
+
+    def settle(self, model: str) -> bool:
+        """Write down what became of a canary that ended by itself; see ``retraining.canary.settle``."""
+        return settle_in_turn(self._office(SERVER), model)
+
     def gate(self, model: str, version: str | int | None) -> Any:
         """The newest report of a gate; None if there is none."""
         which = None if version is None else _which(version)
@@ -88,6 +118,15 @@ class Desk:
     def _office(self, actor: str) -> Office:
         folder = self._service.folder.path
         return Office(self._registry, self._trail, folder, actor, self._clock())
+
+    def _canary(self, canary: Canary) -> dict[str, Any]:
+        answers = self._service.serving.canaries.get(canary.model)
+        return {**canary.to_json(), "answers": answers is not None and answers.canary == canary}
+
+    def _canary_changed(self, changed: CanaryChanged) -> dict[str, Any]:
+        self._following.look()
+        canary = None if changed.canary is None else self._canary(changed.canary)
+        return {**changed.to_json(), "canary": canary}
 
     def _changed(self, changed: Changed) -> dict[str, Any]:
         self._following.look()

@@ -34,6 +34,22 @@ class LateDesk:
         """See ``Desk.rollback``."""
         return self._open().rollback(model, why=why, actor=actor)
 
+    def canary(self, model: str) -> Any:
+        """See ``Desk.canary``."""
+        return self._open().canary(model)
+
+    def declare(self, model: str, share: float, *, why: str | None, actor: str) -> Any:
+        """See ``Desk.declare``."""
+        return self._open().declare(model, share, why=why, actor=actor)
+
+    def stop(self, model: str, *, why: str | None, actor: str) -> Any:
+        """See ``Desk.stop``."""
+        return self._open().stop(model, why=why, actor=actor)
+
+    def settle(self, model: str) -> bool:
+        """See ``Desk.settle``."""
+        return self._open().settle(model)
+
     def gate(self, model: str, version: str | int | None) -> Any:
         """See ``Desk.gate``."""
         return self._open().gate(model, version)

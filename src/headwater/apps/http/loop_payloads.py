@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, JsonValue
 
 from headwater.apps.http.payloads import Answer, Payload
 
@@ -83,6 +83,84 @@ class ChampionChanged(Answer):
     changed: bool = Field(description="False where it was so already.")
     served: bool = Field(description="Whether this server decides with it by now.")
     words: str
+
+
+class CanaryRequest(Payload):
+    """Which share of the decisions the challenger is to answer."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"share": 0.05, "why": "a week of one in 20"}]})
+
+    share: float = Field(
+        gt=0, le=1, allow_inf_nan=False, description="Of the entities: above 0; 1 is all of them."
+    )
+    why: str | None = Field(
+        default=None, max_length=_LONGEST_WHY, description="The reason, kept in the audit trail."
+    )
+
+
+class CanaryState(Answer):
+    """A canary that is in force."""
+
+    model: str
+    version: int = Field(description="The challenger's number.")
+    digest: str = Field(description="Its seal, as decisions name it.")
+    champion: str = Field(description="The seal of the champion beside it.")
+    share: float
+    started: str = Field(description="Since when some share is declared.")
+    answers: bool = Field(description="Whether this server lets it answer; false where it cannot be loaded.")
+
+
+_STATE: dict[str, JsonValue] = {
+    "model": "early_warning",
+    "version": 3,
+    "digest": "086be1443cbe31a6",
+    "champion": "64664fc40d4b436e",
+    "share": 0.05,
+    "started": "2026-01-31T12:00:00Z",
+    "answers": True,
+}
+
+
+class CanaryChanged(Answer):
+    """Who answers which share from now on."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "model": "early_warning",
+                    "canary": _STATE,
+                    "before": None,
+                    "changed": True,
+                    "words": "early_warning version 3 answers 5 % of the decisions from now on; "
+                    "version 2 the others.",
+                }
+            ]
+        }
+    )
+
+    model: str
+    canary: CanaryState | None = Field(description="Null where there is none any more.")
+    before: float | None = Field(description="The share before; null where there was no canary.")
+    changed: bool = Field(description="False where it was so already.")
+    words: str
+
+
+class CanaryBand(Answer):
+    """Decisions of one side that had one outcome."""
+
+    band: str
+    decisions: int
+    share: float | None
+
+
+class CanarySide(Answer):
+    """What one of the two decided since the start."""
+
+    who: Literal["champion", "canary"]
+    digest: str
+    decisions: int
+    bands: list[CanaryBand]
 
 
 class GateCheck(Answer):
@@ -172,3 +250,42 @@ class ShadowAnswer(Answer):
     """What challengers would have said."""
 
     shadow: list[ShadowPair]
+
+
+class CanaryAnswer(Answer):
+    """A canary beside the champion."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "model": "early_warning",
+                    "canary": _STATE,
+                    "sides": [
+                        {
+                            "who": "champion",
+                            "digest": "64664fc40d4b436e",
+                            "decisions": 950,
+                            "bands": [{"band": "healthy", "decisions": 950, "share": 1.0}],
+                        },
+                        {
+                            "who": "canary",
+                            "digest": "086be1443cbe31a6",
+                            "decisions": 50,
+                            "bands": [{"band": "healthy", "decisions": 50, "share": 1.0}],
+                        },
+                    ],
+                    "compared": [],
+                    "words": "early_warning version 3 answers 5 % of the decisions: 50 (healthy 100.0%) ...",
+                }
+            ]
+        }
+    )
+
+    model: str
+    canary: CanaryState | None = Field(description="Null where there is none.")
+    sides: list[CanarySide] = Field(description="The champion, then the canary; empty without a canary.")
+    compared: list[ShadowPair] = Field(
+        description="What the one that did not answer would have said, by the one that did."
+    )
+    words: str

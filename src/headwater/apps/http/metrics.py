@@ -21,6 +21,7 @@ from prometheus_client.registry import Collector
 
 from headwater.serving.commit import Turn
 from headwater.serving.record import Recorded
+from headwater.serving.served import Trial
 from headwater.serving.service import Service
 
 _NANO = 1e-9
@@ -148,6 +149,13 @@ class Metrics:
         self.shadow_waiting = Gauge(
             "headwater_shadow_waiting", "Decisions that no challenger looked at yet.", registry=registry
         )
+        self.canary_decisions = Counter(
+            "headwater_canary_decisions",
+            "Decisions that the challenger answered, as a canary, by model and band.",
+            ["model", "band"],
+            registry=registry,
+        )
+        self._service: Service | None = None
         self.snapshots = Counter("headwater_snapshots", "Snapshots of the state.", registry=registry)
         self.snapshot_seconds = Gauge(
             "headwater_snapshot_seconds", "How long the last snapshot took.", registry=registry
@@ -179,6 +187,7 @@ class Metrics:
 
     def watch(self, service: Service) -> None:
         """Look up a service's queues, offsets and models whenever the page is read."""
+        self._service = service
         self.registry.register(_Now(service, self.caches))
 
     def page(self) -> bytes:
@@ -223,7 +232,15 @@ class Metrics:
         """Count a turn of the recorder."""
         for record in turn.records:
             self.decisions.labels(record.decision.policy, record.decision.band).inc()
+        if self._service is not None and self._service.serving.canaries:
+            self._canary(turn, self._service.serving.canaries)
         self.decision_seconds.observe((turn.waited + turn.took) * _NANO)
+
+    def _canary(self, turn: Recorded, canaries: Mapping[str, Trial]) -> None:
+        for decision in (record.decision for record in turn.records):
+            found = canaries.get(decision.model)
+            if found is not None and found.canary.digest == decision.model_digest:
+                self.canary_decisions.labels(decision.model, decision.band).inc()
 
 
 class _Now(Collector):
@@ -254,6 +271,12 @@ class _Now(Collector):
         for model, scoring in service.serving.scorings.items():
             models.add_metric([model, scoring.digest, scoring.definition_hash], 1)
         yield models
+        shares = GaugeMetricFamily(
+            "headwater_canary_share", "Of the decisions, what a canary answers.", labels=["model", "digest"]
+        )
+        for model, trial in service.serving.canaries.items():
+            shares.add_metric([model, trial.canary.digest], trial.canary.share)
+        yield shares
         letters = GaugeMetricFamily(
             "headwater_dead_letters", "Refused events that nobody settled yet.", labels=["reason"]
         )

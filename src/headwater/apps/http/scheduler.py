@@ -1,7 +1,7 @@
 """The server's side of its jobs: they run in a process of their own, and are asked for and told of here.
 
-A model that a job promoted, in that process or by ``headwater jobs run``, is swapped in without a request
-being dropped. If the process is down the service goes on, and the metrics say so. Made by ``cli.serve``.
+A model that a job promoted is served as any other that was promoted (``following``). If the process is down
+the service goes on, and the metrics say so. Made by ``cli.serving``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from headwater.apps.workers.worker import FARTHEST, Worker
 from headwater.apps.workers.worker import Job as Child
 from headwater.core.errors import DataError
 from headwater.definitions.compile import content_hash
-from headwater.serving.service import Hooks, Service
+from headwater.serving.service import Service
 from headwater.store.audit import Act, AuditTrail
 from headwater.store.jobs import Job, JobStore
 
@@ -42,8 +42,6 @@ class Scheduler:
         jobs: their records.
         clock: microseconds UTC.
         metrics: what is counted.
-        hooks: told what went wrong.
-        follow: serves what the registry says now.
     """
 
     def __init__(
@@ -54,8 +52,6 @@ class Scheduler:
         jobs: JobStore,
         clock: Callable[[], int],
         metrics: Metrics,
-        hooks: Hooks,
-        follow: Callable[[], object],
     ) -> None:
         self._service = service
         self._settings = settings
@@ -63,9 +59,6 @@ class Scheduler:
         self._jobs = jobs
         self._clock = clock
         self._metrics = metrics
-        self._hooks = hooks
-        self._serve_champions = follow
-        self._promoted = jobs.promoted()  # what is served already
         self._worker: Worker | None = None
         self._serving = self._hash()
         metrics.jobs_up.set_function(lambda: int(self._worker is not None and self._worker.up))
@@ -90,13 +83,8 @@ class Scheduler:
         elif message["kind"] == STANDS:
             self._metrics.jobs_running.set(message["running"] is not None)
             self._metrics.jobs_waiting.set(message["waiting"])
-            self._follow(message["promoted"])
             if self._serving != self._hash() and self._worker is not None:
                 self._worker.send({"kind": SERVE, "project": self._hash()})
-
-    def look(self) -> None:
-        """Once a minute: whether somebody else, such as Airflow, ran a job that promoted a model."""
-        self._follow(self._jobs.promoted())
 
     # --- For the routes ------------------------------------------------------------------------------
 
@@ -144,14 +132,3 @@ class Scheduler:
 
     def _hash(self) -> str:
         return content_hash(self._service.serving.project)
-
-    def _follow(self, promoted: int) -> None:
-        """Serve the champion that a job made; if that fails, the next time that it is told."""
-        if promoted <= self._promoted:
-            return
-        try:
-            self._serve_champions()
-        except Exception as error:  # noqa: BLE001 - the old champion goes on serving; it is tried again
-            self._hooks.on_fault("reload", error)
-        else:
-            self._promoted = promoted

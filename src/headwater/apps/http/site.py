@@ -83,6 +83,22 @@ class Loop(Protocol):
         """Bring the earlier champion back, and serve it."""
         ...
 
+    def canary(self, model: str) -> Any:
+        """The canary of a model, and what it decided beside the champion."""
+        ...
+
+    def declare(self, model: str, share: float, *, why: str | None, actor: str) -> Any:
+        """Let the challenger answer a share of the decisions."""
+        ...
+
+    def stop(self, model: str, *, why: str | None, actor: str) -> Any:
+        """Let the champion decide alone again."""
+        ...
+
+    def settle(self, model: str) -> bool:
+        """Write down what became of a canary that ended by itself."""
+        ...
+
     def gate(self, model: str, version: str | int | None) -> Any:
         """The newest report of a gate; None if there is none."""
         ...
@@ -100,9 +116,11 @@ class Present:
 
     def own(self, decision: Decision) -> Decider | None:
         """The served model and policy, if the decision was made with them."""
-        found = self._service.serving.deciders.get(decision.policy)
-        same = found is not None and found.scoring.digest == decision.model_digest
-        return found if same else None
+        serving = self._service.serving
+        chance = serving.chances.get(decision.policy)
+        found = serving.deciders.get(decision.policy), None if chance is None else chance.decider
+        same = (one for one in found if one is not None and one.scoring.digest == decision.model_digest)
+        return next(same, None)
 
     def decider(self, decision: Decision, others: Others) -> Decider:
         """The served model and a policy.

@@ -85,7 +85,6 @@ class Scheduler:
                 "kind": STANDS,
                 "running": None if running is None else running.name,
                 "waiting": sum(one.state != "running" for one in open_ones) - (running is not None),
-                "promoted": self.desk.jobs.promoted(),
             }
         )
 

@@ -145,6 +145,7 @@ class Rounds:
             share=share,
             step=step,
             fault=_shadow_fault,
+            champions=served.scorings,
         )
         self._shadowed = {name: Looked() for name in served.challengers}
         self._events, self._decisions = len(late), late.touched()

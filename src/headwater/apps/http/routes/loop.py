@@ -1,4 +1,4 @@
-"""``/v1/models/{model}/promote``, ``/rollback``, ``/gate``; ``/v1/shadow``: which version decides, and why.
+"""``/v1/models/{model}/promote``, ``rollback``, ``canary``, ``gate``; ``/v1/shadow``: who decides, and why.
 
 The work is ``apps.http.desk``'s, in a thread.
 """
@@ -13,6 +13,9 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from headwater.apps.http import body
 from headwater.apps.http.answers import answer
 from headwater.apps.http.loop_payloads import (
+    CanaryAnswer,
+    CanaryChanged,
+    CanaryRequest,
     ChampionChanged,
     GateAnswer,
     PromoteRequest,
@@ -23,9 +26,9 @@ from headwater.apps.http.openapi import documented
 from headwater.apps.http.problems import NotFoundError
 from headwater.apps.http.security import principal_of
 from headwater.apps.http.site import Loop, site_of
-from headwater.core.instant import iso
+from headwater.monitoring.canary import shadow_json
 from headwater.serving.service import unknown
-from headwater.store.shadow import ShadowLedger, Summary
+from headwater.store.shadow import ShadowLedger
 
 reading = APIRouter(tags=["champions"])
 changing = APIRouter(tags=["champions"])
@@ -64,6 +67,51 @@ async def post_rollback(request: Request, model: ModelName) -> Response:
     asked = body.valid(RollbackRequest, body.parsed(came)) if came else RollbackRequest()
     loop = _loop(request, model)
     return answer(await asyncio.to_thread(loop.rollback, model, why=asked.why, actor=_actor(request)))
+
+
+@changing.put(
+    "/v1/models/{model}/canary",
+    summary="Let the challenger answer a share of the decisions",
+    **documented(CanaryChanged, *_CODES, request=CanaryRequest),
+)
+async def put_canary(request: Request, model: ModelName) -> Response:
+    """Who is on the challenger's side is told by the entity's keys and the canary's start: an entity stays on
+    its side, and a larger share only adds entities. Where the challenger fails, the champion answers. A
+    promotion, a rollback or another challenger ends it. It stands in the audit trail."""  # noqa: D205, D209
+    loop = _loop(request, model)
+    came = await body.read(request, site_of(request).bounds.body)
+    asked = body.valid(CanaryRequest, body.parsed(came))
+    return answer(
+        await asyncio.to_thread(loop.declare, model, asked.share, why=asked.why, actor=_actor(request))
+    )
+
+
+@changing.delete(
+    "/v1/models/{model}/canary",
+    summary="Let the champion decide alone again",
+    **documented(CanaryChanged, "unknown", "not-found", "data", "model", "gate"),
+)
+async def delete_canary(
+    request: Request,
+    model: ModelName,
+    why: Annotated[
+        str | None, Query(description="The reason, kept in the audit trail.", max_length=2_000)
+    ] = None,
+) -> Response:
+    """Without a canary, nothing is changed. It stands in the audit trail."""
+    loop = _loop(request, model)
+    return answer(await asyncio.to_thread(loop.stop, model, why=why, actor=_actor(request)))
+
+
+@reading.get(
+    "/v1/models/{model}/canary",
+    summary="The canary beside the champion",
+    **documented(CanaryAnswer, "unknown", "not-found", "data", "model"),
+)
+async def get_canary(request: Request, model: ModelName) -> Response:
+    """The share, since when, and what each of the two decided since: decisions by band, and what the other
+    one would have said."""  # noqa: D205, D209
+    return answer(await asyncio.to_thread(_loop(request, model).canary, model))
 
 
 @reading.get(
@@ -105,13 +153,9 @@ async def get_shadow(
 
     def read() -> list[dict[str, Any]]:
         with ShadowLedger.open(service.folder.shadow) as ledger:
-            return [_shadow(one) for one in ledger.summaries(model=model)]
+            return [shadow_json(one) for one in ledger.summaries(model=model)]
 
     return answer({"shadow": await asyncio.to_thread(read)})
-
-
-def _shadow(one: Summary) -> dict[str, Any]:
-    return {**one.to_json(), "first": iso(one.first), "last": iso(one.last), "words": one.words()}
 
 
 def _loop(request: Request, model: str) -> Loop:
