@@ -19,7 +19,7 @@ from headwater.definitions.model import Model
 from headwater.definitions.policy import Policy
 from headwater.definitions.project import Project
 from headwater.definitions.restoring import restored_model, restored_policy, restored_project
-from headwater.models.registry import CHAMPION, Registry, Version
+from headwater.models.version import CHAMPION, Version, Versions
 from headwater.serving.decide import Decider
 from headwater.serving.scoring import Scoring
 from headwater.store.decision import Decision
@@ -106,7 +106,7 @@ class Archive:
         kept: every definition that was in force; None where none were kept.
     """
 
-    def __init__(self, project: Project, registry: Registry, kept: DefinitionStore | None = None) -> None:
+    def __init__(self, project: Project, registry: Versions, kept: DefinitionStore | None = None) -> None:
         self._project = project
         self._registry = registry
         self._kept = kept

@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import re
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
@@ -40,7 +41,12 @@ from mlflow.entities import (
     Param,
 )
 from mlflow.entities.model_registry import ModelVersion
-from mlflow.environment_variables import MLFLOW_DISABLE_TELEMETRY, MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
+from mlflow.environment_variables import (
+    MLFLOW_DISABLE_TELEMETRY,
+    MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR,
+    MLFLOW_HTTP_REQUEST_MAX_RETRIES,
+    MLFLOW_HTTP_REQUEST_TIMEOUT,
+)
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.telemetry import set_telemetry_client
@@ -50,14 +56,16 @@ from sqlalchemy.exc import SQLAlchemyError
 from headwater.core.errors import ModelError
 from headwater.models.artifact import Artifact, load, versions
 from headwater.models.metrics import Evaluation
+from headwater.models.version import ARTIFACT, CHALLENGER, CHAMPION, Version
 
-CHAMPION = "champion"
-CHALLENGER = "challenger"
-_ARTIFACT = "headwater"
+__all__ = ["CHALLENGER", "CHAMPION", "Registry", "Training", "Version"]
+
 _EXAMPLES = 5
 _BATCH = 100
 _LONGEST = 500
+_KEYS = re.compile(r"://[^/@\s]+@")
 _NOISY = ("mlflow", "alembic")
+_PATIENCE = ((MLFLOW_HTTP_REQUEST_MAX_RETRIES, 2), (MLFLOW_HTTP_REQUEST_TIMEOUT, 30))
 
 
 def _hush() -> None:
@@ -65,34 +73,12 @@ def _hush() -> None:
         MLFLOW_DISABLE_TELEMETRY.set(True)  # type: ignore[no-untyped-call]
         set_telemetry_client()  # type: ignore[no-untyped-call]
     MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)  # type: ignore[no-untyped-call]
+    for setting, usual in _PATIENCE:  # MLflow's own would wait for minutes for a server that is away
+        if not setting.is_set():  # type: ignore[no-untyped-call]
+            setting.set(usual)  # type: ignore[no-untyped-call]
 
 
 _hush()
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """One registered version of a model.
-
-    Attributes:
-        model: the model's name, without the project.
-        number: counts from 1.
-        aliases: ``champion``, ``challenger``, or none.
-        digest: the seal of its artifact.
-        definition_hash: of the definition that it was trained from.
-        run: the MLflow run that made it.
-        location: where its files lie.
-        tags: what else was noted of it, such as the verdict of a gate.
-    """
-
-    model: str
-    number: int
-    aliases: tuple[str, ...]
-    digest: str
-    definition_hash: str
-    run: str
-    location: str
-    tags: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)
@@ -159,7 +145,7 @@ class Registry:
         with _quietly("the training cannot be recorded", self.uri), tempfile.TemporaryDirectory() as space:
             home = Path(space) / "model"
             _save_model(artifact, home)
-            digest = artifact.save(home / _ARTIFACT)
+            digest = artifact.save(home / ARTIFACT)
             run = self._client.create_run(
                 self._experiment,
                 start_time=now // 1000,
@@ -225,7 +211,27 @@ class Registry:
         version = self.version(model, which)
         with _quietly("the model's files cannot be fetched", version.location):
             folder = self._fetched(version)
-        return load(folder / _ARTIFACT, definition_hash=definition_hash, digest=version.digest)
+        return load(folder / ARTIFACT, definition_hash=definition_hash, digest=version.digest)
+
+    def fetch(self, version: Version, into: Path) -> Path:
+        """The folder of a version's artifact, which ``models.artifact.load`` reads.
+
+        Args:
+            version: whose.
+            into: an empty folder, for what must be fetched.
+
+        Raises:
+            ModelError: it cannot be fetched.
+        """
+        with _quietly("the model's files cannot be fetched", version.location):
+            if version.folder is not None:
+                return version.folder / ARTIFACT
+            uri = f"{version.location}/{ARTIFACT}"
+            return Path(download_artifacts(artifact_uri=uri, tracking_uri=self.uri, dst_path=str(into)))
+
+    def sign(self) -> str | None:
+        """None: it is asked each time."""
+        return None
 
     # --- What the loop of retraining notes and finds again ---
 
@@ -294,6 +300,12 @@ class Registry:
             for run in found:
                 self._client.set_terminated(run.info.run_id, "KILLED", end_time=now // 1000)
         return len(found)
+
+    def finish(self, version: Version, *, now: int) -> None:
+        """End the run that made a version, if whoever made it was killed before."""
+        with _quietly("the registry cannot be written", self.uri):
+            if self._client.get_run(version.run).info.status == "RUNNING":
+                self._client.set_terminated(version.run, "FINISHED", end_time=now // 1000)
 
     def said(self, model: str) -> dict[str, str]:
         """The tags of a model as a whole; empty if it was never trained."""
@@ -383,8 +395,9 @@ class Registry:
         )
 
     def _fetched(self, version: Version) -> Path:
-        if version.location.startswith("file:"):
-            return Path(url2pathname(urlsplit(version.location).path))
+        folder = version.folder
+        if folder is not None:
+            return folder
         return Path(download_artifacts(artifact_uri=version.location, tracking_uri=self.uri))
 
     def _unknown(self, model: str, which: str | int) -> ModelError:
@@ -393,9 +406,14 @@ class Registry:
             f"the model {model!r} has no such version",
             expected="one of the versions " + ", ".join(known) if known else "a trained model",
             got=str(which),
-            where=self.uri,
+            where=_bare(self.uri),
             do="name one of them" if known else "train it first",
         )
+
+
+def _bare(text: str) -> str:
+    """Without the name and the password that an address may hold."""
+    return _KEYS.sub("://", text)
 
 
 @contextmanager
@@ -412,8 +430,8 @@ def _quietly(what: str, where: str) -> Iterator[None]:
     except (MlflowException, SQLAlchemyError, OSError) as error:
         raise ModelError.of(
             what,
-            got=str(error).strip().partition("\n")[0],
-            where=where,
+            got=_bare(str(error).strip().partition("\n")[0]),
+            where=_bare(where),
             do="look at the folder or the tracking server, then try again",
         ) from error
     finally:

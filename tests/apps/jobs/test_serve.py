@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
+import socket
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from headwater.apps.cli.failures import run
 from headwater.apps.cli.main import cli
@@ -95,9 +101,76 @@ def test_a_killed_server_leaves_a_job_that_goes_on(lender_place: Path, tmp_path:
         assert until(lambda: http.get(f"/v1/jobs/{id}").json()["state"] == "running")
         process.end(signal.SIGKILL)
     with JobStore.open(data.jobs) as jobs:
-        assert jobs.page(limit=1)[0].state in ("running", "waiting")
+        before = jobs.page(limit=1)[0]
+        assert before.state in ("running", "waiting")
     with served(folder) as process, httpx.Client(base_url=process.url) as http:
         assert ended(http, id)["state"] == "done"
+
+
+@contextmanager
+def mlflow_server(home: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """MLflow's own server; killed at the end, with its workers."""
+    command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"]
+    places = [
+        "--backend-store-uri",
+        f"sqlite:///{home}/mlflow.db",
+        "--artifacts-destination",
+        str(home / "files"),
+    ]
+    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with (home / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [*command, *places], env=environment, stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+
+        def answers() -> bool:
+            try:
+                return httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200
+            except httpx.HTTPError:
+                return False
+
+        assert until(answers), (home / "log").read_text()
+        yield process
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(30)
+
+
+def decides(http: httpx.Client) -> bool:
+    asked_for = {"keys": {"who": 3}, "request": {"amount": 90.0, "channel": "web"}}
+    return http.post("/v1/decisions", json=asked_for).status_code == 200
+
+
+def test_it_serves_while_mlflow_is_away(
+    lender_place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    mlflow  |------------------------x killed
+    serve         |----- decides ------ decides ---|   |-- started without it: decides, its job fails --|
+    """
+    folder = Path(shutil.copytree(lender_place, tmp_path / "lender"))
+    (tmp_path / "far").mkdir()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+    with mlflow_server(tmp_path / "far", port) as mlflow:
+        assert run(cli, ["train", "--project", str(folder), "--bootstrap", "0"]) == 0
+        with served(folder) as process, httpx.Client(base_url=process.url) as http:
+            assert decides(http)
+            os.killpg(mlflow.pid, signal.SIGKILL)
+            assert decides(http)
+            assert http.post("/v1/reload").status_code == 200
+            assert decides(http)
+            assert process.end(signal.SIGTERM) == 0
+    with served(folder) as process, httpx.Client(base_url=process.url, timeout=30) as http:
+        assert decides(http)
+        failed = ended(http, http.post("/v1/jobs/retrain.risk/run", json={}).json()["id"])
+        assert (failed["state"], failed["again"] is not None) == ("failed", True)
+        assert failed["letter"][0]["what"] == "the registry cannot be opened"
+        assert failed["letter"][0]["where"] == f"http://127.0.0.1:{port}"
+        assert decides(http)
 
 
 def test_switched_off(lender_place: Path, tmp_path: Path) -> None:

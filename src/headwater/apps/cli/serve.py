@@ -13,7 +13,7 @@ from headwater.apps.access.door import Access
 from headwater.apps.access.settings import AccessSettings
 from headwater.apps.access.tls import context
 from headwater.apps.archive import Archive
-from headwater.apps.cli.models import registry_of, version_text
+from headwater.apps.cli.models import version_text
 from headwater.apps.cli.screen import Screen
 from headwater.apps.cli.workplace import Workplace, at_workplace
 from headwater.apps.http import example, logs
@@ -27,6 +27,7 @@ from headwater.apps.http.shelf import Attic, Shelf, scorings
 from headwater.apps.jobs.settings import JobSettings
 from headwater.apps.jobs.timetable import timetable
 from headwater.apps.masking import LogMask, Mask
+from headwater.apps.registries import versions_of
 from headwater.apps.settings import Settings, environment
 from headwater.apps.tracing import traces
 from headwater.serving.service import Service
@@ -93,7 +94,7 @@ def serve(
     settings, how = AccessSettings.read(environment()), JobSettings.read(environment())
     timetable(work.project, how)  # a setting that names no job is told before anything is opened
     tls = None if settings.tls is None else context(settings.tls)
-    registry = registry_of(work)
+    registry = versions_of(work.settings, work.project)
     shelf = Shelf(registry, work.project)
     metrics = Metrics()
     hooks = Watching(metrics)
@@ -175,7 +176,9 @@ def _reload(work: Workplace, service: Service, archive: Archive, masked: LogMask
     """Serve what the project file and the registry say now."""
     fresh = Workplace(work.settings, work.clock)
     masked.follow(Mask.of(fresh.project))  # before anything of it can be told
-    service.swap(scorings(Shelf(registry_of(fresh), fresh.project).champions()), fresh.project)
+    service.swap(
+        scorings(Shelf(versions_of(fresh.settings, fresh.project), fresh.project).champions()), fresh.project
+    )
     archive.renew(fresh.project)
 
 

@@ -15,7 +15,7 @@ from headwater.core.errors import ModelError
 from headwater.definitions.compile import content_hash
 from headwater.definitions.model import Model
 from headwater.definitions.project import Project
-from headwater.models.registry import CHAMPION, Registry, Version
+from headwater.models.version import CHAMPION, Version, Versions
 from headwater.serving.decide import Decider
 from headwater.serving.scoring import Scoring
 from headwater.store.decision import Decision
@@ -42,7 +42,7 @@ class Shelf:
         project: the definitions.
     """
 
-    def __init__(self, registry: Registry, project: Project) -> None:
+    def __init__(self, registry: Versions, project: Project) -> None:
         self._registry = registry
         self.project = project
         self._known: dict[str, Shelved] = {}

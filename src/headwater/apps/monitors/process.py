@@ -19,6 +19,7 @@ from headwater.apps.http.shelf import Shelf
 from headwater.apps.masking import Mask
 from headwater.apps.monitors.rounds import Figures, Rounds, Served
 from headwater.apps.monitors.served import FAULT, FRESH, SERVE
+from headwater.apps.registries import versions_of
 from headwater.apps.settings import Settings
 from headwater.apps.workers.message import Message
 from headwater.apps.workers.parent import Parent
@@ -32,7 +33,6 @@ from headwater.store.decisions import DecisionStore
 from headwater.store.folder import DataFolder
 from headwater.store.late import LateLedger
 from headwater.store.parity import ParityLedger
-from headwater.training.train import open_registry
 
 LOG = logging.getLogger("headwater.monitors")
 EVERY = 0.5  # seconds from one round to the next
@@ -181,7 +181,7 @@ class Process:
 
 def _served(settings: Settings, project: Project, wanted: Message) -> Served:
     """The models that are served, and those of the past."""
-    registry = open_registry(settings.data, project, settings.tracking_uri)
+    registry = versions_of(settings, project)
     shelf = Shelf(registry, project)
     models = {model.name: model for model in project.models}
     known: dict[tuple[str, str], Scoring | None] = {
