@@ -21,12 +21,12 @@ export NUMBA_CACHE_DIR
 unexport PYTHONDONTWRITEBYTECODE
 
 CODE := src tests tools $(sort $(dir $(wildcard benchmarks/*.py examples/*/*.py)))
-EXAMPLES := $(sort $(wildcard examples/*/run.py))
+EXAMPLES := $(sort $(wildcard examples/*/run.py examples/*/prequential.py))
 UV := $(BIN)/uv pip
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 # --- Environment ---------------------------------------------------------------------------------
 
@@ -61,8 +61,12 @@ lock: ## Make the lock files anew from pyproject.toml (UPGRADE=1 takes newer ver
 	  --no-annotate $(if $(UPGRADE),--upgrade) - --output-file requirements/uv.lock
 
 .PHONY: services
-services: ## Start what the tests need beside Python: nothing, so far
-	@echo "Nothing is needed: log, store and registry are embedded."
+services: ## Start Kafka, PostgreSQL and Redis for tests, under build/services
+	@$(PYTHON) -m tools.services up
+
+.PHONY: services-stop
+services-stop: ## Stop them; what they hold stays until `make clean`
+	@$(PYTHON) -m tools.services down
 
 # --- Use -----------------------------------------------------------------------------------------
 
@@ -86,6 +90,10 @@ examples: $(VENV)/.installed ## Run the examples on real data: make examples DAT
 bench: $(VENV)/.installed ## Measure against other engines; writes build/bench
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+.PHONY: bench-loop
+bench-loop: $(VENV)/.compiled ## Four lives of one model through a change of regime; writes build/bench
+	@$(BIN)/python -m benchmarks.loop $(ARGS)
+
 # An environment of its own: Airflow pins much of what Headwater uses, otherwise.
 $(BUILD)/airflow/.synced: requirements/airflow.lock $(VENV)/.synced
 	$(PYTHON) -m venv $(BUILD)/airflow
@@ -101,9 +109,15 @@ airflow: $(BUILD)/airflow/.synced ## Airflow in build/airflow, for the tests tha
 test: $(VENV)/.installed ## Run the tests: make test DATA=path ARGS="tests/engine -x"
 	@$(BIN)/python -m pytest --durations=10 $(ARGS)
 
+KILLS ?= 100
+
+.PHONY: kills
+kills: $(VENV)/.installed ## Kill a server under load a hundred times: make kills KILLS=10 SEED=5
+	@HEADWATER_KILLS=$(KILLS) $(if $(SEED),HEADWATER_SEED=$(SEED)) $(BIN)/python -m pytest -s tests/http/test_killed.py
+
 .PHONY: coverage
 coverage: $(VENV)/.installed ## Run the tests with kernels interpreted and show what no test reaches
-	@NUMBA_DISABLE_JIT=1 $(BIN)/python -m coverage run -m pytest -m "not data and not slow" $(ARGS)
+	@NUMBA_DISABLE_JIT=1 $(BIN)/python -m coverage run -m pytest -m "not data and not slow and not services" $(ARGS)
 	@$(BIN)/python -m coverage report
 
 .PHONY: check
@@ -136,5 +150,5 @@ format: $(VENV)/.installed ## Put the code in form
 	$(BIN)/ruff format .
 
 .PHONY: clean
-clean: ## Remove everything that was built, .venv included
+clean: services-stop ## Remove everything that was built, .venv included
 	rm -rf $(VENV) $(BUILD) dist .coverage .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -23,6 +23,7 @@ from benchmarks import (
     memory,
     page,
     ready,
+    retrain,
     scripts,
     soak,
     training_set,
@@ -43,8 +44,9 @@ MEASURES: dict[str, Callable[[Setting], Measured]] = {
     "freshness": freshness.measure,
     "ready": ready.measure,
     "soak": soak.measure,
+    "retrain": retrain.measure,
 }
-SIZES = (*live.SIZES, *decisions.SIZES, *freshness.SIZES, *ready.SIZES, *soak.SIZES)
+SIZES = (*live.SIZES, *decisions.SIZES, *freshness.SIZES, *ready.SIZES, *soak.SIZES, *retrain.SIZES)
 THREADS = 2
 WIDTH = 130  # of what goes to a file
 

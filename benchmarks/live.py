@@ -1,7 +1,8 @@
-"""What measures 7 to 10 share: the bank that is served, and how their figures are shown.
+"""What measures 7 to 11 share: the bank that is served, and how their figures are shown.
 
 Generator and server share the same cores, for every contender alike; the notes say how much of them the
-generator used. Called by ``decisions``, ``freshness``, ``ready`` and ``soak``.
+generator used. Called by ``decisions``, ``freshness``, ``ready``, ``soak`` and
+``retrain``.
 """
 
 from __future__ import annotations
@@ -21,13 +22,15 @@ SHARED = """The load generator (headwater bench load's own) runs on the same cor
 contender; latency counts from the moment at which a request was due."""
 
 
-def bank(setting: Setting) -> tuple[Path, dict[str, Any]]:
+def bank(
+    setting: Setting, name: str = "live", events: int = EVENTS, keys: int = KEYS
+) -> tuple[Path, dict[str, Any]]:
     """The folder with the bank, made if there is no recent one; and the options that say its size."""
-    folder = setting.folder / "live"
+    folder = setting.folder / name
     folder.mkdir(parents=True, exist_ok=True)
     size = {
-        "events": int(setting.size("live.events", EVENTS, 20_000)),
-        "keys": int(setting.size("live.keys", KEYS, 500)),
+        "events": int(setting.size(f"{name}.events", events, 20_000)),
+        "keys": int(setting.size(f"{name}.keys", keys, 500)),
     }
     mark = folder / f"bank-{size['events']}-{size['keys']}"
     if not (mark.exists() and time.time() - mark.stat().st_mtime < FRESH and (folder / "bank").exists()):

@@ -1,9 +1,10 @@
-"""What all tests share: Hypothesis' profile and the public data sets, which are read by path only."""
+"""What all tests share: Hypothesis' profile, the public data sets, and the services of ``make services``."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+import socket
+from collections.abc import Generator, Mapping
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,16 @@ from hypothesis import settings
 settings.register_profile("headwater", deadline=None, print_blob=True, derandomize="CI" in os.environ)
 settings.load_profile("headwater")
 
-FIXTURE = "data_folder"
-DEMANDED = {"data": "HEADWATER_DATA", "airflow": "HEADWATER_AIRFLOW"}  # mark: what, set, forbids to skip
+ENV = Path(__file__).resolve().parents[1] / "build" / "services" / "env"
+
+# Mark, by the fixture that a test asks for; and what, set, says that such a test may not skip.
+FIXTURES = {"data_folder": "data", "services": "services"}
+DEMANDED = {
+    "airflow": "HEADWATER_AIRFLOW",
+    "data": "HEADWATER_DATA",
+    "services": "HEADWATER_SERVICES",
+    "spark": "HEADWATER_SERVICES",
+}
 
 
 @pytest.fixture(scope="session")
@@ -29,11 +38,26 @@ def data_folder() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def services() -> Mapping[str, str]:
+    """Where Kafka, PostgreSQL and Redis are, as ``make services`` wrote it; without it the test skips."""
+    named = Path(os.environ.get("HEADWATER_SERVICES") or ENV)
+    if not named.is_file():
+        pytest.skip("services are not there: `make services` starts them")
+    found = dict(line.split("=", 1) for line in named.read_text(encoding="utf-8").splitlines())
+    port = int(found["HEADWATER_KAFKA"].rpartition(":")[2])
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", port)) != 0:
+            pytest.skip(f"services do not run, although {named.name} names them: `make services` starts them")
+    return found
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what reads the public data, so that ``-m "not data"`` leaves it out."""
+    """Mark what reads the public data or needs services: ``-m "not data and not services"`` leaves it out."""
     for item in items:
-        if FIXTURE in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.data)
+        for fixture, mark in FIXTURES.items():
+            if fixture in getattr(item, "fixturenames", ()):
+                item.add_marker(mark)
 
 
 @pytest.hookimpl(wrapper=True)

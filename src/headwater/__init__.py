@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from headwater.definitions.stream import Stream
     from headwater.definitions.view import FeatureView
     from headwater.engine.asof import asof
+    from headwater.scale import spark
 
     __version__: str
 
@@ -57,6 +58,7 @@ _HOMES = {
     "headwater.definitions.stream": "Stream",
     "headwater.definitions.view": "FeatureView",
     "headwater.engine.asof": "asof",
+    "headwater.scale": "spark",
 }
 _MODULES = {name: module for module, names in _HOMES.items() for name in names.split()}
 
@@ -88,6 +90,7 @@ __all__ = [
     "rolling",
     "since_first",
     "since_last",
+    "spark",
     "std",
     "sum",
     "trend",

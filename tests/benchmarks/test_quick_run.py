@@ -13,7 +13,7 @@ from benchmarks.__main__ import main
 from benchmarks.page import fill
 
 MEASURES = ["windows", "training_set", "flatness", "memory", "score_row", "log_append"]
-LIVE = ["decisions", "freshness", "ready", "soak"]
+LIVE = ["decisions", "freshness", "ready", "soak", "retrain"]
 
 
 @pytest.mark.slow
@@ -58,6 +58,8 @@ def test_a_quick_run_of_what_is_served(tmp_path: Path) -> None:
         "ready.events": 6_000,
         "ready.keys": 300,
         "soak.seconds": 2,
+        "retrain.events": 6_000,
+        "retrain.keys": 200,
     }
     command = [sys.executable, "-m", "benchmarks", *LIVE, "--quick", "--json", str(target)]
     command += ["--folder", str(tmp_path), *(f"--size={name}={size}" for name, size in sizes.items())]
@@ -78,6 +80,10 @@ def test_a_quick_run_of_what_is_served(tmp_path: Path) -> None:
     assert soaked["counters"]["headwater_parity_compared_total"] > 0
     assert soaked["counters"]["headwater_parity_mismatches_total"] == 0
     assert all(third > 0 for third in soaked["thirds"])
+    trained = measures["retrain"]["figures"]
+    assert trained["alone"]["verdict"] in ("promote", "hold")
+    assert 0 < trained["alone"]["retrain"] < trained["alone"]["seconds"]
+    assert trained["quiet"]["errors"] == trained["during"]["errors"] == 0
 
 
 def test_a_size_that_nobody_knows_is_refused(capfd: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import headwater as hw
 from headwater.core.errors import DataError
 from headwater.engine.run import Engine
+from headwater.engine.state import FEW_READ
 from tests.engine.cases import US, Case, Event, Sketch, at, log, micros, view
 from tests.engine.hosts import ANY_CUTS, ONE_BATCH, Host, Sight, bits, differences, typed
 from tests.engine.strategies import WHO, asks, cases, logs, trials, views
@@ -221,3 +222,19 @@ def test_a_read_of_many_is_many_reads(own: hw.FeatureView, events: list[Event]) 
     keys, times = [who for who, _ in asked], [time for _, time in asked]
     single = [typed(engine.read(own.name, [who], time), [own], exactly=True)[0] for who, time in asked]
     assert bits(typed(engine.read(own.name, keys, times), [own], exactly=True)) == bits(single)
+
+
+#   shard 0     keys 0 2 4 ...        read at once, each by a thread of its own
+#   shard 1     keys 1 3 5 ...
+def test_many_readings_are_those_of_one_after_the_other() -> None:
+    own = view({"s": hw.sum("amount", over="5s"), "n": hw.count(over="3s")})
+    keys = [f"k{number}" for number in range(FEW_READ + 50)]
+    sketches = [at(number % 7, float(number), who=key) for number, key in enumerate(keys)]
+    case = Case([own], log(sorted(sketches, key=lambda one: one.time)))
+    several, one = (
+        ONE_BATCH.feed(Engine([own], shards=shards), case, 0, len(case.log))[0] for shards in (3, 1)
+    )
+    asked = [*keys[::-1], "nobody"]
+    found = several.read("view", asked, micros(8))
+    assert found.equals(one.read("view", asked, micros(8)))
+    assert found.rows() == [one.read("view", [key], micros(8)).row(0) for key in asked]

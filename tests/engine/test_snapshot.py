@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,6 +12,8 @@ from hypothesis import strategies as st
 
 import headwater as hw
 from headwater.core.errors import StoreError
+from headwater.engine import sections, snapshot
+from headwater.engine.mapped import POSSIBLE
 from headwater.engine.plan import compile_view
 from headwater.engine.run import Engine
 from headwater.engine.shard import Memory
@@ -83,6 +88,32 @@ def test_new_keys_after_a_restart() -> None:
     assert emitted == [{"n_10s": 1 + i % 2, "word": f"word {i}"} for i in range(2, 400)]
 
 
+#   32 thousand keys of every sort of text, in several lines of the snapshot
+def test_texts_of_any_sort_and_number() -> None:
+    odd = ["", "\n", '"', "\\", "a\nb", "\u2028", "Åse", "\U0001f40d", "\x00"]
+    case = Case(
+        [SMALL], log(at(i, who=f"{odd[i % 9]}{i // 9 or ''}", word=odd[i % 9]) for i in range(32_000))
+    )
+    engine, _ = ONE_BATCH.feed(Engine([SMALL]), case, 0, len(case.log))
+    again = Engine.restore([SMALL], engine.snapshot())
+    keys = engine.states["view"].keys.keys().to_list()
+    assert len(keys) == 32_000
+    assert again.states["view"].keys.keys().to_list() == keys
+    assert again.read("view", keys, micros(40_000)).equals(engine.read("view", keys, micros(40_000)))
+    assert again.snapshot() == engine.snapshot()
+
+
+def test_texts_among_the_facts_as_they_once_were() -> None:
+    case = Case([SMALL], log(at(i, who=f"who {i}", word=f"word {i}") for i in range(20)))
+    engine, _ = ONE_BATCH.feed(Engine([SMALL]), case, 0, 20)
+    found = snapshot.parse(engine.snapshot())
+    entry = found.facts["views"]["view"]
+    entry["texts"] = json.loads(found.arrays.pop("view/texts").tobytes())
+    entry["keys"] = json.loads(found.arrays.pop("view/key texts").tobytes())
+    assert entry["keys"][:2] == ["who 0", "who 1"]
+    assert Engine.of([SMALL], found).snapshot() == engine.snapshot()
+
+
 def test_an_engine_that_has_seen_nothing() -> None:
     own = view(EVERYTHING)
     engine = Engine.restore([own], Engine([own]).snapshot())
@@ -129,6 +160,46 @@ def small() -> bytes:
     """The snapshot of an engine that has seen two events."""
     case = Case([SMALL], log([at(0, word="a"), at(1, word="b")]))
     return ONE_BATCH.feed(Engine([SMALL]), case, 0, 2)[0].snapshot()
+
+
+#   file ──► its own pages, with room behind them ──► more events, more keys, until that is full and moves
+@pytest.mark.parametrize("mapped", [1, sections.MAPPED])
+def test_memory_that_is_a_file_is_memory_like_any_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mapped: int
+) -> None:
+    monkeypatch.setattr(sections, "MAPPED", mapped)
+    own = view(EVERYTHING)
+    names = "abcdefghijklmnopqrstuvw"
+    case = Case(
+        [own],
+        log(
+            at(
+                i // 9,
+                float(i),
+                who=f"who {i % (3 + i // 40)}",
+                units=i,
+                word=names[i % 23],
+                colour="red",
+                wild=i / 7,
+            )
+            for i in range(3_000)
+        ),
+    )
+    straight, _ = ONE_BATCH.feed(Engine([own]), case, 0, 300)
+    path = tmp_path / "state"
+    path.write_bytes(straight.snapshot())
+    before = path.read_bytes()
+    with path.open("rb", buffering=0) as file:
+        found = sections.read(file)
+    assert bool(found.roomy) == (mapped == 1 and POSSIBLE)
+    restored = Engine.of([own], found)
+    assert restored.snapshot() == before
+    for first in range(300, 3_000, 150):
+        batch = case.batch(first, first + 150)
+        one = straight.apply(batch, emit=True)["view"]
+        assert bits(restored.apply(batch, emit=True)["view"].to_dicts()) == bits(one.to_dicts())
+    assert restored.snapshot() == straight.snapshot()
+    assert path.read_bytes() == before, "what is in use is not written to"
 
 
 @pytest.mark.parametrize("words", [5_000, 20_000, 700_000])

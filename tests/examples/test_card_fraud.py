@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 import headwater as hw
-from examples.card_fraud import run
+from examples.card_fraud import prequential, run
 from headwater.definitions.expression import columns
 from headwater.definitions.loading import load_project
 
@@ -103,3 +103,24 @@ def test_published_split_and_figures(data_folder: Path, capsys: pytest.CaptureFi
     assert (report["rows"]["train"], run.frauds_learned(frame)) == (67_240, 598)
     assert (report["rows"]["test"], report["evaluation"]["positives"]) == (58_264, 385)
     assert run.show(report, run.frauds_learned(frame)), capsys.readouterr().out
+
+
+def fold(*figures: float) -> prequential.Fold:
+    return prequential.Fold(
+        prequential.FIRST, (67_240, 598), (58_264, 385), (figures[0], figures[1], figures[2]), 9.0
+    )
+
+
+def test_the_mean_of_the_folds_is_held_against_the_best_published(capsys: pytest.CaptureFixture[str]) -> None:
+    assert prequential.show([fold(0.90, 0.70, 0.30), fold(0.86, 0.68, 0.31)])
+    assert "All reached." in capsys.readouterr().out
+    assert not prequential.show([fold(0.90, 0.70, 0.30), fold(0.85, 0.68, 0.30)])
+    told = capsys.readouterr().out
+    assert "Short: ROC AUC 0.8750, published 0.879; card precision 0.3000, published 0.305." in told
+
+
+@pytest.mark.slow
+def test_a_fold_of_the_loop_learns_and_judges_what_was_published(data_folder: Path) -> None:
+    (one,) = prequential.prequential(data_folder, weeks=1)
+    assert (one.learned, one.judged) == (run.TRAINED_ON, run.TESTED_ON)
+    assert one.figures[0] > 0.88

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,7 @@ from headwater.store.decisions import DecisionStore
 from headwater.store.folder import DataFolder
 from headwater.store.late import LateLedger
 from headwater.store.parity import ParityLedger
+from headwater.store.shadow import ShadowLedger
 from headwater.testing import ManualClock
 from tests.serving.bank import PROJECT, log, micros, scoring
 
@@ -70,6 +71,7 @@ class Beside:
                     serving.scorings[model] if serving.scorings[model].digest == digest else None
                 ),
             ),
+            shadow=opened(ShadowLedger.open(folder.shadow)),
             rate=1.0,
         )
         monitors.attach(self._take, lambda: True)
@@ -80,6 +82,7 @@ class Beside:
         while figures.waiting or self.rounds.unfinished:
             figures = self.rounds.round()
         self._monitors.told(figures.message(next(iter(self._monitors.greeting()))))
+        self._monitors.told(self.rounds.shadow())
         return figures
 
     def _take(self, message: Message) -> bool:
@@ -132,10 +135,16 @@ def open_service(
 
 @contextmanager
 def serving(
-    folder: Path, *, bounds: Bounds | None = None, around: Mapping[str, Any] | None = None, **kw: Any
+    folder: Path,
+    *,
+    bounds: Bounds | None = None,
+    around: Mapping[str, Any] | None = None,
+    also: Callable[[Service, ExitStack, Faults], Mapping[str, Any]] = lambda *_: {},
+    clock: ManualClock | None = None,
+    **kw: Any,
 ) -> Iterator[House]:
-    """A server on a free port, until the block ends; ``around`` goes to ``create_app``."""
-    clock, faults = ManualClock(micros(NOW)), Faults()
+    """A server on a free port, until the block ends; ``create_app`` gets ``around`` and ``also``."""
+    clock, faults = clock or ManualClock(micros(NOW)), Faults()
     with open_service(folder, clock=clock, hooks=faults, **kw) as service, ExitStack() as stack:
         monitors = stack.enter_context(Monitors(service, faults.metrics, rate=1.0))
         beside = Beside(stack, service, monitors)
@@ -147,6 +156,7 @@ def serving(
             metrics=faults.metrics,
             monitors=monitors,
             **(around or {}),
+            **also(service, stack, faults),
         )
         url = stack.enter_context(listening(app))
         with httpx.Client(base_url=url) as http, hw.Client(url) as client:

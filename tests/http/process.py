@@ -34,7 +34,24 @@ class Process:
 
 @contextmanager
 def served(project: Path, *options: str, **variables: str) -> Iterator[Process]:
-    """A server of a project folder on a free port; it is killed at the end if it still runs.
+    """A server of a project folder on a free port; see :func:`begin`."""
+    with begin(project, *options, **variables) as process:
+        assert process.stdout is not None
+        lines: list[str] = []
+        while not lines or lines[-1] != "}\n":
+            line = process.stdout.readline()
+            if not line:
+                assert process.stderr is not None
+                raise AssertionError(f"it did not start: {process.stderr.read()}")
+            lines.append(line)
+        banner = json.loads("".join(lines))
+        assert "url" in banner, banner
+        yield Process(banner, process)
+
+
+@contextmanager
+def begin(project: Path, *options: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
+    """A server that is just starting; it is killed at the end if it still runs.
 
     Args:
         project: the folder.
@@ -56,15 +73,7 @@ def served(project: Path, *options: str, **variables: str) -> Iterator[Process]:
         [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     )
     try:
-        assert process.stdout is not None
-        lines: list[str] = []
-        while not lines or lines[-1] != "}\n":
-            line = process.stdout.readline()
-            if not line:
-                assert process.stderr is not None
-                raise AssertionError(f"it did not start: {process.stderr.read()}")
-            lines.append(line)
-        yield Process(json.loads("".join(lines)), process)
+        yield process
     finally:
         if process.poll() is None:
             process.kill()

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import httpx
 import polars as pl
 import pytest
 
-from tests.http.house import House
+from headwater.apps.http.answers import of_events, of_refresh
+from headwater.apps.masking import Mask
+from tests.http.house import House, open_service
 from tests.serving.bank import payment
 
 
@@ -171,3 +174,17 @@ def test_forms_that_are_not_understood(house: House) -> None:
         headers={"Content-Type": "application/vnd.apache.arrow.stream"},
     )  # fmt: skip
     assert broken.json()["title"] == "the body is no Arrow IPC stream"
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_scores_written_column_by_column_are_those_written_one_by_one(tmp_path: Path, masked: bool) -> None:
+    events = [pay(95_000 + i, i % 7, 100.0 + (i * 37 % 50) / 1_000) for i in range(50)]  # some come late
+    with open_service(tmp_path) as service:
+        taken = service.submit_rows("payments", events, size=5_000, refresh=True).result(20)
+        serving = service.serving
+        mask = Mask.of(serving.project) if masked else None
+        assert taken.refreshes is not None
+        one_by_one = [of_refresh(refresh, serving, mask) for refresh in taken.refreshes]
+        assert of_events("payments", taken, serving, mask)["scores"] == one_by_one
+        assert len(one_by_one) == 7
+        assert any(one["moved"] for one in one_by_one)

@@ -27,7 +27,9 @@ from headwater.testing import ManualClock
 from tests.http.house import NOW, open_service
 from tests.serving.bank import micros
 
-WHOLE = {"view": "spending", "key": "1", "decision_id": "d1", "id": "none", "hash": "0" * 8}
+WHOLE = {
+    "view": "spending", "key": "1", "decision_id": "d1", "id": "none", "hash": "0" * 8, "model": "risk"
+}  # fmt: skip
 NEEDED = {
     (method, route.path): role
     for router, role in ROLES

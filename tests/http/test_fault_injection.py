@@ -17,7 +17,8 @@ from urllib.parse import quote, urlsplit
 import pytest
 
 from headwater.apps.http.app import bare
-from tests.http.house import House, serving
+from tests.http.house import House
+from tests.http.registered import registered
 from tests.http.test_events import pay
 
 DOCUMENT = bare("x").openapi()
@@ -71,7 +72,7 @@ TEXTS = (
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    with serving(tmp_path_factory.mktemp("bank")) as made:
+    with registered(tmp_path_factory.mktemp("bank")) as (made, _):
         for who in range(3):
             made.client.decide({"who": who})
         made.http.post("/v1/events", json={"stream": "payments", "events": [pay(1, amount="ten")]})
@@ -108,7 +109,9 @@ PARAMETERS = [
     for method, path, operation in operations()
     for one in operation.get("parameters", [])
 ]
-WHOLE = {"view": "spending", "key": "1", "decision_id": "d1", "id": "none", "hash": "0" * 8}
+WHOLE = {
+    "view": "spending", "key": "1", "decision_id": "d1", "id": "none", "hash": "0" * 8, "model": "risk"
+}  # fmt: skip
 
 
 def asked(house: House, method: str, path: str, where: str, name: str, text: str) -> Any:
@@ -177,12 +180,15 @@ EXAMPLES: list[tuple[str, str, Any]] = [
          "from": "x", "to": "x"},
     ),
     ("POST", "/v1/dead-letters/redrive", {"stream": "x", "reason": "x"}),
+    ("POST", "/v1/models/risk/promote", {"version": "x", "force": True, "why": "x"}),
+    ("POST", "/v1/models/risk/rollback", {"why": "x"}),
 ]  # fmt: skip
 
 
 def test_every_body_has_its_example() -> None:
     taking = {path for _, path, operation in operations() if operation.get("requestBody")}
-    assert {path.replace("/d1/", "/{decision_id}/") for _, path, _ in EXAMPLES} == taking
+    told = {path.replace("/d1/", "/{decision_id}/").replace("/risk/", "/{model}/") for _, path, _ in EXAMPLES}
+    assert told == taking
 
 
 @pytest.mark.parametrize(("method", "path", "example"), EXAMPLES, ids=[path for _, path, _ in EXAMPLES])

@@ -17,14 +17,15 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from headwater.apps.http import openapi, payloads, problems
+from headwater.apps.http import loop_payloads, openapi, payloads, problems
 from headwater.apps.http.app import ROLES
-from tests.http.house import House, serving
+from tests.http.house import House
+from tests.http.registered import registered
 
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    with serving(tmp_path_factory.mktemp("bank")) as made:
+    with registered(tmp_path_factory.mktemp("bank")) as (made, _):
         yield made
         assert made.faults.faults == []
 
@@ -92,24 +93,18 @@ def test_every_operation_is_described(house: House) -> None:
                 assert told["content"][problems.MEDIA_TYPE]["examples"], (name, status)
 
 
-NO_ROUTE = {"method-not-allowed", "training", "replay", "conflict", "gate"}  # ends in these
+NO_ROUTE = {"method-not-allowed", "training", "replay", "conflict"}  # no route ends in these
 
 
 def test_every_error_is_documented_somewhere(house: House) -> None:
     text = house.http.get("/openapi.json").text
     for code in openapi.error_classes():
-        if code not in (
-            "method-not-allowed",
-            "training",
-            "replay",
-            "conflict",
-            "gate",
-        ):  # no route ends in these
+        if code not in NO_ROUTE:
             assert f"`{code}`" in text, code
 
 
 def test_examples_fit_their_schemas() -> None:
-    for kind in vars(payloads).values():
+    for kind in (vars(payloads) | vars(loop_payloads)).values():
         if isinstance(kind, type) and issubclass(kind, payloads.Payload | payloads.Answer):
             for example in kind.model_json_schema().get("examples", []):
                 kind.model_validate(example)

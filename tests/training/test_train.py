@@ -20,13 +20,14 @@ import headwater as hw
 from headwater.core.errors import DefinitionError, ModelError, TrainingError
 from headwater.core.instant import DAY
 from headwater.definitions.compile import content_hash
+from headwater.definitions.finding import find_model, find_policy
 from headwater.models.scorer import scorer_for
 from headwater.training.dataset import build
 from headwater.training.evaluate import judge
 from headwater.training.fit import fit_model
 from headwater.training.report import report
 from headwater.training.split import temporal
-from headwater.training.train import Plan, TrainedModel, find_model, find_policy, open_registry, train
+from headwater.training.train import Plan, TrainedModel, open_registry, train
 from tests.letters import says
 from tests.training.lender import PAYMENTS, day, many, model
 

@@ -3,7 +3,7 @@
 A record names its model by the artifact's digest, its definition and its policy by their hashes. The digest
 leads to a version in the registry; the hashes lead to today's project, or to what the data folder has kept
 (``store.definitions``), or to the definition that lies in the artifact: so what decided once decides again,
-whatever the project file says today. Called by the commands and routes that replay; imports MLflow.
+whatever the project file says today. Called by the commands and routes that replay.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from headwater.core.errors import DataError, DefinitionError, ModelError
 from headwater.definitions.compile import content_hash, hash_of
+from headwater.definitions.finding import find_model, find_policy
 from headwater.definitions.loading import load_project
 from headwater.definitions.model import Model
 from headwater.definitions.policy import Policy
@@ -24,7 +25,6 @@ from headwater.serving.decide import Decider
 from headwater.serving.scoring import Scoring
 from headwater.store.decision import Decision
 from headwater.store.definitions import SHORTEST, DefinitionStore
-from headwater.training.train import find_model, find_policy
 
 CURRENT = "current"
 Definitions = Project | Model  # what features can be taken from

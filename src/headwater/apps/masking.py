@@ -18,12 +18,11 @@ from typing import Any
 from headwater.core.errors import Problem
 from headwater.core.schema import PERSONAL
 from headwater.core.secret import HIDDEN
-from headwater.definitions.expression import columns
 from headwater.definitions.model import Model
-from headwater.definitions.observe import Each
+from headwater.definitions.personal import personal_inputs as personal_inputs
+from headwater.definitions.personal import personal_outputs as personal_outputs
 from headwater.definitions.project import Project
 from headwater.definitions.stream import Stream
-from headwater.definitions.view import FeatureView
 from headwater.log.embedded import EmbeddedLog
 from headwater.log.protocol import DeadLetter
 from headwater.store.decision import Decision
@@ -250,25 +249,6 @@ def redacted(text: str) -> str:
         'GET https://ada:(secret)@example.org with Authorization: Bearer (secret)'
     """
     return _SECRETS.sub(lambda found: (found["key"] or found["scheme"] or found["user"] or "") + HIDDEN, text)
-
-
-def personal_outputs(view: FeatureView) -> set[str]:
-    """The outputs of a view that are made of personal columns, and its key if that is one."""
-    personal = set(view.stream.personal)
-    return (personal & {view.key}) | {
-        output.name
-        for output in view.outputs
-        if personal & set(columns(output.aggregate.column, output.aggregate.where))
-    }
-
-
-def personal_inputs(model: Model) -> set[str]:
-    """The inputs of a model that are made of personal columns, keys included."""
-    names: set[str] = set().union(*map(personal_outputs, model.features))
-    if isinstance(model.observe, Each):
-        names |= set(model.request) & set(model.observe.stream.personal)
-    names |= {name for name, expr in model.derived.items() if set(columns(expr)) & names}
-    return names
 
 
 def masked(name: str, value: Any, personal: Collection[str]) -> Any:

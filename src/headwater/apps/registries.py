@@ -1,7 +1,7 @@
-"""The registry as a server and its monitors read it: one elsewhere may be away.
+"""The registry as a server and its monitors read it: MLflow is imported only if it must be asked.
 
-Called by ``cli.serve`` and ``monitors.process``; read ``models.recalled`` for what is remembered. MLflow is
-imported only when it must be asked.
+One in the data folder is remembered for as long as it is the same (``models.noted``), one elsewhere for as
+long as it is away (``models.recalled``). Called by ``cli.serving`` and ``monitors.process``.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from importlib import import_module
 
 from headwater.apps.settings import Settings
 from headwater.definitions.project import Project
+from headwater.models.noted import Noted
 from headwater.models.recalled import Fetching, Recalled
 from headwater.models.version import Versions
 from headwater.store.folder import DataFolder
@@ -20,8 +21,7 @@ from headwater.store.folder import DataFolder
 def versions_of(settings: Settings, project: Project) -> Versions:
     """The project's registry: in the data folder, or where MLFLOW_TRACKING_URI says.
 
-    Raises:
-        ModelError: the one in the data folder cannot be opened.
+    It is opened when it must be asked; only then is told that it cannot be.
     """
 
     def opened() -> Fetching:
@@ -31,7 +31,7 @@ def versions_of(settings: Settings, project: Project) -> Versions:
         return registry
 
     if settings.tracking_uri is None:
-        return opened()
+        return Noted(settings.data, project.name, opened)
     # The address may hold a password, so what is noted holds its hash.
     kind = hashlib.sha256(f"{settings.tracking_uri}\n{project.name}".encode()).hexdigest()
     return Recalled(DataFolder(settings.data).registry, kind, opened, time.monotonic_ns)

@@ -62,6 +62,12 @@ SETTINGS: tuple[Setting, ...] = (
         "How much of what is served is derived again from the log and compared to the bit, from 0 to 1.",
     ),
     Setting(
+        "HEADWATER_SHADOW_SHARE",
+        None,
+        "1",
+        "How many of the decisions a challenger scores in the shadow, from 0 to 1.",
+    ),
+    Setting(
         "HEADWATER_JOBS",
         None,
         "on",
@@ -196,6 +202,21 @@ SETTINGS: tuple[Setting, ...] = (
         "A PEM file of certificates to trust beside the system's, for a mail server of your own.",
     ),
     Setting(
+        "HEADWATER_KAFKA_SECURITY_PROTOCOL",
+        None,
+        "plaintext",
+        "How Kafka is spoken to: plaintext, ssl, sasl_plaintext or sasl_ssl.",
+    ),
+    Setting("HEADWATER_KAFKA_SASL_MECHANISM", None, "not set", "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."),
+    Setting("HEADWATER_KAFKA_SASL_USERNAME", None, "not set", "The user that Kafka asks for."),
+    Setting(
+        "HEADWATER_KAFKA_SASL_PASSWORD", None, "not set", "That user's password. A secret: better in a file."
+    ),
+    Setting("HEADWATER_KAFKA_SASL_PASSWORD_FILE", None, "not set", "A file that holds that password."),
+    Setting("HEADWATER_KAFKA_SSL_CA", None, "the system's authorities", "Whom to trust, a PEM file."),
+    Setting("HEADWATER_KAFKA_SSL_CERTIFICATE", None, "not set", "This client's certificate, a PEM file."),
+    Setting("HEADWATER_KAFKA_SSL_KEY", None, "not set", "The certificate's key, a PEM file."),
+    Setting(
         "HEADWATER_DEBUG",
         None,
         "0",
@@ -215,6 +236,7 @@ class Settings:
         tracking_uri: of an MLflow server or another store; None for the data folder.
         log_bytes: the size that the log may reach; None for no bound.
         parity_share: how much of what is served is derived again.
+        shadow_share: how many of the decisions a challenger scores.
 
     Example:
         >>> settings = Settings.read({"HEADWATER_PROJECT": "bank/project.py"})
@@ -227,6 +249,7 @@ class Settings:
     tracking_uri: str | None = None
     log_bytes: int | None = None
     parity_share: float = 0.01
+    shadow_share: float = 1.0
 
     @classmethod
     def read(
@@ -256,6 +279,7 @@ class Settings:
             tracking_uri=known.get("MLFLOW_TRACKING_URI") or None,
             log_bytes=_number("HEADWATER_LOG_BYTES", known),
             parity_share=_share("HEADWATER_PARITY_SHARE", known, 0.01),
+            shadow_share=_share("HEADWATER_SHADOW_SHARE", known, 1.0),
         )
 
     @property

@@ -194,3 +194,86 @@ class Reloaded(msgspec.Struct, frozen=True):
 
     models: dict[str, str]
     changed: list[str]
+
+
+class RegisteredVersion(msgspec.Struct, frozen=True):
+    """A version in the registry; ``digest`` is the seal that decisions name it by."""
+
+    number: int
+    aliases: list[str]
+    digest: str
+
+
+class ChampionChanged(msgspec.Struct, frozen=True):
+    """Who decides from now on; ``served`` says whether the server does so by now."""
+
+    model: str
+    champion: RegisteredVersion
+    before: int | None
+    forced: bool
+    changed: bool
+    served: bool
+    words: str
+
+
+class GateCheck(msgspec.Struct, frozen=True):
+    """One check of a gate; ``fail`` and ``too few`` hold the candidate."""
+
+    family: str
+    name: str
+    verdict: str
+    words: str
+    numbers: dict[str, Any]
+    bounds: dict[str, Any]
+
+
+class Gate(msgspec.Struct, frozen=True):
+    """What a gate found; ``report`` is the SHA-256 of its canonical form."""
+
+    model: str
+    candidate: int
+    candidate_digest: str
+    champion: int | None
+    champion_digest: str | None
+    as_of: int
+    rows: int
+    positives: int
+    entities: int
+    verdict: Literal["promote", "hold"]
+    checks: list[GateCheck]
+    notes: list[str]
+    words: str
+    report: str
+
+
+class ShadowFlip(msgspec.Struct, frozen=True):
+    """Decisions that would have had another band from the challenger."""
+
+    served: str
+    challenger: str
+    decisions: int
+
+
+class ShadowPair(msgspec.Struct, frozen=True):
+    """A challenger in the shadow of a version that answered; both by their seals."""
+
+    model: str
+    served: str
+    challenger: str
+    decisions: int
+    failed: int
+    first: str
+    last: str
+    mean: float | None
+    mean_absolute: float | None
+    largest: float | None
+    reasons_changed: int
+    flipped: int
+    flips: list[ShadowFlip]
+    words: str
+
+
+class Shadow(msgspec.Struct, frozen=True):
+    """What challengers would have said of live decisions, the newest pair of versions first."""
+
+    shadow: list[ShadowPair]

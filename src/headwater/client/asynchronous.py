@@ -127,6 +127,24 @@ class AsyncClient:
         """Serve what the project file and the registry say now."""
         return await self._ask(calls.reload())
 
+    async def promote(
+        self, model: str, version: str | int | None = None, *, force: bool = False, why: str | None = None
+    ) -> answers.ChampionChanged:
+        """Make a version the champion: the challenger, or a number or alias; see ``headwater promote``."""
+        return await self._ask(calls.promote(model, version, force, why))
+
+    async def rollback(self, model: str, *, why: str | None = None) -> answers.ChampionChanged:
+        """Bring the earlier champion back."""
+        return await self._ask(calls.rollback(model, why))
+
+    async def shadow(self, model: str | None = None) -> answers.Shadow:
+        """What challengers would have said of live decisions."""
+        return await self._ask(calls.shadow(model))
+
+    async def gate(self, model: str, version: str | int | None = None) -> answers.Gate:
+        """What the newest gate of a model, or of one version, found."""
+        return await self._ask(calls.gate(model, version))
+
     async def scores(
         self, *, model: str | None = None, band: str | None = None
     ) -> AsyncIterator[answers.Score]:

@@ -134,6 +134,32 @@ def reload() -> Call[answers.Reloaded]:
     return Call("POST", "/v1/reload", answers.Reloaded)
 
 
+def promote(
+    model: str, version: str | int | None, force: bool, why: str | None
+) -> Call[answers.ChampionChanged]:
+    """``POST /v1/models/{model}/promote``."""
+    asked = {"version": version, "force": force, "why": why}
+    path = f"/v1/models/{_part(model)}/promote"
+    return Call("POST", path, answers.ChampionChanged, {}, _encoded(asked), {"Content-Type": JSON})
+
+
+def rollback(model: str, why: str | None) -> Call[answers.ChampionChanged]:
+    """``POST /v1/models/{model}/rollback``."""
+    path = f"/v1/models/{_part(model)}/rollback"
+    return Call("POST", path, answers.ChampionChanged, {}, _encoded({"why": why}), {"Content-Type": JSON})
+
+
+def gate(model: str, version: str | int | None) -> Call[answers.Gate]:
+    """``GET /v1/models/{model}/gate``."""
+    query = {} if version is None else {"version": str(version)}
+    return Call("GET", f"/v1/models/{_part(model)}/gate", answers.Gate, query)
+
+
+def shadow(model: str | None) -> Call[answers.Shadow]:
+    """``GET /v1/shadow``."""
+    return Call("GET", "/v1/shadow", answers.Shadow, {} if model is None else {"model": model})
+
+
 def ready() -> Call[answers.Ready]:
     """``GET /readyz``."""
     return Call("GET", "/readyz", answers.Ready)

@@ -127,6 +127,24 @@ class Client:
         """Serve what the project file and the registry say now."""
         return self._ask(calls.reload())
 
+    def promote(
+        self, model: str, version: str | int | None = None, *, force: bool = False, why: str | None = None
+    ) -> answers.ChampionChanged:
+        """Make a version the champion: the challenger, or a number or alias; see ``headwater promote``."""
+        return self._ask(calls.promote(model, version, force, why))
+
+    def rollback(self, model: str, *, why: str | None = None) -> answers.ChampionChanged:
+        """Bring the earlier champion back."""
+        return self._ask(calls.rollback(model, why))
+
+    def shadow(self, model: str | None = None) -> answers.Shadow:
+        """What challengers would have said of live decisions."""
+        return self._ask(calls.shadow(model))
+
+    def gate(self, model: str, version: str | int | None = None) -> answers.Gate:
+        """What the newest gate of a model, or of one version, found."""
+        return self._ask(calls.gate(model, version))
+
     def scores(self, *, model: str | None = None, band: str | None = None) -> Iterator[answers.Score]:
         """Fresh scores as they come, until the server goes down; of one model, or in one band, if named."""
         query = {name: text for name, text in (("model", model), ("band", band)) if text is not None}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from headwater.core.errors import DataError, DefinitionError
 
@@ -119,5 +120,10 @@ def iso(time: int) -> str:
         >>> iso(DAY), iso(1)
         ('1970-01-02T00:00:00Z', '1970-01-01T00:00:00.000001Z')
     """
-    moment = _EPOCH + timedelta(microseconds=time)
-    return moment.isoformat().replace("+00:00", "Z")
+    second, micros = divmod(time, SECOND)
+    return f"{_iso_second(second)}.{micros:06d}Z" if micros else f"{_iso_second(second)}Z"
+
+
+@lru_cache(1_024)  # what is written together is of the same second, or of few
+def _iso_second(second: int) -> str:
+    return (_EPOCH + timedelta(seconds=second)).isoformat().removesuffix("+00:00")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar
 
 import polars as pl
@@ -124,7 +125,7 @@ class Model(Definition):
         DefinitionError.raise_if([*problems, *under(where, shielded)])
         self._set(columns=frozen(types))
 
-    @property
+    @cached_property
     def keys(self) -> tuple[str, ...]:
         """The distinct keys of the views, in order."""
         return tuple(dict.fromkeys(view.key for view in self.features))

@@ -9,6 +9,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Any, ClassVar
 
@@ -77,7 +78,12 @@ class Policy(Definition):
 
     def band(self, score: float) -> str:
         """The outcome of a score: the last band whose lowest score it reaches."""
-        return tuple(self.bands)[bisect_right(tuple(self.bands.values()), score) - 1]
+        names, lowest = self._steps
+        return names[bisect_right(lowest, score) - 1]
+
+    @cached_property
+    def _steps(self) -> tuple[tuple[str, ...], tuple[float, ...]]:
+        return tuple(self.bands), tuple(self.bands.values())
 
 
 def _band_problems(bands: Any, where: str) -> list[Problem]:

@@ -98,17 +98,18 @@ def asof_batches(
     *,
     time: str = "time",
     known: at.Int64 | None = None,
+    threads: int | None = None,
 ) -> pl.DataFrame:
     """As :func:`asof`, for events that a log has accepted: one batch per stream, ascending by offset.
 
     ``known``, int64 microseconds, shape (n,), is when each row was asked, if that was later than its time:
-    it sees what had arrived by then.
+    it sees what had arrived by then. ``threads`` are as many as there are processors, unless said otherwise.
 
     Raises:
         DataError: the spine lacks a column, holds a null, or two columns would share a name.
     """
     times = _times(views, spine, time)
-    return _answers(views, batches, spine, times, times if known is None else known)
+    return _answers(views, batches, spine, times, times if known is None else known, threads)
 
 
 def _times(views: Sequence[FeatureView], spine: pl.DataFrame, time: str) -> at.Int64:
@@ -123,23 +124,29 @@ def _answers(
     spine: pl.DataFrame,
     times: at.Int64,
     known: at.Int64,
+    threads: int | None = None,
 ) -> pl.DataFrame:
     """The spine with all views' columns. A view costs memory while it is answered, so not all at once."""
 
     def answer(view: FeatureView) -> pl.DataFrame:
-        return _answer(view, batches[view.stream.name], spine, times, known)
+        return _answer(view, batches[view.stream.name], spine, times, known, threads)
 
-    with ThreadPoolExecutor(TOGETHER) as pool:
+    with ThreadPoolExecutor(min(TOGETHER, threads or TOGETHER)) as pool:
         columns = list(pool.map(answer, views))
     return spine.hstack([series for frame in columns for series in frame.get_columns()])
 
 
 def _answer(
-    view: FeatureView, batch: Batch, spine: pl.DataFrame, times: at.Int64, known: at.Int64
+    view: FeatureView,
+    batch: Batch,
+    spine: pl.DataFrame,
+    times: at.Int64,
+    known: at.Int64,
+    threads: int | None,
 ) -> pl.DataFrame:
     """One view's columns for the spine's rows."""
     ahead = batch.time is not batch.arrival and bool((batch.time > batch.arrival).any())
-    state = ViewState(view, keep_all=ahead or bool((known != times).any()))
+    state = ViewState(view, shards=threads, keep_all=ahead or bool((known != times).any()))
     readings = Readings(state.keys.number(_keys(view, spine), add=True), times, known)
     events = seen(state.plan, state.keys, batch, readings)
     columns, flags = values.evaluate(state.plan, events.frame, state.book)

@@ -20,6 +20,7 @@ from headwater.engine.kernels.layout import NULL, Int64, owned
 
 _FIND = direct(brief.find)
 _LARGEST = 2**63 - 1
+_FACTOR = 4  # by which a table grows: it holds 2^n slots, at most half of them full
 
 
 class Codebook:
@@ -114,6 +115,11 @@ class KeyIndex:
         """Take over the keys of a snapshot."""
         if texts is not None:
             self.book = Codebook(texts)
+        size = len(self._table)
+        while size < 2 * len(integers):
+            size *= _FACTOR
+        self._table = np.zeros(size, dtype=np.int64)
+        self._numbers = np.full(size, -1, dtype=np.int64)
         ids = np.empty(len(integers), dtype=np.int64)
         start = 0
         while start < len(integers):
@@ -129,7 +135,7 @@ class KeyIndex:
         return owned(keys.cast(pl.Int64).to_numpy())
 
     def _grow(self) -> None:
-        table = np.zeros(4 * len(self._table), dtype=np.int64)
+        table = np.zeros(_FACTOR * len(self._table), dtype=np.int64)
         numbers = np.full(len(table), -1, dtype=np.int64)
         index.rehash(self._table, self._numbers, table, numbers)
         self._table, self._numbers = table, numbers

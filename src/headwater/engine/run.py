@@ -7,7 +7,7 @@ host for a spine is ``engine.asof``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from headwater.definitions.view import FeatureView
 from headwater.engine import snapshot
 from headwater.engine.kernels.process import NEWEST
 from headwater.engine.keys import entity_keys
+from headwater.engine.sections import Sections
 from headwater.engine.state import ViewState
 
 
@@ -93,7 +94,11 @@ class Engine:
 
     def snapshot(self) -> bytes:
         """The whole state and its offset, to be given to ``restore``."""
-        return snapshot.dump(self.states, self.offset)
+        return b"".join(self.pieces())
+
+    def pieces(self) -> Iterator[memoryview | bytes]:
+        """The snapshot part after part, not copied: nothing may be applied before the last one is taken."""
+        return snapshot.pieces(self.states, self.offset)
 
     @classmethod
     def restore(cls, views: Sequence[FeatureView], blob: bytes) -> Engine:
@@ -102,7 +107,16 @@ class Engine:
         Raises:
             StoreError: the snapshot is damaged, or was taken of other definitions.
         """
-        states, offset = snapshot.load(views, blob)
+        return cls.of(views, snapshot.parse(blob))
+
+    @classmethod
+    def of(cls, views: Sequence[FeatureView], found: Sections) -> Engine:
+        """An engine that takes over what was read from a snapshot.
+
+        Raises:
+            StoreError: the snapshot was taken of other definitions.
+        """
+        states, offset = snapshot.load(views, found)
         engine = cls.__new__(cls)
         engine.states = states
         engine.offset = offset

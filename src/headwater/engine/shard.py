@@ -12,9 +12,9 @@ from headwater.engine import huge
 from headwater.engine.kernels import layout as at
 from headwater.engine.kernels import process
 from headwater.engine.plan import ViewPlan
+from headwater.engine.sections import Array
 
 LARGE = 1 << 23  # words; memory that large is moved by its pages, and keeps their size
-
 NO_ITEMS = at.Items(
     time=np.zeros(0, dtype=np.int64),
     offset=np.zeros(0, dtype=np.int64),
@@ -48,8 +48,8 @@ class Memory:
         if keys > len(self._ints):
             room = max(keys, len(self._ints) * 3 // 2, 16)
             self.shard = None  # type: ignore[assignment]  # no view may stand on memory that moves
-            self._ints.resize((room, self._ints.shape[1]), refcheck=False)
-            self._reals.resize((room, self._reals.shape[1]), refcheck=False)
+            self._ints = _grown(self._ints, room)
+            self._reals = _grown(self._reals, room)
             self._bind()
         self._ints[self.keys : keys] = self._plan.first_ints
         self._reals[self.keys : keys].view(np.int64)[:] = self._plan.first_reals.view(np.int64)
@@ -65,7 +65,7 @@ class Memory:
             larger[: len(self._words)] = self._words
             self._words = larger
         else:
-            self._words.resize(size, refcheck=False)
+            self._words = _grown(self._words, size)
             huge.ask(self._words)
         self._bind()
 
@@ -78,22 +78,30 @@ class Memory:
         """Events that are retained."""
         return int(self._ints[: self.keys, at.EVENTS].sum())
 
-    def blocks(self) -> dict[str, np.ndarray]:
+    def blocks(self) -> dict[str, Array]:
         """The blocks to be snapshot."""
         return {
             "words": self._words[: int(self._heap[0])],
             "heap": self._heap,
             "ints": self._ints[: self.keys],
-            "reals": self._reals[: self.keys].view(np.int64),
+            "reals": self._reals[: self.keys],
         }
 
-    def restore(self, blocks: dict[str, np.ndarray]) -> None:
-        """Take over the blocks of a snapshot."""
-        self._words = np.array(blocks["words"], dtype=np.int64)
-        self._heap = np.array(blocks["heap"], dtype=np.int64)
-        self._ints = np.array(blocks["ints"], dtype=np.int64)
-        self._reals = np.array(blocks["reals"].view(np.float64), dtype=np.float64)
-        self.keys = len(self._ints)
+    def restore(self, blocks: dict[str, Array], keys: int) -> None:
+        """Take over the blocks of a snapshot; there may be empty room behind what they hold.
+
+        Args:
+            blocks: as from :meth:`blocks`; not copied where they can be written.
+            keys: how many there are.
+        """
+        self._words = np.require(blocks["words"], np.int64, ["C", "W"])
+        self._heap = np.require(blocks["heap"], np.int64, ["C", "W"])
+        self._ints = np.require(blocks["ints"], np.int64, ["C", "W"])
+        self._reals = np.require(blocks["reals"], np.float64, ["C", "W"])
+        rows = min(len(self._ints), len(self._reals))
+        if rows < max(len(self._ints), len(self._reals)):
+            self._ints, self._reals = self._ints[:rows], self._reals[:rows]
+        self.keys = keys
         self._bind()
 
     def _bind(self) -> None:
@@ -107,6 +115,16 @@ class Memory:
             reals=reals,
             bits=reals.view(np.int64),
         )
+
+
+def _grown(array: Array, rows: int) -> Array:
+    """The array with more rows, all zeros: in place if the memory is its own, else moved."""
+    if array.flags.owndata:
+        array.resize((rows, *array.shape[1:]), refcheck=False)
+        return array
+    larger = np.zeros((rows, *array.shape[1:]), dtype=array.dtype)
+    larger[: len(array)] = array
+    return larger
 
 
 def work_space(tables: at.Tables) -> at.Work:

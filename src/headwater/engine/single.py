@@ -349,6 +349,10 @@ class _View:
         return self._decode(self._out)
 
     def cells(self, keys: Sequence[Any], times: Sequence[int], out: at.Float64) -> None:
+        if len(keys) > _SINGLY:
+            series = pl.Series(keys, dtype=self._dtype)
+            self.state.cells(series, np.asarray(times, dtype=np.int64), out)
+            return
         numbers = [self._number_of(key, add=False) for key in keys]
         known = 0
         for s, memory in enumerate(self.state.memories):

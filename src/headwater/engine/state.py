@@ -33,6 +33,7 @@ from headwater.engine.shard import Memory, look, work_space
 
 BLOCK = 1 << 18  # events at a time: long runs of a key, and outputs that still fit in the cache
 SERIAL = 2_000  # fewer events than this are not worth a second thread
+FEW_READ = 256  # nor are fewer readings
 
 
 class ViewState:
@@ -146,18 +147,40 @@ class ViewState:
         Raises:
             DataError: a time reaches behind what the state still keeps.
         """
-        n = len(keys)
-        out = np.repeat(self.plan.blank[:, None], n, axis=1)
+        out = np.empty((len(self.plan.blank), len(keys)), dtype=np.float64)
+        self.cells(keys, times, out, offset=offset)
+        return self.frame(list(out))
+
+    def cells(
+        self, keys: pl.Series, times: at.Int64, out: at.Float64, *, offset: int = process.NEWEST
+    ) -> None:
+        """What :meth:`read` makes its frame of, as the kernels write it.
+
+        Args:
+            keys: shape (n,), in the stream's type; an unknown key reads an empty window.
+            times: int64, shape (n,).
+            out: float64, shape (cells, n), in C order; see ``values`` for what the words mean.
+            offset: only events up to this place in the log are seen.
+
+        Raises:
+            DataError: a time reaches behind what the state still keeps.
+        """
         ids = self.keys.number(keys.cast(self.view.stream.schema[self.view.key]), add=False)
         shards = len(self.memories)
+        unknown = np.ones(len(ids), dtype=np.bool_)
+        parts: list[at.Int64] = []
+        calls = []
         for s, memory in enumerate(self.memories):
             rows = np.flatnonzero((ids >= 0) & (ids % shards == s) & (ids // shards < memory.keys))
-            if not len(rows):
-                continue
-            bad = look(memory, self.plan, ids[rows] // shards, times[rows], offset, rows, self._works[s], out)
+            if len(rows):
+                unknown[rows] = False
+                where = ids[rows] // shards, times[rows], offset, rows
+                parts.append(rows)
+                calls.append((look, memory, self.plan, *where, self._works[s], out))
+        out[:, unknown] = self.plan.blank[:, None]
+        for rows, bad in zip(parts, self._each(calls, parallel=len(ids) >= FEW_READ), strict=True):
             if bad >= 0:
                 raise _forgotten(self.view.name, int(times[rows[bad]]))
-        return self.frame(list(out))
 
     # --- size -------------------------------------------------------------------------------------
 

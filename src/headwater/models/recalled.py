@@ -125,6 +125,22 @@ class Recalled:
         """None: it is asked each time."""
         return None
 
+    @property
+    def away(self) -> bool:
+        """Whether it did not answer last, and what it said before goes on."""
+        return self._away is not None
+
+    def asked(self) -> Fetching:
+        """The registry itself, for whoever changes it; it is asked at once, also if it was away just now.
+
+        Raises:
+            ModelError: it is away.
+        """
+        with self._lock:
+            self._registry = self._registry or self._opened()
+            self._away = None
+            return self._registry
+
     # --- Asking ----------------------------------------------------------------------------------
 
     def _asked(self, question: Callable[[Fetching], Answer]) -> Answer:

@@ -12,7 +12,6 @@ Importing MLflow takes about two seconds, so this module is imported late, by ``
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import re
@@ -26,20 +25,10 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-import mlflow
-import mlflow.sklearn
-import pandas as pd
 from matplotlib.figure import Figure
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
-from mlflow.entities import (
-    Dataset,
-    DatasetInput,
-    InputTag,
-    LoggedModelOutput,
-    Metric,
-    Param,
-)
+from mlflow.entities import LoggedModel, LoggedModelOutput, Metric, Param
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.environment_variables import (
     MLFLOW_DISABLE_TELEMETRY,
@@ -48,22 +37,20 @@ from mlflow.environment_variables import (
     MLFLOW_HTTP_REQUEST_TIMEOUT,
 )
 from mlflow.exceptions import MlflowException
-from mlflow.models import ModelSignature
 from mlflow.telemetry import set_telemetry_client
-from mlflow.types.schema import ColSpec, DataType, Schema
 from sqlalchemy.exc import SQLAlchemyError
 
 from headwater.core.errors import ModelError
-from headwater.models.artifact import Artifact, load, versions
+from headwater.models.artifact import Artifact, load
 from headwater.models.metrics import Evaluation
+from headwater.models.mlflow_forms import dataset, lineage, metrics, params, save_model
 from headwater.models.version import ARTIFACT, CHALLENGER, CHAMPION, Version
 
-__all__ = ["CHALLENGER", "CHAMPION", "Registry", "Training", "Version"]
+__all__ = ["CHALLENGER", "CHAMPION", "Registry", "Training", "Version", "bare"]
 
-_EXAMPLES = 5
 _BATCH = 100
 _LONGEST = 500
-_KEYS = re.compile(r"://[^/@\s]+@")
+_KEYS = re.compile(r"://[^/\s]*@")
 _NOISY = ("mlflow", "alembic")
 _PATIENCE = ((MLFLOW_HTTP_REQUEST_MAX_RETRIES, 2), (MLFLOW_HTTP_REQUEST_TIMEOUT, 30))
 
@@ -144,7 +131,7 @@ class Registry:
         """
         with _quietly("the training cannot be recorded", self.uri), tempfile.TemporaryDirectory() as space:
             home = Path(space) / "model"
-            _save_model(artifact, home)
+            save_model(artifact, home)
             digest = artifact.save(home / ARTIFACT)
             run = self._client.create_run(
                 self._experiment,
@@ -153,8 +140,18 @@ class Registry:
                 tags={**self._tags(artifact), **training.tags},
             ).info.run_id
             try:
-                self._tell(artifact, training, run, now)
-                number = self._register(artifact, home, run, digest, training)
+                tags = {**self._tags(artifact), **training.tags, "headwater.digest": digest}
+                logged = self._client.create_logged_model(
+                    self._experiment,
+                    name=artifact.model,
+                    source_run_id=run,
+                    tags=tags,
+                    params={
+                        name: str(value)[:_LONGEST] for name, value in params(artifact.estimator).items()
+                    },
+                )
+                self._tell(artifact, training, run, logged.model_id, now)
+                number = self._register(artifact, home, run, logged, training)
             except BaseException:
                 self._client.set_terminated(run, "FAILED", end_time=now // 1000)
                 raise
@@ -233,6 +230,11 @@ class Registry:
         """None: it is asked each time."""
         return None
 
+    @property
+    def away(self) -> bool:
+        """Never: what it is asked, it answers or refuses."""
+        return False
+
     # --- What the loop of retraining notes and finds again ---
 
     def find(self, model: str, tag: str, value: str) -> Version | None:
@@ -258,6 +260,13 @@ class Registry:
             for tag, value in tags.items():
                 self._client.set_model_version_tag(name, str(version.number), tag, value)
                 self._client.set_tag(version.run, tag, value)
+
+    def describe(self, version: Version, text: str) -> None:
+        """Say in words what a version is, where MLflow shows it first: with the version and with its run."""
+        with _quietly("the registry cannot be written", self.uri):
+            name = self._name(version.model)
+            self._client.update_model_version(name, str(version.number), description=text)
+            self._client.set_tag(version.run, "mlflow.note.content", text)
 
     def keep(
         self, version: Version, texts: Mapping[str, str], figures: Mapping[str, float], *, now: int
@@ -334,34 +343,34 @@ class Registry:
             "headwater.project": self._project,
             "headwater.model": artifact.model,
             "headwater.definition": artifact.definition_hash,
+            **lineage(artifact),
         }
 
-    def _register(self, artifact: Artifact, home: Path, run: str, digest: str, training: Training) -> int:
+    def _register(
+        self, artifact: Artifact, home: Path, run: str, logged: LoggedModel, training: Training
+    ) -> int:
         client, name = self._client, self._name(artifact.model)
-        tags = {**self._tags(artifact), **training.tags, "headwater.digest": digest}
-        logged = client.create_logged_model(
-            self._experiment, name=artifact.model, source_run_id=run, tags=tags
-        )
         client.log_model_artifacts(logged.model_id, str(home))
         client.finalize_logged_model(logged.model_id, "READY")
         client.log_outputs(run, [LoggedModelOutput(logged.model_id, step=0)])
         if not client.search_registered_models(f"name = '{name}'"):
             client.create_registered_model(name, tags={"headwater.project": self._project})
         version = client.create_model_version(
-            name, source=logged.artifact_location, run_id=run, tags=tags, model_id=logged.model_id
+            name, logged.artifact_location, run, tags=dict(logged.tags), model_id=logged.model_id
         )
         alias = training.alias or (CHALLENGER if self._find(artifact.model, CHAMPION) else CHAMPION)
         client.set_registered_model_alias(name, alias, version.version)
         return int(version.version)
 
-    def _tell(self, artifact: Artifact, training: Training, run: str, now: int) -> None:
+    def _tell(self, artifact: Artifact, training: Training, run: str, model: str, now: int) -> None:
         client = self._client
-        params = {**_params(artifact.estimator), **training.params}
-        listed = [Param(name, str(value)[:_LONGEST]) for name, value in params.items()]
+        told = {**params(artifact.estimator), **training.params}
+        listed = [Param(name, str(value)[:_LONGEST]) for name, value in told.items()]
         for start in range(0, len(listed), _BATCH):
             client.log_batch(run, params=listed[start : start + _BATCH])
-        client.log_batch(run, metrics=list(_metrics(training.evaluation, now // 1000)))
-        client.log_inputs(run, [_dataset(artifact)])
+        data = dataset(artifact)
+        client.log_inputs(run, [data])
+        client.log_batch(run, metrics=list(metrics(training.evaluation, now // 1000, model, data.dataset)))
         client.log_dict(run, dict(artifact.manifest), "manifest.json")
         client.log_dict(run, training.evaluation.to_json(), "evaluation.json")
         for name, figure in training.figures.items():
@@ -406,12 +415,12 @@ class Registry:
             f"the model {model!r} has no such version",
             expected="one of the versions " + ", ".join(known) if known else "a trained model",
             got=str(which),
-            where=_bare(self.uri),
+            where=bare(self.uri),
             do="name one of them" if known else "train it first",
         )
 
 
-def _bare(text: str) -> str:
+def bare(text: str) -> str:
     """Without the name and the password that an address may hold."""
     return _KEYS.sub("://", text)
 
@@ -430,68 +439,10 @@ def _quietly(what: str, where: str) -> Iterator[None]:
     except (MlflowException, SQLAlchemyError, OSError) as error:
         raise ModelError.of(
             what,
-            got=_bare(str(error).strip().partition("\n")[0]),
-            where=_bare(where),
+            got=bare(str(error).strip().partition("\n")[0]),
+            where=bare(where),
             do="look at the folder or the tracking server, then try again",
         ) from error
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
-
-
-def _save_model(artifact: Artifact, home: Path) -> None:
-    """The estimator as MLflow's own scikit-learn model, so that its other tools can use it."""
-    names = artifact.inputs.names
-    example = pd.DataFrame(artifact.background[:_EXAMPLES], columns=list(names))
-    mlflow.sklearn.save_model(
-        artifact.estimator,
-        str(home),
-        serialization_format="cloudpickle",
-        conda_env=_environment(artifact.estimator),  # given, so that MLflow does not infer it for seconds
-        signature=ModelSignature(inputs=Schema([ColSpec(DataType.double, name) for name in names])),
-        input_example=example,
-        pyfunc_predict_fn="predict_proba",
-    )
-
-
-def _environment(estimator: Any) -> dict[str, Any]:
-    number = versions(estimator)
-    python = number.pop("python")
-    pinned = [f"{name}=={number[name]}" for name in number if name not in ("headwater", "polars")]
-    return {
-        "name": "headwater-model",
-        "channels": ["conda-forge"],
-        "dependencies": [f"python={python}", "pip", {"pip": [f"mlflow=={mlflow.__version__}", *pinned]}],
-    }
-
-
-def _params(estimator: Any) -> dict[str, Any]:
-    named = estimator.get_params(deep=True)
-    plain = {name: value for name, value in named.items() if not hasattr(value, "get_params")}
-    return {"estimator": type(estimator).__name__, **plain}
-
-
-def _metrics(evaluation: Evaluation, now: int) -> Iterator[Metric]:
-    """Each figure as a metric, and its interval as two more."""
-    yield Metric("test_rows", evaluation.rows, now, 0)
-    yield Metric("test_positives", evaluation.positives, now, 0)
-    for name, figure in evaluation.scalars().items():
-        for ending, value in (("", figure.value), ("_low", figure.low), ("_high", figure.high)):
-            if math.isfinite(value):
-                yield Metric(name + ending, value, now, 0)
-
-
-def _dataset(artifact: Artifact) -> DatasetInput:
-    manifest = artifact.manifest
-    schema = {"inputs": list(artifact.inputs.names)}
-    profile = {name: manifest[name] for name in ("rows", "positives") if name in manifest}
-    digest = str(manifest.get("checksums", {}).get("X", ""))[:32] or "none"
-    dataset = Dataset(
-        name=artifact.model,
-        digest=digest,
-        source_type="headwater",
-        source=json.dumps(manifest.get("sources", {})),
-        schema=json.dumps(schema),
-        profile=json.dumps(profile),
-    )
-    return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])

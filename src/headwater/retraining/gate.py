@@ -12,15 +12,19 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from headwater.core.instant import iso
+from headwater.definitions.finding import find_model, find_policy
+from headwater.definitions.policy import Policy
 from headwater.definitions.project import Project
 from headwater.models.registry import CHALLENGER, Registry, Version
 from headwater.retraining.checks import fair, latency, outcomes, slices, stability
+from headwater.retraining.checks import shadow as shadowed
 from headwater.retraining.checks.latency import Ticks
 from headwater.retraining.evidence import Evidence, collect, describe
 from headwater.retraining.report import Check, GateReport
 from headwater.retraining.rules import Rules
+from headwater.store.shadow import Summary
+from headwater.training.card_kept import keep_card
 from headwater.training.history import Events
-from headwater.training.train import find_model, find_policy
 
 STAGES = ("evidence", "outcomes", "slices", "fairness", "stability", "latency", "report")
 VERDICT, REPORT, AGAINST, GATED = (
@@ -32,6 +36,7 @@ VERDICT, REPORT, AGAINST, GATED = (
 NOBODY = "nobody"
 
 Progress = Callable[[str, int, int], None]
+Shadow = Callable[[str], Sequence[Summary]]
 
 
 def gate(
@@ -47,6 +52,7 @@ def gate(
     ticks: Ticks | None = None,
     progress: Progress | None = None,
     keep: bool = True,
+    shadow: Shadow | None = None,
 ) -> GateReport:
     """Hold a candidate against the champion.
 
@@ -62,6 +68,7 @@ def gate(
         ticks: nanoseconds that only rise, for the latency; None leaves it out.
         progress: called with the stage, how many are done, and how many there are.
         keep: False keeps nothing, so that a promotion will not find it.
+        shadow: what the shadow ledger says of a candidate, by its seal; None leaves it out.
 
     Raises:
         ModelError: there is no such version, it is damaged, or of another definition.
@@ -70,17 +77,20 @@ def gate(
     """
     model, how, tell = find_model(project, model_name), rules or Rules(), progress or _silent
     tell(STAGES[0], 0, len(STAGES))
-    evidence = collect(
-        model, find_policy(project, model), events, registry, as_of=as_of, which=which, rules=how
-    )
+    policy = find_policy(project, model)
+    evidence = collect(model, policy, events, registry, as_of=as_of, which=which, rules=how)
     found: list[Check] = []
     for place, (stage, family) in enumerate(_FAMILIES.items(), start=1):
         tell(stage, place, len(STAGES))
         found += family(evidence, how, found, ticks)
+    if shadow is not None:
+        digest, incumbent = evidence.candidate.version.digest, evidence.incumbent
+        told = shadow(digest)
+        found += shadowed.checks(told, digest, None if incumbent is None else incumbent.digest)
     report = _report(evidence, tuple(found))
     if keep:
         tell(STAGES[-1], len(STAGES) - 1, len(STAGES))
-        _keep(registry, evidence, report, now)
+        _keep(registry, evidence, policy, report, now)
     tell(STAGES[-1], len(STAGES), len(STAGES))
     return report
 
@@ -113,13 +123,22 @@ def _report(evidence: Evidence, checks: tuple[Check, ...]) -> GateReport:
     )
 
 
-def _keep(registry: Registry, evidence: Evidence, report: GateReport, now: int) -> None:
+def _keep(
+    registry: Registry, evidence: Evidence, policy: Policy | None, report: GateReport, now: int
+) -> None:
     """The report first, the tags that name it last: a tag never names a report that is not there."""
     version = evidence.candidate.version
-    name = f"gate/{iso(report.as_of).replace(':', '')}"
+    name = place_of(report.as_of)
     texts = {f"{name}.json": report.canonical() + "\n", f"{name}.txt": report.words() + "\n"}
     registry.keep(version, texts, dict(_figures(report)), now=now)
     registry.note(version, tags_of(report, version))
+    gated = registry.version(version.model, version.number)
+    keep_card(registry, evidence.model, policy, gated, now=now)
+
+
+def place_of(as_of: int) -> str:
+    """Where the report of a moment lies among what is kept with a run, without its ending."""
+    return f"gate/{iso(as_of).replace(':', '')}"
 
 
 def tags_of(report: GateReport, version: Version) -> dict[str, str]:

@@ -99,7 +99,8 @@ def promote(
     Raises:
         GateError: the version was not gated, its gate held it, it was gated against another champion, it is
             forced without a reason, or another process is at it.
-        ModelError: there is no such version, or the registry cannot be written; the champion is as it was.
+        ModelError: there is no such version, its artifact is damaged, or the registry cannot be written; the
+            champion is as it was.
         StoreError: the audit trail cannot be written; nothing was changed then.
     """
     with turn(office.folder, model, "promotion"):
@@ -110,6 +111,7 @@ def promote(
             words = f"{model} version {version.number} is the champion already; nothing was changed."
             return Changed(model, version, before.number, forced=False, changed=False, words=words)
         GateError.raise_if(error.problems[0] for error in _refusals(version, before, force, why))
+        office.registry.load(model, version.number)  # a damaged one never becomes champion
         forced = force and version.tags.get(VERDICT) != "promote"
         earlier = earlier_of(office.registry, model)
         after = [*earlier, before.number][-_MOST_EARLIER:] if before is not None else earlier

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from headwater.core.instant import iso
 
-Verdict = Literal["pass", "fail", "too few", "not looked at"]
+Verdict = Literal["pass", "fail", "too few", "not looked at", "for information"]
 Outcome = Literal["promote", "hold"]
 
 
@@ -23,7 +23,8 @@ class Check:
     """One check.
 
     Attributes:
-        family: ``outcomes``, ``calibration``, ``slices``, ``fairness``, ``stability`` or ``latency``.
+        family: ``outcomes``, ``calibration``, ``slices``, ``fairness``, ``stability``, ``latency`` or
+            ``shadow``.
         name: within its family.
         verdict: ``fail`` and ``too few`` hold the candidate.
         words: what was found, one sentence or two.
@@ -124,7 +125,7 @@ class GateReport:
     def words(self) -> str:
         """Everything in words, a line each: the verdict, the rows, each check, the notes."""
         lines = [self.summary(), self.judged_on()]
-        lines += [f"{one.verdict:<13} {one.family}, {one.name}: {one.words}" for one in self.checks]
+        lines += [f"{one.verdict:<15} {one.family}, {one.name}: {one.words}" for one in self.checks]
         return "\n".join([*lines, *self.notes])
 
     def judged_on(self) -> str:

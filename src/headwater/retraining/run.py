@@ -23,6 +23,7 @@ from typing import Any
 from headwater.core.errors import HeadwaterError, ModelError, TrainingError
 from headwater.core.instant import iso, span_text
 from headwater.definitions.compile import compiled, content_hash
+from headwater.definitions.finding import find_model, find_policy
 from headwater.definitions.model import Model
 from headwater.definitions.policy import Policy
 from headwater.definitions.project import Project
@@ -33,12 +34,12 @@ from headwater.retraining.search import Search, Searched, search, tuned
 from headwater.retraining.triggers import Why
 from headwater.retraining.turn import turn
 from headwater.retraining.window import Bounds, judged_split, matured, newest_split, refuse_vanished
+from headwater.training.card_kept import keep_card
 from headwater.training.dataset import TrainingSet
 from headwater.training.evaluate import Judged, judge
 from headwater.training.fit import FittedModel, fit_model, with_judged
 from headwater.training.history import Events
 from headwater.training.split import Split
-from headwater.training.train import find_model, find_policy
 
 STAGES = ("replay", "search", "judge", "fit", "register")
 KEY, WHY, AS_OF = "headwater.retraining", "headwater.why", "headwater.as_of"
@@ -291,15 +292,16 @@ def _tracked(
             beside,
         )
         version = work.registry.track(final.artifact, training, now=work.now)
-    return _registered(work, version)
+    return _registered(work, version, final.artifact)
 
 
-def _registered(work: _Work, version: Version) -> Version:
-    """The version with its reason and its alias; a run that was killed between is brought to its end."""
+def _registered(work: _Work, version: Version, artifact: Artifact | None = None) -> Version:
+    """The version with its reason, card and alias; a run that was killed between is brought to its end."""
     registry = work.registry
     if REGISTERED not in version.tags:
         texts = {"why.json": json.dumps(work.why.to_json(), sort_keys=True, indent=1) + "\n"}
         registry.keep(version, texts, {}, now=work.now)
+        keep_card(registry, work.model, work.policy, version, now=work.now, artifact=artifact)
         registry.finish(version, now=work.now)
         newest = registry.versions(version.model)[0]
         if newest.number == version.number and CHAMPION not in version.aliases:

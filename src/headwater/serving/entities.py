@@ -34,19 +34,26 @@ class Entities(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Framed:
-    """Entities out of a frame of events."""
+    """Entities out of a frame of events: the rows at ``places``, or all of them."""
 
-    rows: pl.DataFrame
+    frame: pl.DataFrame
+    places: Int64 | None = None
 
     def __len__(self) -> int:
-        return self.rows.height
+        return self.frame.height if self.places is None else len(self.places)
 
     def __getitem__(self, rows: Int64) -> Framed:
-        return Framed(self.rows[rows])
+        return Framed(self.frame, rows if self.places is None else self.places[rows])
 
     def column(self, name: str) -> list[Any]:
         """A key or request column as Python values."""
-        return self.rows.get_column(name).to_list()
+        values = self.frame.get_column(name).to_list()
+        return values if self.places is None else [values[place] for place in self.places.tolist()]
+
+    def rows(self, names: Sequence[str]) -> pl.DataFrame:
+        """Some columns as a frame."""
+        found = self.frame.select(names)
+        return found if self.places is None else found[self.places]
 
 
 @dataclass(frozen=True, slots=True)

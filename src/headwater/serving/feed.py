@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
-from headwater.serving.fresh import Rescored
 from headwater.serving.live import Refresh
+from headwater.serving.rescored import Rescored
 
 
 @dataclass(frozen=True, slots=True)

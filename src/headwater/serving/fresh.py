@@ -8,14 +8,13 @@ A refresh rests on the last event that touched its entity, and on the newest eve
 seen (design note 0001). A batch that holds late events is cut at them, so that it is known which inputs each
 of them moved. A few events go the short way, event by event and as plain values where they came as such; many
 go as columns: the bits are the same.
-Called by ``commit``, in its thread.
+Called by ``commit``, in its thread; read ``rescored`` for what comes out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,7 @@ from headwater.core.handful import Handful, is_plain
 from headwater.definitions.model import Model
 from headwater.definitions.observe import Each
 from headwater.serving.entities import Entities, Framed, Listed
-from headwater.serving.live import Refresh, Scored
+from headwater.serving.rescored import Rescored, Timings
 from headwater.serving.scoring import Scoring
 from headwater.serving.vectors import Vectors
 
@@ -38,77 +37,6 @@ Events = Batch | Handful
 SOME = 4  # late events up to which a batch is simply cut at each
 FEW = 32  # events up to which the short way is quicker
 _NEVER = -(2**63)
-
-
-@dataclass(frozen=True, slots=True)
-class Timings:
-    """When events were handed to the log and when they were on disk: stopwatch, nanoseconds."""
-
-    sent: int
-    accepted: int
-
-
-@dataclass(frozen=True)
-class Rescored:
-    """The scores of one model that one batch made fresh, as columns over n entities.
-
-    Attributes:
-        scoring: whose scores.
-        entities: n of them: keys and request columns.
-        entity: which row each event of the batch is about, int64, shape (events,).
-        time: as of when, int64 microseconds, shape (n,).
-        offset: the last place in the log that its vector may rest on, int64, shape (n,): of the entity's last
-            event, or of the batch's where other keys than the entity's take part.
-        X: feature vectors, float64, shape (n, f).
-        score: float64, shape (n,).
-        late: row to by how much its latest late event was late, and the inputs that its late events moved.
-        arrival: when the batch arrived, microseconds UTC.
-        timings: of the batch.
-        fresh: when the scores were there: stopwatch, nanoseconds.
-    """
-
-    scoring: Scoring
-    entities: Entities
-    entity: Int64
-    time: Int64
-    offset: Int64
-    X: Float64
-    score: Float64
-    late: Mapping[int, tuple[int, tuple[str, ...]]]
-    arrival: int
-    timings: Timings
-    fresh: int = 0
-
-    def __len__(self) -> int:
-        return len(self.score)
-
-    def __getitem__(self, row: int) -> Refresh:
-        keys, request = self._columns
-        scored = Scored(
-            model=self.scoring.model.name,
-            keys={name: values[row] for name, values in keys.items()},
-            time=int(self.time[row]),
-            offset=int(self.offset[row]),
-            request={name: values[row] for name, values in request.items()},
-            x=self.X[row],
-            score=float(self.score[row]),
-        )
-        late, moved = self.late.get(row, (0, ()))
-        timings = self.timings
-        return Refresh(scored, self.arrival, late, moved, timings.sent, timings.accepted, self.fresh)
-
-    @cached_property
-    def _columns(self) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
-        """Keys and request columns as Python values."""
-        model, column = self.scoring.model, self.entities.column
-        return {name: column(name) for name in model.keys}, {name: column(name) for name in model.request}
-
-    def __iter__(self) -> Iterator[Refresh]:
-        return (self[row] for row in range(len(self)))
-
-    def about(self, events: slice) -> Iterator[Refresh]:
-        """The refreshes of the entities that some events of the batch are about, once each."""
-        return (self[row] for row in dict.fromkeys(self.entity[events].tolist()))
 
 
 @dataclass(frozen=True)
@@ -193,7 +121,7 @@ class Fresh:
             ModelError: the estimator cannot score one of them.
         """
         entities, scoring, time = touched.entities, touched.scoring, touched.time
-        X = self._matrix(scoring, entities, time)
+        X = self._vectors.matrix(scoring, entities, time)
         alone = len(X) == 1 or (len(X) <= FEW and scoring.scorer.kind != "forest")
         score = np.array([scoring.score(x) for x in X]) if alone else scoring.scorer.score(X)
         return Rescored(
@@ -290,10 +218,12 @@ class Fresh:
             (one, one.entity[places], np.array([late[place][i][1] for place in places.tolist()]))
             for i, (one, _) in enumerate(late[int(places[0])])
         ]
-        before = [self._matrix(one.scoring, one.entities[rows], newest) for one, rows, newest in about]
+        before = [
+            self._vectors.matrix(one.scoring, one.entities[rows], newest) for one, rows, newest in about
+        ]
         take()
         for (one, rows, newest), was in zip(about, before, strict=True):
-            now = self._matrix(one.scoring, one.entities[rows], newest)
+            now = self._vectors.matrix(one.scoring, one.entities[rows], newest)
             apart = was.view(np.int64) != now.view(np.int64)
             _note(one, rows, newest - time, apart)
 
@@ -314,11 +244,6 @@ class Fresh:
             if time > known:
                 seen[key] = time
         return np.array(before, dtype=np.int64)
-
-    def _matrix(self, scoring: Scoring, entities: Entities, time: Int64) -> Float64:
-        if len(entities) > FEW and isinstance(entities, Framed):
-            return self._vectors.many(scoring, entities.rows, time)
-        return self._vectors.few(scoring, entities, time.tolist())
 
 
 def refreshing(model: Model) -> frozenset[str]:
@@ -411,7 +336,7 @@ def _entities(events: Events, columns: Sequence[str]) -> Entities:
     """Who each event is about."""
     if isinstance(events, Handful):
         return Listed({name: events.values[name] for name in columns})
-    return Framed(events.frame.select(columns))
+    return Framed(events.frame)
 
 
 def _of_last(columns: Sequence[Sequence[Any]], entity: Sequence[int], values: Sequence[Int64]) -> Int64:

@@ -1,4 +1,4 @@
-"""From the engine's cells to feature vectors, for a few entities at once: no value becomes a Python object.
+"""From the engine's cells to feature vectors, for one entity or a thousand: no value becomes a Python object.
 
 ::
 

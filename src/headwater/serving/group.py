@@ -31,7 +31,7 @@ from headwater.core.instant import instant, iso
 from headwater.core.schema import Checked, check_frame
 from headwater.core.tracing import Trace
 from headwater.log.protocol import Append, DeadLetter, EventLog, Outcome, Receipt
-from headwater.serving.live import Refresh
+from headwater.serving.rescored import Refreshes
 from headwater.serving.rows import Refused, RowReader, Rows
 
 Int64 = npt.NDArray[np.int64]
@@ -57,7 +57,7 @@ class Taken:
     outcome: npt.NDArray[np.int8]
     offset: Int64
     refused: tuple[Refused, ...]
-    refreshes: tuple[Refresh, ...] | None = None
+    refreshes: Refreshes | None = None
     failure: HeadwaterError | None = None
 
     def count(self, outcome: Outcome) -> int:
@@ -242,10 +242,9 @@ def _stream(part: _Part) -> Any:
 def _part(offers: list[Offer], oldest: int | None, newest: int | None) -> _Part:
     reader, stream = offers[0].reader, offers[0].reader.stream
     frame = _frame(reader, offers)
-    if all(offer.rows is not None for offer in offers):
-        checked = reader.door(frame, offers[0].keys, oldest, newest)
-        if checked is not None:
-            return _Part(offers, checked)
+    checked = reader.door(frame, offers[0].keys, oldest, newest)
+    if checked is not None:
+        return _Part(offers, checked)
     checked = check_frame(
         frame,
         stream.schema,

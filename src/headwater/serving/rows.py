@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -196,6 +197,7 @@ class _UnfitError(Exception):
 _Read = Callable[[Any], Any]
 
 
+@lru_cache(256)  # to make one takes longer than to read with it
 def _reader(dtype: pl.DataType) -> _Read:
     if dtype.is_integer():
         return _integers(dtype)

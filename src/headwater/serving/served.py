@@ -6,8 +6,9 @@ that nobody gets half of an exchange.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import polars as pl
@@ -57,8 +58,19 @@ class Serving:
 
     def band(self, model: str, score: float) -> str | None:
         """The band of a score in the model's only policy; None if it has none or several."""
-        found = [one.policy for one in self.deciders.values() if one.scoring.model.name == model]
-        return found[0].band(score) if len(found) == 1 else None
+        return self.bands(model, (score,))[0]
+
+    def bands(self, model: str, scores: Sequence[float]) -> list[str | None]:
+        """:meth:`band` of each score."""
+        policy = self._only.get(model)
+        return [None if policy is None else policy.band(score) for score in scores]
+
+    @cached_property
+    def _only(self) -> Mapping[str, Policy]:
+        """Model to its policy, for models that have one and no other."""
+        models = [one.scoring.model.name for one in self.deciders.values()]
+        found = zip(models, self.deciders.values(), strict=True)
+        return {model: one.policy for model, one in found if models.count(model) == 1}
 
     def policy(self, name: str | None) -> Decider:
         """The policy of a name, or the only one.

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Self
 
-from headwater.core.errors import DataError, HeadwaterError, StoreError
+from headwater.core.errors import DataError, StoreError
 from headwater.core.instant import MINUTE
 from headwater.core.schema import check_frame
 from headwater.core.tracing import current, span
@@ -28,22 +28,24 @@ from headwater.log.embedded import EmbeddedLog
 from headwater.serving.commit import Ears, Turn, Writer
 from headwater.serving.decide import Decider
 from headwater.serving.feed import Feed
-from headwater.serving.fresh import Fresh, Rescored
+from headwater.serving.fresh import Fresh
 from headwater.serving.group import Offer, Taken
+from headwater.serving.keeping import Keeper
 from headwater.serving.live import Scored, Stopwatch
 from headwater.serving.record import Asked, Recorded, Recorder
-from headwater.serving.rising import rise
+from headwater.serving.rescored import Rescored
+from headwater.serving.rising import Risen, catch_up
 from headwater.serving.rows import Refused, RowReader, exact
 from headwater.serving.scoring import Scoring
 from headwater.serving.served import Serving, UnknownError, key_types, unknown
 from headwater.serving.swap import beside, changed_streams, close_up
 from headwater.serving.vectors import Moment, Read, Vectors, need
 from headwater.serving.waiting import Waiting
+from headwater.store.ahead import Ahead
 from headwater.store.decision import Decision
 from headwater.store.decisions import DecisionStore, Idempotency, Record
 from headwater.store.definitions import DefinitionStore
 from headwater.store.folder import DataFolder
-from headwater.store.snapshots import Snapshots
 
 __all__ = ["Clock", "Hooks", "Limits", "Service", "Serving", "UnknownError", "key_types", "unknown"]
 
@@ -113,6 +115,7 @@ class Service:
         stopwatch: Stopwatch,
         limits: Limits,
         hooks: Hooks,
+        keeper: Keeper,
         passed_over: tuple[str, ...],
         max_log_bytes: int | None,
     ) -> None:
@@ -128,8 +131,8 @@ class Service:
         self._clock = clock
         self._watch = stopwatch
         self._hooks = hooks
-        self._snapshots = Snapshots(folder.snapshots)
-        self._kept = -1
+        self._keeper = keeper
+        self._closed = False
         self._max_log_bytes = max_log_bytes
         self._offers: Waiting[Any] = Waiting(
             "events", limits.queue_events, limits.queue_bytes, limits.group_events
@@ -157,6 +160,7 @@ class Service:
         limits: Limits | None = None,
         hooks: Hooks | None = None,
         max_log_bytes: int | None = None,
+        ahead: Ahead | None = None,
     ) -> Service:
         """Rise from the newest whole snapshot and the tail of the log, and begin to serve.
 
@@ -169,6 +173,7 @@ class Service:
             limits: what is taken at most.
             hooks: who is told.
             max_log_bytes: the size that the log may reach.
+            ahead: the newest snapshot, already being read.
 
         Raises:
             LogError: the log is in use, damaged, or of other definitions.
@@ -181,7 +186,8 @@ class Service:
             opened.append(decisions := DecisionStore.open(folder.decisions))
             opened.append(definitions := DefinitionStore.open(folder.definitions))
             definitions.keep(project, now=clock())
-            risen = rise(project.views, log, Snapshots(folder.snapshots))
+            keeper = Keeper(folder.snapshots)
+            risen = keeper.rise(project.views, log, ahead)
             serving = Serving.of(project, scorings, Vectors(risen.engine))
             service = cls(
                 serving,
@@ -193,11 +199,11 @@ class Service:
                 stopwatch,
                 limits or Limits(),
                 hooks or Hooks(),
+                keeper,
                 risen.passed_over,
                 max_log_bytes,
             )
-            service._kept = risen.from_offset
-            service._start()
+            service._start(risen)
         except BaseException:
             for store in opened:
                 store.close()
@@ -403,15 +409,15 @@ class Service:
     def snapshot(self) -> bool:
         """Keep the state, unless nothing came since it was last kept; whether it was kept.
 
-        Reads go on meanwhile; events wait while the state is copied.
+        It is made of the snapshot before and of the log: neither reads nor events wait for it.
 
         Raises:
             StoreError: the disk will not have it. The log alone is enough to go on.
         """
-        if self.offset <= self._kept:
+        views = self.serving.project.views
+        if self._keeper.has(views, self.offset):
             return False
-        kept: int = self._writer.between(self._keep).result()
-        self._kept = kept
+        self._alarm(self._keeper.renew(views, self.log))
         return True
 
     def swap(self, scorings: Mapping[str, Scoring], project: Project | None = None) -> None:
@@ -435,30 +441,35 @@ class Service:
         if {stream.name for stream in project.streams} - set(self.log.streams):
             self._writer.between(lambda: self._reopen(project)).result()
         new = beside(old, project, scorings, self.log)
+        if new.vectors is not old.vectors:
+            self._keep(new)
+            catch_up(new.vectors.engine, self.log)
         self._writer.between(lambda: self._switch(new)).result()
 
     def close(self, *, snapshot: bool = True) -> None:
-        """Finish everything that was taken, keep the state, and let go of the files."""
-        if snapshot and self.broken is None:
-            try:
-                self.snapshot()
-            except (StoreError, HeadwaterError) as error:
-                self._hooks.on_fault("snapshot", error)
+        """Finish everything that was taken, keep the state, and let go of the files. Again: nothing."""
+        if self._closed:
+            return
+        self._closed = True
         self._offers.close()
         self._asked.close()
         self._writer.join()
         self._recorder.join()
+        if snapshot and self.broken is None and not self._keeper.has(self.serving.project.views, self.offset):
+            self._keep(self.serving)
         self.decisions.close()
         self.definitions.close()
         self.log.close()
 
-    def _start(self) -> None:
+    def _start(self, risen: Risen) -> None:
+        self._alarm(risen)
+        if risen.from_offset < 0 <= self.offset:
+            self._keep(self.serving)  # or else the first snapshot would have to read all of the log again
         self._recorder.start()
         self._writer.start()
 
     def _switch(self, new: Serving) -> None:
-        if close_up(new, self.serving, self.log):
-            self._kept = -1
+        close_up(new, self.serving, self.log)
         self._writer.fresh = Fresh(new.vectors, list(new.scorings.values()))
         self._writer.bounds = new.project.lateness, self.limits.ahead
         self.serving = new
@@ -471,10 +482,17 @@ class Service:
         self.log = EmbeddedLog.open(self.folder.log, streams, max_bytes=self._max_log_bytes)
         self._writer.log = self.log
 
-    def _keep(self) -> int:
-        engine = self.serving.vectors.engine
-        self._snapshots.save(engine)
-        return engine.offset
+    def _keep(self, serving: Serving) -> None:
+        """Keep the state of an engine that takes in nothing meanwhile; without one, the log is enough."""
+        try:
+            with serving.vectors.shut():
+                self._keeper.keep(serving.project.views, serving.vectors.engine)
+        except StoreError as error:
+            self._hooks.on_fault("snapshot", error)
+
+    def _alarm(self, risen: Risen) -> None:
+        for found in risen.damaged:
+            self._hooks.on_fault("snapshot", _damaged(*found.split(": ", 1)))
 
     def _tell(self, rescored: Sequence[Rescored]) -> None:
         self.feed.tell(rescored)
@@ -504,6 +522,15 @@ class Service:
             scoring.model.name, keys, read.time, read.offset, request, read.x, scoring.score(read.x)
         )
         return scored, decider.decide(scored, self._clock())
+
+
+def _damaged(name: str, reason: str) -> StoreError:
+    return StoreError.of(
+        "a snapshot was passed over",
+        got=reason,
+        where=name,
+        do="look at the disk; an older snapshot, or none, and the log give the same state",
+    )
 
 
 def _exactly(

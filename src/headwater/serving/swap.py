@@ -34,12 +34,10 @@ def beside(old: Serving, project: Project, scorings: Mapping[str, Scoring], log:
     return Serving.of(project, scorings, Vectors(engine))
 
 
-def close_up(new: Serving, old: Serving, log: EventLog) -> bool:
-    """Take in what came since, in the writer's thread, where nothing else comes. True: the engine is new."""
-    if new.vectors is old.vectors:
-        return False
-    catch_up(new.vectors.engine, log)
-    return True
+def close_up(new: Serving, old: Serving, log: EventLog) -> None:
+    """Take in what came since, in the writer's thread, where nothing else comes."""
+    if new.vectors is not old.vectors:
+        catch_up(new.vectors.engine, log)
 
 
 def same_views(new: Project, old: Project) -> bool:

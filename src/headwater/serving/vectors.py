@@ -23,12 +23,14 @@ from headwater.definitions.model import Model
 from headwater.definitions.view import FeatureView
 from headwater.engine.run import Engine
 from headwater.engine.single import Row, Single
-from headwater.serving.entities import Entities
+from headwater.serving.entities import Entities, Framed
 from headwater.serving.gather import Gather
 from headwater.serving.scoring import Scoring
 
 Int64 = npt.NDArray[np.int64]
 Float64 = npt.NDArray[np.float64]
+
+FEW = 32  # entities up to which values of Python are quicker than frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,48 +166,53 @@ class Vectors:
             X = gather(next(lists), [time], next(lists))
             return Vector(X[0], time, self.engine.offset)
 
-    def few(self, scoring: Scoring, entities: Entities, time: Sequence[int]) -> Float64:
-        """The feature vectors of a few entities, shape (n, f): the bits of :meth:`one`.
+    def matrix(self, scoring: Scoring, entities: Entities, time: Int64) -> Float64:
+        """The feature vectors of entities, shape (n, f): the bits of :meth:`one`.
 
         Args:
             scoring: the model.
-            entities: n of them.
-            time: as of when, microseconds, n of them.
+            entities: n of them: its keys and request columns.
+            time: as of when, int64 microseconds, shape (n,).
         """
+        gather, times = self._gather(scoring), time.tolist()
+        if gather is None and len(entities) > FEW and isinstance(entities, Framed):
+            return self._by_frames(scoring, entities, times)
         model = scoring.model
         keys = {name: entities.column(name) for name in model.keys}
         request = {name: entities.column(name) for name in model.request}
-        gather = self._gather(scoring)
-        if gather is not None:
-            with self._lock:
-                return gather(keys, time, request)
-        rows = range(len(entities))
+        if gather is None:
+            return self._one_by_one(scoring, keys, times, request)
+        with self._lock:
+            return gather(keys, times, request)
+
+    def _one_by_one(
+        self,
+        scoring: Scoring,
+        keys: Mapping[str, Sequence[Any]],
+        time: Sequence[int],
+        request: Mapping[str, Sequence[Any]],
+    ) -> Float64:
+        """By values of Python: any model, for a few entities."""
         with self._lock:
             values = [
                 self._values(
-                    model,
+                    scoring.model,
                     {name: column[row] for name, column in keys.items()},
-                    time[row],
+                    at,
                     {name: column[row] for name, column in request.items()},
                 )
-                for row in rows
+                for row, at in enumerate(time)
             ]
         return scoring.artifact.inputs.rows(values)
 
-    def many(self, scoring: Scoring, entities: pl.DataFrame, time: Int64) -> Float64:
-        """The feature vectors of many entities, shape (n, f): the bits of :meth:`one`.
-
-        Args:
-            scoring: the model.
-            entities: n rows: its keys and request columns.
-            time: as of when, int64 microseconds, shape (n,).
-        """
-        frames = [entities.select(scoring.model.request)] if scoring.model.request else []
-        times = time.tolist()
+    def _by_frames(self, scoring: Scoring, entities: Framed, time: Sequence[int]) -> Float64:
+        """By frames of Polars: any model, for many entities."""
+        model = scoring.model
+        rows = entities.rows((*model.keys, *model.request))
+        frames = [rows.select(model.request)] if model.request else []
         with self._lock:
             frames += [
-                self.engine.read(view.name, entities.get_column(view.key), times)
-                for view in scoring.model.features
+                self.engine.read(view.name, rows.get_column(view.key), time) for view in model.features
             ]
         return scoring.artifact.inputs.matrix(pl.concat(frames, how="horizontal"))
 

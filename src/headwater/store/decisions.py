@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from headwater.core.errors import ConflictError, HeadwaterError, StoreError
+from headwater.core.instant import DAY
 from headwater.store.chain import GENESIS, link
 from headwater.store.database import Database
 from headwater.store.decision import Decision
@@ -260,6 +261,21 @@ class DecisionStore:
         with self._database.reading() as connection:
             counted = connection.execute(f"SELECT count(*) FROM decisions{condition}", given)  # noqa: S608
             return int(counted.fetchone()[0])
+
+    def tally(self, model: str, since: int, until: int) -> list[tuple[int, str, int]]:
+        """Day (of 86,400 s, since 1970), band and how many decisions of a model, in a stretch, ascending.
+
+        Args:
+            model: whose decisions.
+            since: decided at or after this instant, microseconds.
+            until: decided before this instant.
+        """
+        asked = (
+            "SELECT decided_at / ?1 AS day, band, count(*) FROM decisions"
+            " WHERE model = ?2 AND decided_at >= ?3 AND decided_at < ?4 GROUP BY day, band ORDER BY day, band"
+        )
+        with self._database.reading() as connection:
+            return [tuple(row) for row in connection.execute(asked, (DAY, model, since, until))]
 
     def between(
         self, model: str, key: Mapping[str, Any], *, before: int, since: int, until: int | None, last: int

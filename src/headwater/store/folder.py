@@ -9,11 +9,13 @@
     access.db      who may ask, and what was administered (``store.credentials``, ``store.audit``)
     late.db        what late events moved (``store.late``)
     parity.db      what was served and came out otherwise (``store.parity``)
+    shadow.db      what challengers would have said (``store.shadow``)
     reports.db     what watching found, by window (``store.reports``)
     alerts.db      what somebody must look at, and who was told (``store.alerts``)
     jobs.db        what was run, when, why and with what outcome (``store.jobs``); jobs.lock: whose turn it is
     mlflow.db      the models (``models.registry``), with their files under mlruns/
     registry/      what a registry elsewhere said last, and its models (``models.recalled``)
+    models.json    what it said last (``models.noted``)
 
 Called by ``apps``, which say where the folder is.
 """
@@ -74,6 +76,11 @@ class DataFolder:
     def parity(self) -> Path:
         """The file of the parity ledger."""
         return self.path / "parity.db"
+
+    @property
+    def shadow(self) -> Path:
+        """The file of the shadow ledger."""
+        return self.path / "shadow.db"
 
     @property
     def reports(self) -> Path:

@@ -3,22 +3,26 @@
 A snapshot is written beside its place, flushed to the disk and then renamed, so that a file of that name is
 whole or not there. One that is damaged all the same is passed over: an older one and a longer replay give
 the same bits. Called by ``serving`` and ``apps``; the bytes are those of ``engine.snapshot``.
+``ahead`` reads one before its engine is there.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from headwater.core.errors import StoreError
 from headwater.definitions.view import FeatureView
+from headwater.engine import sections, snapshot_npz
 from headwater.engine.run import Engine
+from headwater.engine.sections import Sections
+from headwater.store.ahead import SUFFIX, Ahead, files
 
-SUFFIX = ".snapshot"
 KEEP = 2  # the newest, and one to fall back on
+UNDONE = ".new"  # how the name of one ends that is being written
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +31,13 @@ class Restored:
 
     Attributes:
         engine: None if there is no snapshot that can be used.
-        passed_over: the damaged ones, or those of other definitions; the newest first.
+        passed_over: the damaged ones, or those of other definitions, with the reason; the newest first.
+        damaged: those of them that should not be so: damaged, or of another log.
     """
 
     engine: Engine | None
-    passed_over: tuple[str, ...]
+    passed_over: tuple[str, ...] = ()
+    damaged: tuple[str, ...] = ()
 
 
 class Snapshots:
@@ -59,14 +65,18 @@ class Snapshots:
     def save(self, engine: Engine) -> Path:
         """Write the engine's state and offset; on disk when this returns. Older snapshots are removed.
 
+        So is what others left that were killed while they wrote. Nothing may be applied meanwhile.
+
         Raises:
             StoreError: the disk will not have it; nothing changed then.
         """
         path = self.folder / f"{engine.offset + 1:020d}{SUFFIX}"
-        beside = path.with_suffix(".new")
+        beside = path.with_suffix(UNDONE)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            _write(beside, engine.snapshot())
+            for left in self.folder.glob(f"*{UNDONE}"):  # whoever wrote it was ended
+                left.unlink(missing_ok=True)
+            _write(beside, engine.pieces())
             beside.replace(path)
             _flush_folder(self.folder)
             for old in self.files()[self._keep :]:
@@ -84,22 +94,48 @@ class Snapshots:
 
     def files(self) -> list[Path]:
         """The snapshots' files, the newest first."""
-        return sorted(self.folder.glob(f"*{SUFFIX}"), reverse=True)
+        return files(self.folder)
 
-    def newest(self, views: Sequence[FeatureView]) -> Restored:
-        """An engine from the newest snapshot that is whole and of these views, if there is one."""
+    def newest(
+        self, views: Sequence[FeatureView], ahead: Ahead | None = None, end: int | None = None
+    ) -> Restored:
+        """An engine from the newest snapshot that is whole and of these views, if there is one.
+
+        Args:
+            views: whose state.
+            ahead: what was begun to be read before.
+            end: of the log; a snapshot that stands beyond it holds events that the log does not have.
+        """
         passed_over: list[str] = []
+        damaged: list[str] = []
         for path in self.files():
+            found = None
             try:
-                return Restored(Engine.restore(views, path.read_bytes()), tuple(passed_over))
+                found = (None if ahead is None else ahead.take(path)) or _read(path)
+                engine = Engine.of(views, found)
             except (StoreError, OSError) as error:
                 passed_over.append(f"{path.name}: {str(error).partition(chr(10))[0]}")
-        return Restored(None, tuple(passed_over))
+                if found is None:
+                    damaged.append(passed_over[-1])
+                continue
+            if end is None or engine.offset < end:
+                return Restored(engine, tuple(passed_over), tuple(damaged))
+            passed_over.append(f"{path.name}: it holds {engine.offset + 1} events, and the log only {end}")
+            damaged.append(passed_over[-1])
+        return Restored(None, tuple(passed_over), tuple(damaged))
 
 
-def _write(path: Path, blob: bytes) -> None:
+def _read(path: Path) -> Sections:
+    with path.open("rb", buffering=0) as file:
+        if file.read(len(snapshot_npz.MAGIC)) == snapshot_npz.MAGIC:
+            return snapshot_npz.read(path.read_bytes())
+        return sections.read(file)
+
+
+def _write(path: Path, pieces: Iterable[memoryview | bytes]) -> None:
     with path.open("wb") as file:
-        file.write(blob)
+        for piece in pieces:
+            file.write(piece)
         file.flush()
         os.fsync(file.fileno())
 

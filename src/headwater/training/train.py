@@ -8,20 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from headwater.core.errors import TrainingError
 from headwater.core.instant import iso, span_text
-from headwater.definitions.model import Model
-from headwater.definitions.policy import Policy
+from headwater.definitions.finding import find_model, find_policy
 from headwater.definitions.project import Project
 from headwater.models.artifact import Artifact
 from headwater.models.metrics import Evaluation
 from headwater.models.plots import figures
 from headwater.models.registry import Registry, Training, Version
 from headwater.models.scorer import Scorer
+from headwater.training.card_kept import keep_card
 from headwater.training.dataset import TrainingSet, build
 from headwater.training.evaluate import Judged, judge
 from headwater.training.fit import fit_model, with_judged
@@ -149,6 +147,7 @@ def train(
     version = None
     if registry is not None:
         version = registry.track(artifact, _training(judged, split, fitted.notes, how), now=now)
+        keep_card(registry, model, find_policy(project, model), version, now=now, artifact=artifact)
     tell(STAGES[3], 4, len(STAGES))
     return TrainedModel(artifact, fitted.scorer, judged, training_set, split, version, fitted.notes)
 
@@ -156,32 +155,6 @@ def train(
 def open_registry(folder: str | Path, project: Project, tracking_uri: str | None = None) -> Registry:
     """The registry of a project: in its folder, or where ``tracking_uri`` says."""
     return Registry(folder, project.name, tracking_uri)
-
-
-def find_model(project: Project, name: str | None) -> Model:
-    """A model of the project by its name; the only one if none is named.
-
-    Raises:
-        TrainingError: there is no such model, or several and none is named.
-    """
-    known = {model.name: model for model in project.models}
-    if name is None and len(known) == 1:
-        return project.models[0]
-    if name in known:
-        return known[name]
-    near = get_close_matches(name or "", known, 1)
-    raise TrainingError.of(
-        "the project has several models" if name is None else f"the project has no model {name!r}",
-        expected="one of " + ", ".join(known),
-        got="none named" if name is None else repr(name),
-        where=project.name,
-        do=f"did you mean {near[0]!r}?" if near else "name one of them",
-    )
-
-
-def find_policy(project: Project, model: Model) -> Policy | None:
-    """The first policy that reads the model, or None."""
-    return next((policy for policy in project.policies if policy.model == model), None)
 
 
 def _split(training_set: TrainingSet, how: Plan) -> Split:

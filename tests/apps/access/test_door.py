@@ -96,6 +96,39 @@ def test_the_first_key_shuts_an_open_server_for_good(file: Path, clock: ManualCl
             access.authenticate(None)
 
 
+def test_what_another_process_changes_is_seen_at_the_next_look(file: Path, clock: ManualClock) -> None:
+    moment = 0
+    with Access.open(
+        AccessSettings(), file, host="127.0.0.1", clock=clock, stopwatch=lambda: moment, look=5
+    ) as access:
+        assert access.authenticate(None) is OPEN
+        secret = create(file)
+        moment = 4
+        assert access.authenticate(None) is OPEN
+        moment = 5
+        with pytest.raises(CredentialMissingError):
+            access.authenticate(None)
+        assert access.authenticate(secret).name == "k"
+        with CredentialStore.open(file) as other:
+            other.revoke("k", now=NOW, actor="cli:ada")
+        moment = 9
+        assert access.authenticate(secret).name == "k"
+        moment = 10
+        with pytest.raises(CredentialRevokedError):
+            access.authenticate(secret)
+
+
+def test_what_this_process_changes_is_seen_at_once(file: Path, clock: ManualClock) -> None:
+    secret = create(file)
+    with Access.open(
+        AccessSettings(), file, host="127.0.0.1", clock=clock, stopwatch=lambda: 0, look=5
+    ) as access:
+        assert access.authenticate(secret).name == "k"
+        access.credentials.revoke("k", now=NOW, actor="cli:ada")
+        with pytest.raises(CredentialRevokedError):
+            access.authenticate(secret)
+
+
 def test_revoked_and_expired_keys_do_not_open_a_server(file: Path, clock: ManualClock) -> None:
     create(file, expires=NOW + 1)
     clock.advance("1d")

@@ -17,7 +17,8 @@ if os.environ.get("SLOW_BIRTH"):
 def main(server: Parent, arguments: Sequence[str]) -> None:
     """Until the server is gone."""
     print("this is no message")  # noqa: T201 - what anybody prints must not get into the channel
-    server.tell({"kind": "born", "pid": os.getpid(), "nice": os.getpriority(os.PRIO_PROCESS, 0)})
+    nice = os.getpriority(os.PRIO_PROCESS, 0)
+    server.tell({"kind": "born", "pid": os.getpid(), "nice": nice, "session": os.getsid(0)})
     assert arguments == ("hello",)
     while True:
         message = server.next(0.5)

@@ -36,9 +36,9 @@ def worked(patience: float = 5.0, **changes: Any) -> Iterator[tuple[Worker, Queu
         assert not worker.up
 
 
-def until(fact: Callable[[], bool]) -> bool:
+def until(fact: Callable[[], bool], seconds: float = LONG) -> bool:
     """Wait for something; whether it came."""
-    end = time.monotonic() + LONG
+    end = time.monotonic() + seconds
     while not fact() and time.monotonic() < end:
         time.sleep(0.01)
     return fact()
@@ -57,6 +57,7 @@ def test_what_is_said_is_heard() -> None:
         assert not worker.up
         born = heard.get(timeout=LONG)
         assert (born["kind"], born["pid"], born["nice"]) == ("born", worker.pid, 10)
+        assert born["session"] == os.getsid(0)  # one of its own would get as much as we do
         hello = heard.get(timeout=LONG)
         assert hello == {"kind": "heard", "said": {"kind": "hello", "x": 0.1 + 0.2}, "threads": "1"}
         assert worker.send({"kind": "more", "text": "ä\n"})

@@ -2,8 +2,9 @@
 
 Denied unless proven. A server that has neither keys nor an identity provider lets in whoever sits at the same
 machine, and only if it listens there alone; the first key ends that for good, and no later state (all keys
-revoked, the provider gone) brings it back. Called by ``http.security`` for each request and by ``headwater
-serve`` at the start. Read ``tokens`` and ``store.credentials`` next.
+revoked, the provider gone) brings it back. What another process changes in the file of keys is seen at the
+next look at it (:data:`LOOK`), what this one changes at once. Called by ``http.security`` for each request
+and by ``headwater serve`` at the start. Read ``tokens`` and ``store.credentials`` next.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from headwater.store.audit import AuditTrail
 from headwater.store.credentials import CredentialStore
 
 KEY = "hw_"
+LOOK = 5_000  # microseconds from one look of a busy server at its keys to the next: each costs a request
 
 
 class Access:
@@ -38,6 +40,8 @@ class Access:
         limiter: how often one caller may ask.
         clock: tells now.
         is_open: whoever is at this machine may do all, as long as there is no key.
+        stopwatch: microseconds since anything, never back.
+        look: microseconds that a look at the file of keys is good for; 0 looks at every request.
     """
 
     def __init__(
@@ -48,6 +52,8 @@ class Access:
         clock: Clock,
         *,
         is_open: bool = False,
+        stopwatch: Callable[[], int] = lambda: 0,
+        look: int = 0,
     ) -> None:
         self.credentials = credentials
         self.tokens = tokens
@@ -55,6 +61,9 @@ class Access:
         self._clock = clock
         self._latest = 0
         self._is_open = is_open
+        self._stopwatch = stopwatch
+        self._look = look
+        self._looked = stopwatch() - look
 
     @classmethod
     def open(
@@ -65,6 +74,7 @@ class Access:
         host: str,
         clock: Clock,
         stopwatch: Callable[[], int],
+        look: int = 0,
     ) -> Self:
         """The door of a server.
 
@@ -74,6 +84,7 @@ class Access:
             host: the address that the server is to listen on.
             clock: tells now.
             stopwatch: microseconds since anything, never back, for the rates.
+            look: microseconds that a look at the file is good for; 0 looks at every request.
 
         Raises:
             StoreError: keys or trail are not what was written.
@@ -90,7 +101,7 @@ class Access:
             credentials.close()
             raise
         limiter = RateLimiter(settings.rate, settings.burst, stopwatch)
-        return cls(credentials, tokens, limiter, clock, is_open=is_open)
+        return cls(credentials, tokens, limiter, clock, is_open=is_open, stopwatch=stopwatch, look=look)
 
     def close(self) -> None:
         """Note when keys were last used, and let go of their file."""
@@ -167,7 +178,7 @@ class Access:
 
     def _proven(self, credential: str | None) -> Principal:
         if credential is None:
-            if self.is_open:
+            if self._is_open and (not self._looks() or self.is_open):
                 return OPEN
             raise CredentialMissingError.of(
                 "a credential is needed",
@@ -175,8 +186,16 @@ class Access:
                 do="send one; `headwater keys create` makes a key",
             )
         if credential.startswith(KEY) or self.tokens is None:
-            return of_key(self.credentials.authenticate(credential, self._now()))
+            return of_key(self.credentials.authenticate(credential, self._now(), look=self._looks()))
         return self.tokens.principal(credential, self._now())
+
+    def _looks(self) -> bool:
+        """Whether it is time to look at the file again."""
+        now = self._stopwatch()
+        if now - self._looked < self._look:
+            return False
+        self._looked = now
+        return True
 
     def _now(self) -> int:
         """Now, but never before what was now already: a clock set back brings no expired key to life."""

@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 
 from headwater.apps.cli.screen import Screen
-from headwater.apps.cli.serve import serve
+from headwater.apps.cli.serving import serve
 from headwater.apps.cli.workplace import JSON, Workplace
 from headwater.apps.demo.run import run_demo
 from headwater.apps.settings import Settings

@@ -6,9 +6,10 @@ from typing import Any
 
 import click
 
-from headwater.apps.cli.models import WHICH, Opened, open_model, print_evaluation, version_json, version_text
+from headwater.apps.cli.models import WHICH, Opened, open_model, print_evaluation
 from headwater.apps.cli.moments import MOMENT
 from headwater.apps.cli.screen import Screen
+from headwater.apps.cli.versions import version_json, version_text
 from headwater.apps.cli.workplace import Workplace, at_workplace
 from headwater.core.instant import iso
 from headwater.training.dataset import TrainingSet, build

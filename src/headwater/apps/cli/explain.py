@@ -7,11 +7,12 @@ from typing import Any
 import click
 import numpy as np
 
-from headwater.apps.cli.models import WHICH, Opened, open_model, version_json, version_text
+from headwater.apps.cli.models import WHICH, Opened, open_model
 from headwater.apps.cli.moments import moment_of
 from headwater.apps.cli.score import pairs
 from headwater.apps.cli.scoring import Scored, score_at
 from headwater.apps.cli.screen import Screen, shown
+from headwater.apps.cli.versions import version_json, version_text
 from headwater.apps.cli.workplace import Workplace, at_workplace
 from headwater.apps.masking import masked, personal_inputs
 from headwater.core.errors import DataError

@@ -12,9 +12,11 @@ from headwater.apps.cli.models import registry_of
 from headwater.apps.cli.office import as_of, print_report, read_rules
 from headwater.apps.cli.screen import Screen
 from headwater.apps.cli.workplace import Workplace, at_workplace
+from headwater.definitions.finding import find_model
 from headwater.models.registry import CHALLENGER
 from headwater.retraining.gate import gate
-from headwater.training.train import find_model
+from headwater.store.folder import DataFolder
+from headwater.store.shadow import ShadowLedger
 
 
 @click.command("gate")
@@ -59,19 +61,26 @@ def command(
     """
     chosen = find_model(work.project, model)
     now = work.clock.now()
-    with work.reading() as log, screen.progress(one_bar=True) as progress:
+    folder = DataFolder(work.settings.data).make()
+    with (
+        work.reading() as log,
+        ShadowLedger.open(folder.shadow) as shadow,
+        screen.progress(one_bar=True) as progress,
+    ):
+        until = as_of(moment, now, log)
         report = gate(
             work.project,
             chosen.name,
             log,
             registry_of(work),
-            as_of=as_of(moment, now, log),
+            as_of=until,
             now=now,
             which=int(which) if which.isdecimal() else which,
             rules=read_rules(file),
             ticks=time.perf_counter_ns,
             progress=progress,
             keep=not no_keep,
+            shadow=lambda digest: shadow.summaries(model=chosen.name, challenger=digest, until=now),
         )
     if screen.as_json:
         screen.write({**report.to_json(), "report": report.digest})

@@ -30,7 +30,9 @@ COMMANDS = {
     "gate": (f"{_HERE}.gate", "Hold a candidate against the champion."),
     "promote": (f"{_HERE}.promote", "Make a version the champion."),
     "rollback": (f"{_HERE}.rollback", "Bring the earlier champion back."),
+    "shadow": (f"{_HERE}.shadow", "Show what challengers would have said of live decisions."),
     "serve": (f"{_HERE}.serve", "Serve the project: events in, decisions out, over HTTP."),
+    "stream": (f"{_HERE}.stream", "Keep scores fresh from Kafka: events in, scores out, exactly once."),
     "status": (
         f"{_HERE}.status",
         "Say how a running service is.",
@@ -47,6 +49,8 @@ COMMANDS = {
     "drift": (f"{_HERE}.drift", "Compare what was served with what was usual in training."),
     "outcomes": (f"{_HERE}.outcomes", "Show how good decisions were, measured and estimated, by week."),
     "fairness": (f"{_HERE}.fairness", "Compare how decisions fall on the groups of an attribute."),
+    "report": (f"{_HERE}.report", "Write one page on how the project is."),
+    "card": (f"{_HERE}.card", "Write the model card of a version."),
     "alerts": (f"{_HERE}.alerts", "See, acknowledge, check and test alerts."),
     "jobs": (f"{_HERE}.jobs", "List, run and show what is done by the clock."),
     "airflow": (f"{_HERE}.airflow", "Let Airflow run the jobs of the project."),

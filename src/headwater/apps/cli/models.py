@@ -14,11 +14,12 @@ import click
 from headwater.apps.cli.screen import Screen
 from headwater.apps.cli.workplace import Workplace
 from headwater.definitions.compile import content_hash
+from headwater.definitions.finding import find_model, find_policy
 from headwater.definitions.model import Model
 from headwater.definitions.policy import Policy
 from headwater.models.registry import CHAMPION, Registry, Version
 from headwater.serving.scoring import Scoring
-from headwater.training.train import find_model, find_policy, open_registry
+from headwater.training.train import open_registry
 
 WHICH = click.option(
     "--version",
@@ -62,25 +63,6 @@ def open_model(work: Workplace, name: str | None, which: str) -> Opened:
     version = registry.version(model.name, wanted)
     artifact = registry.load(model.name, version.number, definition_hash=content_hash(model))
     return Opened(model, find_policy(work.project, model), version, Scoring(model, artifact, version.digest))
-
-
-def version_json(version: Version | None) -> dict[str, Any] | None:
-    """A version as plain JSON values."""
-    if version is None:
-        return None
-    return {
-        "number": version.number,
-        "aliases": list(version.aliases),
-        "digest": version.digest,
-        "definition_hash": version.definition_hash,
-        "run": version.run,
-    }
-
-
-def version_text(version: Mapping[str, Any]) -> str:
-    """A version for people: ``version 3 (champion)``."""
-    aliases = ", ".join(version["aliases"])
-    return f"version {version['number']}" + (f" ({aliases})" if aliases else "")
 
 
 def print_evaluation(screen: Screen, evaluation: Mapping[str, Any]) -> None:

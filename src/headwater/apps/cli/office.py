@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from headwater.apps.cli.keys.keyring import actor
-from headwater.apps.cli.models import registry_of, version_json
+from headwater.apps.cli.models import registry_of
 from headwater.apps.cli.moments import NEWEST, read_moment
 from headwater.apps.cli.screen import Screen
+from headwater.apps.cli.versions import version_json
 from headwater.apps.cli.workplace import Workplace
 from headwater.core.errors import DataError
 from headwater.log.protocol import EventLog

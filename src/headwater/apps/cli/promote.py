@@ -7,9 +7,9 @@ import click
 from headwater.apps.cli.office import office_of, tell_change
 from headwater.apps.cli.screen import Screen
 from headwater.apps.cli.workplace import Workplace, at_workplace
+from headwater.definitions.finding import find_model
 from headwater.models.registry import CHALLENGER
 from headwater.retraining.promotion import promote
-from headwater.training.train import find_model
 
 
 @click.command("promote")

@@ -6,16 +6,17 @@ from typing import Any
 
 import click
 
-from headwater.apps.cli.models import print_evaluation, registry_of, version_json, version_text
+from headwater.apps.cli.models import print_evaluation, registry_of
 from headwater.apps.cli.moments import SPAN
 from headwater.apps.cli.office import as_of
 from headwater.apps.cli.screen import Screen
+from headwater.apps.cli.versions import version_json, version_text
 from headwater.apps.cli.workplace import Workplace, at_workplace
 from headwater.core.instant import iso
+from headwater.definitions.finding import find_model
 from headwater.retraining.run import Recipe, Retraining, retrain
 from headwater.retraining.search import Search
 from headwater.retraining.triggers import Why, asked
-from headwater.training.train import find_model
 
 
 @click.command("retrain")

@@ -6,10 +6,11 @@ from typing import Any
 
 import click
 
-from headwater.apps.cli.models import WHICH, open_model, version_json, version_text
+from headwater.apps.cli.models import WHICH, open_model
 from headwater.apps.cli.moments import moment_of
 from headwater.apps.cli.scoring import score_at
 from headwater.apps.cli.screen import Screen
+from headwater.apps.cli.versions import version_json, version_text
 from headwater.apps.cli.workplace import Workplace, at_workplace
 from headwater.apps.masking import masked, personal_inputs
 from headwater.core.instant import iso

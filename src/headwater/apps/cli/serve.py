@@ -1,39 +1,19 @@
-"""``headwater serve``: the live service of a project, over HTTP (``apps.http``)."""
+"""``headwater serve``: its options. The newest snapshot is being read while the server itself is imported.
+
+Read ``serving`` next.
+"""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from importlib import import_module
 
 import click
 
-from headwater.apps import anchors
-from headwater.apps.access.door import Access
-from headwater.apps.access.settings import AccessSettings
-from headwater.apps.access.tls import context
-from headwater.apps.archive import Archive
-from headwater.apps.cli.models import version_text
 from headwater.apps.cli.screen import Screen
 from headwater.apps.cli.workplace import Workplace, at_workplace
-from headwater.apps.http import example, logs
-from headwater.apps.http.app import create_app
-from headwater.apps.http.hooks import Watching
-from headwater.apps.http.metrics import Metrics
-from headwater.apps.http.monitors import Monitors, job
-from headwater.apps.http.scheduler import Scheduler, child
-from headwater.apps.http.server import Address, Server, beside, settle
-from headwater.apps.http.shelf import Attic, Shelf, scorings
-from headwater.apps.jobs.settings import JobSettings
-from headwater.apps.jobs.timetable import timetable
-from headwater.apps.masking import LogMask, Mask
-from headwater.apps.registries import versions_of
-from headwater.apps.settings import Settings, environment
-from headwater.apps.tracing import traces
-from headwater.serving.service import Service
-from headwater.store.audit import AuditTrail
+from headwater.apps.settings import Settings
+from headwater.store.ahead import Ahead
 from headwater.store.folder import DataFolder
-from headwater.store.jobs import JobStore
 
 _PORTS = 65_535
 
@@ -77,135 +57,6 @@ def command(
     if file is not None:
         data = click.get_current_context().params["data"]
         work = Workplace(Settings.read(project=file, data=data), work.clock)
-    serve(work, screen, host, port, snapshot_every, log_level)
-
-
-def serve(
-    work: Workplace,
-    screen: Screen,
-    host: str = "127.0.0.1",
-    port: int = 8000,
-    snapshot_every: float = 300.0,
-    log_level: str = "warning",
-) -> None:
-    """Serve a project until it is told to end; also what ``headwater demo --serve`` ends with."""
-    masked = logs.set_up(log_level, mask=Mask.of(work.project))
-    data = DataFolder(work.settings.data).make()
-    settings, how = AccessSettings.read(environment()), JobSettings.read(environment())
-    timetable(work.project, how)  # a setting that names no job is told before anything is opened
-    tls = None if settings.tls is None else context(settings.tls)
-    registry = versions_of(work.settings, work.project)
-    shelf = Shelf(registry, work.project)
-    metrics = Metrics()
-    hooks = Watching(metrics)
-    started = time.perf_counter()
-    tracing = traces(environment(), time.perf_counter_ns)
-    with (
-        nullcontext() if tracing is None else tracing,
-        Access.open(
-            settings,
-            data.access,
-            host=host,
-            clock=work.clock,
-            stopwatch=_microseconds,
-        ) as access,
-        Service.open(
-            work.project,
-            data,
-            scorings(shelf.champions()),
-            clock=work.clock.now,
-            stopwatch=time.perf_counter_ns,
-            hooks=hooks,
-            max_log_bytes=work.settings.log_bytes,
-        ) as service,
-        ExitStack() as stack,
-    ):
-        rise = time.perf_counter() - started
-        stack.enter_context(_anchored(work, service))
-        archive = Archive(work.project, registry, service.definitions)
-        past = Attic(archive)
-        hooks.monitors = stack.enter_context(Monitors(service, metrics, work.settings.parity_share))
-        worker = hooks.monitors.worker(job(work.settings, log_level=log_level))
-        jobs = stack.enter_context(JobStore.open(data.jobs))
-        scheduler = Scheduler(
-            service,
-            work.settings,
-            how,
-            jobs,
-            work.clock.now,
-            metrics,
-            hooks,
-            lambda: _reload(work, service, archive, masked),
-        )
-        workers = [worker, scheduler.worker(child(work.settings, log_level))]
-        chores = {"keys": access.credentials.note_uses, "jobs": scheduler.look}
-        app = create_app(
-            service,
-            time.perf_counter_ns,
-            metrics=metrics,
-            reload=lambda: _reload(work, service, archive, masked),
-            past=past,
-            access=access,
-            tls=tls is not None,
-            lifespan=beside(
-                service, snapshot_every, metrics, hooks, [one for one in workers if one is not None], chores
-            ),
-            monitors=hooks.monitors,
-            scheduler=scheduler,
-            traced=None if tracing is None else tracing.around,
-        )
-        settle()
-        address = Address(host, port, None if tls is None else lambda: tls)
-        Server(app, address, lambda url: _banner(screen, service, url, rise, shelf, access.told())).run()
-
-
-@contextmanager
-def _anchored(work: Workplace, service: Service) -> Iterator[None]:
-    """Note in the audit trail where the decision records stand: now, and at the end."""
-    with AuditTrail.open(service.folder.access) as trail:
-        anchors.note(trail, service.decisions, now=work.clock.now(), actor="server")
-        yield
-        anchors.note(trail, service.decisions, now=work.clock.now(), actor="server")
-
-
-def _microseconds() -> int:
-    return time.perf_counter_ns() // 1_000
-
-
-def _reload(work: Workplace, service: Service, archive: Archive, masked: LogMask) -> None:
-    """Serve what the project file and the registry say now."""
-    fresh = Workplace(work.settings, work.clock)
-    masked.follow(Mask.of(fresh.project))  # before anything of it can be told
-    service.swap(
-        scorings(Shelf(versions_of(fresh.settings, fresh.project), fresh.project).champions()), fresh.project
-    )
-    archive.renew(fresh.project)
-
-
-def _banner(screen: Screen, service: Service, url: str, rise: float, shelf: Shelf, who: list[str]) -> None:
-    """Where to look, and a line to try."""
-    body = example.decision(service)
-    line = None if body is None else example.curl(url, body)
-    project = service.serving.project
-    if screen.as_json:
-        screen.write({"url": url, "project": project.name, "offset": service.offset, "curl": line})
-        return
-    screen.say(f"Headwater serves {project.name} at {url}", "bold")
-    screen.say(f"  documentation  {url}/docs")
-    screen.say(f"  metrics        {url}/metrics")
-    screen.say(f"  events         {service.offset + 1:,} in the log, ready after {rise:.1f} s")
-    for allowed in who:
-        screen.say(f"  who may ask    {allowed}")
-    for model in project.models:
-        scoring = service.serving.scorings.get(model.name)
-        told = "not trained yet: `headwater train`"
-        if scoring is not None:
-            version = shelf.sealed(model, scoring.digest).version
-            told = version_text({"number": version.number, "aliases": version.aliases})
-        screen.say(f"  model          {model.name}, {told}")
-    for name in service.passed_over:
-        screen.note(f"a snapshot was passed over: {name}")
-    if line is not None:
-        screen.say("  try it")
-        screen.say(f"    {line}")
-    screen.say("  Ctrl-C ends it, and finishes what was taken")
+    ahead = Ahead(DataFolder(work.settings.data).snapshots)
+    serve = import_module("headwater.apps.cli.serving").serve
+    serve(work, screen, host, port, snapshot_every, log_level, ahead)

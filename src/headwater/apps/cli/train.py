@@ -6,12 +6,14 @@ from typing import Any
 
 import click
 
-from headwater.apps.cli.models import print_evaluation, registry_of, version_text
+from headwater.apps.cli.models import print_evaluation, registry_of
 from headwater.apps.cli.moments import MOMENT, SPAN
 from headwater.apps.cli.screen import Screen
+from headwater.apps.cli.versions import version_text
 from headwater.apps.cli.workplace import Workplace, at_workplace
+from headwater.definitions.finding import find_model
 from headwater.training.report import report
-from headwater.training.train import Plan, find_model, train
+from headwater.training.train import Plan, train
 
 _MOST = 10
 

@@ -5,7 +5,7 @@ Called by ``routes``.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
@@ -20,6 +20,7 @@ from headwater.log.protocol import Outcome
 from headwater.serving.group import Taken
 from headwater.serving.live import Refresh
 from headwater.serving.replay import Replayed
+from headwater.serving.rescored import Rescored
 from headwater.serving.service import Serving
 from headwater.serving.vectors import Read
 from headwater.store.decisions import Record
@@ -29,6 +30,7 @@ _OUTCOMES: dict[int, str] = {
     Outcome.DUPLICATE: "duplicate",
     Outcome.REFUSED: "refused",
 }
+_IN_ORDER: tuple[int, tuple[str, ...]] = (0, ())
 
 
 def answer(value: Any, status: int = 200) -> Response:
@@ -48,7 +50,7 @@ def of_events(stream: str, taken: Taken, serving: Serving, mask: Mask | None = N
         "results": _results(outcomes, taken),
     }
     if taken.refreshes is not None:
-        found["scores"] = [of_refresh(refresh, serving, mask) for refresh in taken.refreshes]
+        found["scores"] = [one for part in taken.refreshes.parts for one in _of_part(*part, serving, mask)]
     if taken.failure is not None:
         found["failure"] = str(taken.failure)
     return found
@@ -68,15 +70,49 @@ def of_refresh(refresh: Refresh, serving: Serving, mask: Mask | None = None) -> 
     """``Score``; with a mask, without personal values."""
     scored = refresh.scored
     keys = scored.keys if mask is None else mask.values(scored.model, scored.keys)
+    band = serving.band(scored.model, scored.score)
+    facts = plain(keys), scored.score, band, iso(scored.time), scored.offset
+    return _score(scored.model, *facts, refresh.late, refresh.moved)
+
+
+def _of_part(
+    rescored: Rescored, rows: Sequence[int], serving: Serving, mask: Mask | None
+) -> Iterator[dict[str, Any]]:
+    """:func:`of_refresh` of some rows, column by column."""
+    model, late = rescored.scoring.model, rescored.late
+    hidden = frozenset() if mask is None else mask.inputs(model.name, model.keys)
+    columns = [
+        [PERSONAL] * len(rescored) if name in hidden else _plain_column(rescored.column(name))
+        for name in model.keys
+    ]
+    times, offsets, scores = rescored.numbers
+    told = {time: iso(time) for time in set(times)}
+    bands = serving.bands(model.name, scores)
+    for row in rows:
+        keys = {name: column[row] for name, column in zip(model.keys, columns, strict=True)}
+        by, moved = late.get(row, _IN_ORDER)
+        yield _score(model.name, keys, scores[row], bands[row], told[times[row]], offsets[row], by, moved)
+
+
+def _score(
+    model: str,
+    keys: dict[str, Any],
+    score: float,
+    band: str | None,
+    time: str,
+    offset: int,
+    late: int,
+    moved: Sequence[str],
+) -> dict[str, Any]:
     return {
-        "model": scored.model,
-        "keys": plain(keys),
-        "score": scored.score,
-        "band": serving.band(scored.model, scored.score),
-        "time": iso(scored.time),
-        "offset": scored.offset,
-        "late_seconds": refresh.late / SECOND,
-        "moved": list(refresh.moved),
+        "model": model,
+        "keys": keys,
+        "score": score,
+        "band": band,
+        "time": time,
+        "offset": offset,
+        "late_seconds": late / SECOND,
+        "moved": moved,
     }
 
 
@@ -140,6 +176,11 @@ def of_features(view: str, key_name: str, key: Any, read: Read, personal: Collec
 def plain(values: Mapping[str, Any]) -> dict[str, Any]:
     """Values as JSON holds them."""
     return {name: one_plain(value) for name, value in values.items()}
+
+
+def _plain_column(values: list[Any]) -> list[Any]:
+    """Values of one type as JSON holds them."""
+    return [one_plain(value) for value in values] if values and isinstance(values[0], date) else values
 
 
 def one_plain(value: Any) -> Any:

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 from headwater.apps.access.door import Access
 from headwater.apps.access.principal import Role
 from headwater.apps.http import problems, reference
-from headwater.apps.http.hot import Hot, HotRoute
+from headwater.apps.http.hot import Api, Hot, HotRoute
 from headwater.apps.http.metrics import Metrics
 from headwater.apps.http.middleware import Around
 from headwater.apps.http.monitors import Monitors
@@ -34,11 +34,12 @@ from headwater.apps.http.routes import (
     health,
     jobs,
     late,
+    loop,
     scores,
 )
 from headwater.apps.http.scheduler import Scheduler
 from headwater.apps.http.security import PUBLIC, Guard, guard, principal_of, protect
-from headwater.apps.http.site import Bounds, Past, Present, Site
+from headwater.apps.http.site import Bounds, Loop, Past, Present, Site
 from headwater.core.errors import DataError, HeadwaterError, Problem
 from headwater.serving.live import Stopwatch
 from headwater.serving.service import Service
@@ -60,6 +61,8 @@ ROLES: tuple[tuple[APIRouter, str | None], ...] = (
     (jobs.running, "admin"),
     (catalog.reading, "decide"),
     (catalog.reloading, "admin"),
+    (loop.reading, "analyst"),
+    (loop.changing, "admin"),
     (health.measuring, "analyst"),
     (health.router, None),
 )
@@ -83,6 +86,7 @@ def create_app(
     reload: Callable[[], None] = lambda: None,
     past: Past | None = None,
     monitors: Monitors | None = None,
+    desk: Loop | None = None,
     scheduler: Scheduler | None = None,
     access: Access | None = None,
     tls: bool = False,
@@ -99,6 +103,7 @@ def create_app(
         reload: reads project and registry again, and swaps in what is newer.
         past: the models and policies that past decisions were made with; those served now without one.
         monitors: who keeps the late ledger, if anybody does.
+        desk: who changes which version decides, if there is a registry.
         scheduler: who plans and runs jobs, if anybody does.
         access: the door; without one, nobody is asked who they are (for tests).
         tls: whether the server speaks TLS.
@@ -109,7 +114,7 @@ def create_app(
     metrics = metrics or Metrics()
     metrics.watch(service)
     app.state.site = Site(
-        service, bounds or Bounds(), metrics, reload, past or Present(service), monitors, scheduler
+        service, bounds or Bounds(), metrics, reload, past or Present(service), monitors, desk, scheduler
     )
     app.add_exception_handler(HeadwaterError, _problem)
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -122,12 +127,13 @@ def create_app(
     app.add_middleware(Around, stopwatch=stopwatch, observe=metrics.request)
     if traced is not None:
         app.add_middleware(traced)
+    app.shortcut()
     return app
 
 
-def bare(name: str, *, guarded: bool = True, lifespan: Callable[[FastAPI], Any] | None = None) -> FastAPI:
+def bare(name: str, *, guarded: bool = True, lifespan: Callable[[FastAPI], Any] | None = None) -> Api:
     """The routes and their documentation, without a service behind them."""
-    app = FastAPI(
+    app = Api(
         title=f"Headwater: {name}",
         description="Events in, decisions out: always fresh, always explained, replayable bit for bit.",
         version="1",

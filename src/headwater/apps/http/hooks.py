@@ -1,4 +1,4 @@
-"""What the service tells, as metrics and log lines. Made by ``cli.serve``; see ``serving.service.Hooks``."""
+"""What the service tells, as metrics and log lines. Made by ``cli.serving``, see ``service.Hooks``."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from headwater.apps.http.metrics import Metrics
 from headwater.apps.http.monitors import Monitors
 from headwater.serving.commit import Turn
-from headwater.serving.fresh import Rescored
 from headwater.serving.record import Recorded
+from headwater.serving.rescored import Rescored
 from headwater.serving.service import Hooks
 
 LOG = logging.getLogger("headwater.service")
@@ -45,4 +45,4 @@ class Watching(Hooks):
     def on_fault(self, where: str, error: BaseException) -> None:
         """Something failed: told by its type and place, never by its text."""
         self.metrics.faults.labels(where).inc()
-        LOG.error("fault", extra={"where": where}, exc_info=error)
+        LOG.error("fault", extra={"part": where}, exc_info=error)

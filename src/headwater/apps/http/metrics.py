@@ -121,6 +121,33 @@ class Metrics:
         self.parity_waiting = Gauge(
             "headwater_parity_waiting", "Served vectors that wait to be derived again.", registry=registry
         )
+        self.shadow_compared = Counter(
+            "headwater_shadow_compared",
+            "Decisions that a challenger scored in the shadow.",
+            ["model"],
+            registry=registry,
+        )
+        self.shadow_failed = Counter(
+            "headwater_shadow_failed",
+            "Decisions that a challenger could not score.",
+            ["model"],
+            registry=registry,
+        )
+        self.shadow_flips = Counter(
+            "headwater_shadow_flips",
+            "Decisions that would have had another band from the challenger.",
+            ["model"],
+            registry=registry,
+        )
+        self.shadow_reasons = Counter(
+            "headwater_shadow_reasons_changed",
+            "Decisions that would have had another first reason.",
+            ["model"],
+            registry=registry,
+        )
+        self.shadow_waiting = Gauge(
+            "headwater_shadow_waiting", "Decisions that no challenger looked at yet.", registry=registry
+        )
         self.snapshots = Counter("headwater_snapshots", "Snapshots of the state.", registry=registry)
         self.snapshot_seconds = Gauge(
             "headwater_snapshot_seconds", "How long the last snapshot took.", registry=registry

@@ -2,22 +2,22 @@
 
 They live in a process of their own (``apps.monitors``), so that no decision waits for them. What is served
 costs an addition here, and every hundredth time some microseconds; what finds no room is left out. If the
-monitors are down the service goes on, and the metrics say so. Made by ``cli.serve`` and by tests.
+monitors are down the service goes on, and the metrics say so. Made by ``cli.serving`` and by tests.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Self
 
 from headwater.apps.http.metrics import Metrics
 from headwater.apps.monitors.rounds import RATE, Figures
-from headwater.apps.monitors.served import FAULT, FIGURES, fresh_message, serve_message
+from headwater.apps.monitors.served import FAULT, FIGURES, SHADOW, fresh_message, serve_message
 from headwater.apps.settings import Settings
 from headwater.apps.workers.message import Message
 from headwater.apps.workers.worker import Job, Worker
 from headwater.monitoring.parity import Share
-from headwater.serving.fresh import Rescored
+from headwater.serving.rescored import Rescored
 from headwater.serving.service import Service, Serving
 from headwater.store.late import LateLedger
 
@@ -27,7 +27,7 @@ Send = Callable[[Message], bool]
 def job(settings: Settings, log_level: str = "warning") -> Job:
     """How the monitors of a project are run."""
     where = str(settings.project.absolute()), str(settings.data.absolute())
-    how = str(settings.parity_share), log_level
+    how = str(settings.parity_share), str(settings.shadow_share), log_level
     return Job("monitors", "headwater.apps.monitors.process", (*where, *how))
 
 
@@ -43,6 +43,7 @@ class Monitors:
         ledger: late events, and the decisions that they would have changed.
         figures: what the monitors told last; None before they spoke.
         up: whether they are there.
+        challengers: which version of a model is challenger, by its number.
     """
 
     def __init__(self, service: Service, metrics: Metrics, rate: float = RATE) -> None:
@@ -50,7 +51,9 @@ class Monitors:
         self._metrics = metrics
         self._share = Share(rate)
         self._send: Send = _nobody
-        self._said: tuple[Serving, Message] | None = None
+        self._said: tuple[Serving, Mapping[str, int], Message] | None = None
+        self._shadowed: dict[str, dict[str, int]] = {}
+        self.challengers: Callable[[], Mapping[str, int]] = dict
         self.ledger = LateLedger.open(service.folder.late)
         self.figures: Figures | None = None
         self.up: Callable[[], bool] = lambda: False
@@ -92,6 +95,8 @@ class Monitors:
         """They said something."""
         if message["kind"] == FAULT:
             self._metrics.faults.labels("monitors").inc()
+        elif message["kind"] == SHADOW:
+            self._count_shadow(message["models"], message["waiting"])
         elif message["kind"] == FIGURES:
             self._count(Figures.of(message))
             serving = self._serving()
@@ -116,12 +121,26 @@ class Monitors:
             more = getattr(now, name) - (0 if was is None else getattr(was, name))
             counter.inc(max(0, more))  # less than before: they were started anew, and count from there
 
+    def _count_shadow(self, models: Mapping[str, Mapping[str, int]], waiting: int) -> None:
+        metrics = self._metrics
+        for model, facts in models.items():
+            was = self._shadowed.get(model, {})
+            for name, counter in (
+                ("compared", metrics.shadow_compared),
+                ("failed", metrics.shadow_failed),
+                ("flips", metrics.shadow_flips),
+                ("reasons", metrics.shadow_reasons),
+            ):
+                counter.labels(model).inc(max(0, int(facts[name]) - was.get(name, 0)))
+        self._shadowed = {model: dict(facts) for model, facts in models.items()}
+        metrics.shadow_waiting.set(waiting)
+
     def _serving(self) -> Message:
         """What is served now."""
-        serving = self._service.serving
-        if self._said is None or self._said[0] is not serving:
-            self._said = serving, serve_message(serving)
-        return self._said[1]
+        serving, challengers = self._service.serving, self.challengers()
+        if self._said is None or self._said[0] is not serving or self._said[1] != challengers:
+            self._said = serving, dict(challengers), serve_message(serving, challengers)
+        return self._said[2]
 
 
 def _nobody(_message: Message) -> bool:

@@ -45,7 +45,7 @@ class Scheduler:
         clock: microseconds UTC.
         metrics: what is counted.
         hooks: told what went wrong.
-        reload: reads project and registry again, and swaps in what is newer.
+        follow: serves what the registry says now.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Scheduler:
         clock: Callable[[], int],
         metrics: Metrics,
         hooks: Hooks,
-        reload: Callable[[], None],
+        follow: Callable[[], object],
     ) -> None:
         self._service = service
         self._settings = settings
@@ -66,7 +66,7 @@ class Scheduler:
         self._clock = clock
         self._metrics = metrics
         self._hooks = hooks
-        self._reload = reload
+        self._serve_champions = follow
         self._promoted = jobs.promoted()  # what is served already
         self._worker: Worker | None = None
         self._serving = self._hash()
@@ -153,7 +153,7 @@ class Scheduler:
         if promoted <= self._promoted:
             return
         try:
-            self._reload()
+            self._serve_champions()
         except Exception as error:  # noqa: BLE001 - the old champion goes on serving; it is tried again
             self._hooks.on_fault("reload", error)
         else:

@@ -116,6 +116,7 @@ def beside(
     hooks: Hooks,
     workers: Sequence[Worker] = (),
     chores: Mapping[str, Callable[[], object]] | None = None,
+    often: Mapping[str, tuple[float, Callable[[], object]]] | None = None,
 ) -> Callable[[FastAPI], Any]:
     """The app's lifespan: keeps the state every so many seconds, and the server's child processes alive.
 
@@ -126,6 +127,7 @@ def beside(
         hooks: told what went wrong.
         workers: not yet started.
         chores: what else is done once a minute, by what it is called where it fails.
+        often: the same at intervals of its own, in seconds.
     """
 
     async def now_and_then(where: str, seconds: float, task: Callable[[], object]) -> None:
@@ -144,8 +146,9 @@ def beside(
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         tasks = [asyncio.create_task(now_and_then("snapshot", every, keep))]
+        timed = {name: (MINUTE, task) for name, task in (chores or {}).items()} | dict(often or {})
         tasks += [
-            asyncio.create_task(now_and_then(name, MINUTE, task)) for name, task in (chores or {}).items()
+            asyncio.create_task(now_and_then(name, seconds, task)) for name, (seconds, task) in timed.items()
         ]
         for worker in workers:
             worker.start()

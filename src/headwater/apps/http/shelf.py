@@ -1,7 +1,7 @@
 """The models that can be served: from the registry, ready to score, kept by their seals.
 
 Opened by ``headwater serve``; asked again when a version is promoted, and when a decision of an older version
-is made again. Imports MLflow, so it is imported late.
+is made again.
 """
 
 from __future__ import annotations

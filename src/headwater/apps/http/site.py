@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from fastapi import Request
 
@@ -20,6 +22,8 @@ from headwater.core.errors import DataError
 from headwater.serving.decide import Decider
 from headwater.serving.service import Service, unknown
 from headwater.store.decision import Decision
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,24 @@ class Past(Protocol):
 
     def other(self, name: str | None, others: Others) -> Decider:
         """For decisions at large: a model's version, the champion if none is named, and a policy."""
+        ...
+
+
+class Loop(Protocol):
+    """Which version decides, and why it may: ``apps.http.desk``. Answers are plain values."""
+
+    def promote(
+        self, model: str, version: str | int | None, *, force: bool, why: str | None, actor: str
+    ) -> Any:
+        """Make a version the champion, and serve it."""
+        ...
+
+    def rollback(self, model: str, *, why: str | None, actor: str) -> Any:
+        """Bring the earlier champion back, and serve it."""
+        ...
+
+    def gate(self, model: str, version: str | int | None) -> Any:
+        """The newest report of a gate; None if there is none."""
         ...
 
 
@@ -127,6 +149,7 @@ class Site:
         reload: reads project and registry again, and swaps what is newer in.
         past: the models and policies that past decisions were made with.
         monitors: who keeps the late ledger; None if nobody does.
+        loop: who changes which version decides; None where there is no registry.
         scheduler: who plans and runs jobs; None if nobody does.
         holds: whether whoever was let in with a request still would be.
         jobs: backtests.
@@ -141,6 +164,7 @@ class Site:
     reload: Callable[[], None]
     past: Past
     monitors: Monitors | None = None
+    loop: Loop | None = None
     scheduler: Scheduler | None = None
     holds: Callable[[Request], bool] = lambda _: True
     jobs: Jobs = field(default_factory=Jobs)
@@ -148,6 +172,7 @@ class Site:
     streams: set[asyncio.Event] = field(default_factory=set)
     ending: bool = False
     _bell: Bell | None = None
+    _decoder: Executor = field(default_factory=lambda: ThreadPoolExecutor(1, "headwater-decoder"))
 
     @property
     def bell(self) -> Bell:
@@ -156,6 +181,12 @@ class Site:
         if self._bell is None or self._bell.loop is not loop:
             self._bell = Bell(loop)
         return self._bell
+
+    async def decoded(self, work: Callable[[], T]) -> T:
+        """Do what takes some milliseconds beside the event loop, one after the other: in the order in which
+        requests came, so that their events are not late for having been sent over several connections."""  # noqa: D205, D209
+        context = copy_context()  # which knows the request's trace
+        return await asyncio.get_running_loop().run_in_executor(self._decoder, lambda: context.run(work))
 
     @property
     def mask(self) -> Mask:

@@ -14,6 +14,7 @@ from typing import Any
 
 from headwater.apps.jobs.kinds import Task
 from headwater.core.instant import iso
+from headwater.definitions.finding import find_model
 from headwater.definitions.model import Model
 from headwater.log.embedded import EmbeddedLog
 from headwater.models.registry import CHAMPION, Registry, Version
@@ -23,7 +24,7 @@ from headwater.retraining.report import GateReport
 from headwater.retraining.run import AS_OF, Retraining, retrain
 from headwater.retraining.triggers import Why
 from headwater.store.audit import AuditTrail
-from headwater.training.train import find_model, open_registry
+from headwater.training.train import open_registry
 
 
 def retrain_job(task: Task) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -26,6 +26,7 @@ from headwater.apps.workers.parent import Parent
 from headwater.core.errors import DefinitionError, HeadwaterError, ModelError
 from headwater.definitions.compile import content_hash
 from headwater.definitions.loading import load_project
+from headwater.definitions.model import Model
 from headwater.definitions.project import Project
 from headwater.log.embedded import EmbeddedLog
 from headwater.serving.scoring import Scoring
@@ -33,6 +34,7 @@ from headwater.store.decisions import DecisionStore
 from headwater.store.folder import DataFolder
 from headwater.store.late import LateLedger
 from headwater.store.parity import ParityLedger
+from headwater.store.shadow import ShadowLedger
 
 LOG = logging.getLogger("headwater.monitors")
 EVERY = 0.5  # seconds from one round to the next
@@ -63,7 +65,7 @@ class Process:
     Args:
         server: who started it.
         settings: where project and data are.
-        rate: which share of what is served is derived again.
+        shares: which share of what is served is derived again, and which challengers score.
         log_level: the least that is logged.
         stopwatch: seconds.
     """
@@ -72,13 +74,13 @@ class Process:
         self,
         server: Parent,
         settings: Settings,
-        rate: float,
+        shares: tuple[float, float],
         log_level: str,
         stopwatch: Callable[[], float] = time.monotonic,
     ) -> None:
         self._server = server
         self._settings = settings
-        self._rate = rate
+        self._shares = shares
         self._log_level = log_level
         self._watch = stopwatch
         self._stack = ExitStack()
@@ -86,7 +88,7 @@ class Process:
         self._serving: Message | None = None
         self._rounds: Rounds | None = None
         self._decisions: DecisionStore | None = None
-        self._told: Figures | None = None
+        self._told: tuple[Figures, Message] | None = None
         self._beat, self._fold = _Due(BEAT), _Due(FOLD)
         self._since = time.process_time()
 
@@ -138,9 +140,11 @@ class Process:
             now = self._watch()
             if self._decisions is not None and self._fold.now(now):
                 self._decisions.fold()
-            if figures != self._told or self._beat.now(now):
-                self._told = figures
+            told = figures, self._rounds.shadow()
+            if told != self._told or self._beat.now(now):
+                self._told = told
                 self._server.tell(figures.message(self._serving))
+                self._server.tell(told[1])
         except HeadwaterError as error:
             LOG.exception("a round failed")
             self._server.tell({"kind": FAULT, "error": type(error).__name__})
@@ -174,7 +178,18 @@ class Process:
         self._decisions = opened(DecisionStore.open(folder.decisions))
         late, parity = opened(LateLedger.open(folder.late)), opened(ParityLedger.open(folder.parity))
         served = _served(self._settings, project, wanted)
-        self._rounds = Rounds(log, self._decisions, late, parity, served, rate=self._rate, step=self._step)
+        shadow, (rate, share) = opened(ShadowLedger.open(folder.shadow)), self._shares
+        self._rounds = Rounds(
+            log,
+            self._decisions,
+            late,
+            parity,
+            served,
+            shadow=shadow,
+            rate=rate,
+            share=share,
+            step=self._step,
+        )
         self._serving, self._wanted = wanted, None
         self._server.tell(self._rounds.figures().message(wanted))
 
@@ -198,7 +213,20 @@ def _served(settings: Settings, project: Project, wanted: Message) -> Served:
         return known[name, digest]
 
     scorings = {name: scoring for (name, _), scoring in known.items() if scoring is not None}
-    return Served(project.views, scorings, Archive(project, registry).own, version)
+    challengers = dict(_challengers(shelf, models, wanted["challengers"]))
+    return Served(project.views, scorings, Archive(project, registry).own, version, challengers)
+
+
+def _challengers(
+    shelf: Shelf, models: Mapping[str, Model], wanted: Mapping[str, int]
+) -> Iterator[tuple[str, Scoring]]:
+    """Those that can be loaded: one that is missing or damaged leaves everything else as it is."""
+    for name, number in wanted.items():
+        try:
+            yield name, shelf.get(models[name], number).scoring
+        except ModelError as error:
+            facts = {"model": name, "version": number, "error": type(error).__name__}
+            LOG.warning("a challenger cannot be loaded and scores nothing", extra=facts)
 
 
 def main(server: Parent, arguments: Sequence[str]) -> None:
@@ -206,13 +234,13 @@ def main(server: Parent, arguments: Sequence[str]) -> None:
 
     Args:
         server: who started them.
-        arguments: the project file, the data folder, the share of what is served that is derived again, and
-            the least that is logged.
+        arguments: the project file, the data folder, the share of what is served that is derived again, that
+            of the decisions which challengers score, and the least that is logged.
 
     Raises:
         GoneError: the server is gone: the way in which this ends.
         HeadwaterError: what is served cannot be opened.
     """
-    project, data, rate, log_level = arguments
+    project, data, rate, share, log_level = arguments
     logs.set_up(log_level)
-    Process(server, Settings.read(project=project, data=data), float(rate), log_level).run()
+    Process(server, Settings.read(project=project, data=data), (float(rate), float(share)), log_level).run()

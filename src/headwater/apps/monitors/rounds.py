@@ -3,9 +3,10 @@
 ::
 
     a round    parity: fresh scores that came, and decisions recorded since ──► parity ledger
+               shadow: decisions recorded since, scored by the challenger ──► shadow ledger
                late:   events that the log got since, a stretch at a time   ──► late ledger
 
-All state that matters is in the two ledgers: a round that is cut short goes on where it was. Called by
+All state that matters is in the ledgers: a round that is cut short goes on where it was. Called by
 ``process``, over and over; by tests, once.
 """
 
@@ -14,21 +15,23 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
-from headwater.apps.monitors.served import FIGURES, scored_of
+from headwater.apps.monitors.served import FIGURES, SHADOW, scored_of
 from headwater.apps.workers.message import Message
 from headwater.core.errors import HeadwaterError
 from headwater.definitions.view import FeatureView
 from headwater.log.protocol import EventLog
 from headwater.monitoring.late import LateWatch
 from headwater.monitoring.parity import ParityWatch
+from headwater.monitoring.shadow import Looked, ShadowWatch, added
 from headwater.serving.extract import Extract
 from headwater.serving.replay import Deciders
 from headwater.serving.scoring import Scoring
 from headwater.store.decisions import DecisionStore
 from headwater.store.late import LateLedger
 from headwater.store.parity import Mismatch, ParityLedger
+from headwater.store.shadow import ShadowLedger
 
 LOG = logging.getLogger("headwater.monitors")
 RATE = 0.01  # of what is served, how much is derived again
@@ -48,12 +51,14 @@ class Served:
         scorings: model to the version that is served.
         deciders: each past decision's own model and policy, where they are at hand.
         version: any version of a model, by its seal.
+        challengers: model to the version that waits for its chance, where it can be loaded.
     """
 
     views: Sequence[FeatureView]
     scorings: Mapping[str, Scoring]
     deciders: Deciders
     version: Versions
+    challengers: Mapping[str, Scoring] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +100,9 @@ class Rounds:
         decisions: the records.
         late, parity: the ledgers.
         served: what is served.
+        shadow: the ledger of what challengers would have said.
         rate: which share of the decisions is derived again.
+        share: which share of them challengers score.
         step: called now and then; may raise to end a round.
         stopwatch: seconds of work.
 
@@ -111,7 +118,9 @@ class Rounds:
         parity: ParityLedger,
         served: Served,
         *,
+        shadow: ShadowLedger,
         rate: float = RATE,
+        share: float = 1.0,
         step: Callable[[], None] = lambda: None,
         stopwatch: Callable[[], float] = time.process_time,
     ) -> None:
@@ -127,6 +136,17 @@ class Rounds:
         scorings, deciders = list(served.scorings.values()), served.deciders
         self.watch = LateWatch(log, decisions, late, scorings, served.views, deciders, step, extract)
         self.sampler = ParityWatch(log, decisions, parity, deciders, rate=rate, step=step, extract=extract)
+        self._shadow = ShadowWatch(
+            decisions,
+            shadow,
+            served.challengers,
+            deciders,
+            extract,
+            share=share,
+            step=step,
+            fault=_shadow_fault,
+        )
+        self._shadowed = {name: Looked() for name in served.challengers}
         self._events, self._decisions = len(late), late.touched()
 
     def take(self, message: Message) -> None:
@@ -155,7 +175,18 @@ class Rounds:
             if not more.compared or not self.sampler.waiting:
                 break
         self._settle()
+        for _ in range(CHECKS):
+            looked = self._shadow.look()
+            self._shadowed = added(self._shadowed, looked)
+            if not self._shadow.waiting:
+                break
+        self.unfinished = self.unfinished or self._shadow.waiting > 0
         return self.figures()
+
+    def shadow(self) -> Message:
+        """What challengers did since these rounds began, for the server."""
+        models = {name: asdict(one) for name, one in self._shadowed.items()}
+        return {"kind": SHADOW, "models": models, "waiting": self._shadow.waiting}
 
     def figures(self) -> Figures:
         """Where they stand."""
@@ -188,6 +219,11 @@ class Rounds:
             if not self.unfinished or self._watch() - began > 2 * LONG:
                 return
             self._step()
+
+
+def _shadow_fault(model: str, error: BaseException) -> None:
+    """By its type alone: its text may quote a value."""
+    LOG.warning("a challenger failed to score", extra={"model": model, "error": type(error).__name__})
 
 
 def _alarm(mismatch: Mismatch) -> None:

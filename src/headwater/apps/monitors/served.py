@@ -5,6 +5,8 @@ Decisions are not sent: they are durable records. Called on both sides.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from headwater.apps.workers.message import Message
@@ -14,15 +16,16 @@ from headwater.serving.live import Scored
 from headwater.serving.rows import exact
 from headwater.serving.service import Serving
 
-SERVE, FRESH, FIGURES, FAULT = "serve", "fresh", "figures", "fault"
+SERVE, FRESH, FIGURES, FAULT, SHADOW = "serve", "fresh", "figures", "fault", "shadow"
 
 
-def serve_message(serving: Serving) -> Message:
-    """Which definitions and which version of each model are served."""
+def serve_message(serving: Serving, challengers: Mapping[str, int]) -> Message:
+    """Which definitions and which version of each model are served, and the challengers by their numbers."""
     return {
         "kind": SERVE,
         "project": content_hash(serving.project),
         "models": {name: scoring.digest for name, scoring in serving.scorings.items()},
+        "challengers": dict(challengers),
     }
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from headwater.definitions.compile import content_hash
+from headwater.definitions.finding import find_model, find_policy
 from headwater.definitions.model import Model
 from headwater.definitions.policy import Policy
 from headwater.definitions.project import Project
 from headwater.models.registry import CHAMPION, Version
 from headwater.serving.scoring import Scoring
 from headwater.store.folder import DataFolder
-from headwater.training.train import find_model, find_policy, open_registry
+from headwater.training.train import open_registry
 
 
 @dataclass(frozen=True)

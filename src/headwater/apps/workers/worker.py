@@ -8,7 +8,7 @@
 
 Messages go out through a bounded queue, so that nobody ever waits for a child: what finds no room is left
 out, and counted. If the server is killed, the operating system ends the child's stdin and the child ends
-itself (``parent``). Two threads of the server do this; both nearly always sleep. Made by ``cli.serve``.
+itself (``parent``). Two threads of the server do this; both nearly always sleep. Made by ``cli.serving``.
 """
 
 from __future__ import annotations
@@ -184,7 +184,9 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**environment(), **self.job.environment},
-            start_new_session=True,  # Ctrl-C in a terminal is for the server, which lets its children end
+            # Ctrl-C in a terminal is for the server, which lets its children end. Not a session of its own:
+            # Linux gives each session an equal share (autogroups), however nice its processes are.
+            process_group=0,
         )
         if hasattr(os, "setpriority"):  # before it has made a thread: those inherit it
             with suppress(OSError):

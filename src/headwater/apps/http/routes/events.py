@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from concurrent.futures import Future
 
 from fastapi import APIRouter, Request, Response
@@ -121,7 +120,7 @@ async def _arrow(site: Site, came: bytes, stream: str, refresh: bool) -> tuple[s
         frame = arrow.frame_of(came, rows=site.bounds.events, size=site.bounds.body)
         return site.service.submit_frame(stream, frame, size=len(came), refresh=refresh, source="http")
 
-    future = await asyncio.to_thread(submit)  # which knows the request's trace
+    future = await site.decoded(submit)
     return stream, await site.bell.wait(future)
 
 

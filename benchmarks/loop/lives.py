@@ -1,0 +1,268 @@
+"""Four lives of one model through a change of regime, on the same decisions with the same outcomes.
+
+::
+
+    week   -6 ............... -1 | 0 ................ 17        the regime changes from week 0 to week 8
+    nightly   the first model, on features as of last night
+    fresh     the first model, on features as of the decision
+    loop      fresh, and retrained, gated and promoted every seven days by headwater's own code
+    truth     the simulation's true risk: no score can rank better
+
+The first model learns what was known at the beginning of the first week. Each retraining sees what had
+arrived by its moment, and labels that were known by then: an outcome of thirty days is thirty days late, and
+that is part of what is measured. Called by ``__main__``; reads nothing of the future but to judge.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from headwater.apps.demo import project as demo
+from headwater.apps.demo.compare import last_night
+from headwater.apps.demo.lender import Lender, simulate
+from headwater.core.batch import Batch
+from headwater.core.instant import DAY, WEEK, iso
+from headwater.models.registry import CHALLENGER, Registry
+from headwater.retraining.gate import gate
+from headwater.retraining.promotion import Office, promote
+from headwater.retraining.rules import Rules
+from headwater.retraining.run import Recipe, retrain
+from headwater.retraining.triggers import Why
+from headwater.serving.scoring import Scoring
+from headwater.store.audit import AuditTrail
+from headwater.training.dataset import TrainingSet, build, features
+from headwater.training.spine import Spine
+
+Float64 = npt.NDArray[np.float64]
+Int64 = npt.NDArray[np.int64]
+
+MODEL = demo.early_warning
+LIVES = ("nightly", "fresh", "loop", "truth")
+REGIME = 365 * DAY  # before the end of the simulation
+AFTER = 8  # weeks on which a retraining is judged
+CHANGING = 59 * DAY  # January and February: from March on the new regime is whole
+
+
+@dataclass(frozen=True)
+class Size:
+    """How long and how large a world.
+
+    Attributes:
+        accounts, seed: of the lender.
+        before, after: weeks before and after the change of regime.
+        bootstrap: resamples for the intervals of the gate and of the retraining's own figures.
+    """
+
+    accounts: int = 2_500
+    seed: int = 7
+    before: int = 6
+    after: int = 18
+    bootstrap: int = 100
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One retraining of the loop.
+
+    Attributes:
+        week: counted from the change of regime.
+        version: the number of the candidate.
+        new: outcomes of the new regime in its window, and positives among them.
+        verdict: of its gate.
+        held_by: the checks that held it.
+        seconds: retraining, and gate with promotion.
+    """
+
+    week: int
+    version: int
+    new: tuple[int, int]
+    verdict: str
+    held_by: tuple[str, ...]
+    seconds: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Lives:
+    """What was lived.
+
+    Attributes:
+        size: of the world.
+        regime: when it begins to change, microseconds.
+        times, accounts, y: of each decision, shape (n,), ascending by time.
+        scores: life to scores, each shape (n,).
+        bookings: the exact risk given only the bookings, shape (n,): the best that a model can know.
+        turns: the retrainings of the loop.
+        candidates: week of a retraining to its model's scores of all decisions, shape (n,); NaN before it.
+    """
+
+    size: Size
+    regime: int
+    times: Int64
+    accounts: Int64
+    y: Float64
+    scores: Mapping[str, Float64]
+    bookings: Float64
+    turns: tuple[Turn, ...] = ()
+    candidates: Mapping[int, Float64] = field(default_factory=dict)
+
+    @property
+    def week(self) -> Int64:
+        """The week of each decision, shape (n,)."""
+        return np.floor_divide(self.times - self.regime, WEEK)
+
+
+def live(size: Size, folder: Path, tell: Callable[[str], None]) -> Lives:
+    """Live all four.
+
+    Args:
+        size: of the world.
+        folder: an empty folder for registry and audit trail.
+        tell: called with a line on each retraining.
+    """
+    lender = simulate(accounts=size.accounts, years=3, seed=size.seed)
+    regime = lender.stop - REGIME
+    events = {view.stream.name: batch(lender, view.stream.name) for view in MODEL.features}
+    begin = regime - size.before * WEEK
+    decisions = build(MODEL, events, begin, regime + (size.after + AFTER) * WEEK)
+    loop = _Loop(size, regime, events, folder, decisions)
+    with AuditTrail.open(folder / "audit.db") as trail:
+        loop.turn(-size.before, trail)  # the first champion: all lives begin with it
+        first = loop.champion()
+        loop.rule(-size.before)
+        tell(f"first model as of {iso(begin)}; the regime changes from {iso(regime)} on")
+        for week in range(1 - size.before, size.after):
+            loop.turn(week, trail)
+            loop.rule(week)
+            told = loop.turns[-1]
+            held = f" by {', '.join(told.held_by)}" if told.held_by else ""
+            tell(f"week {week:+d}: version {told.version}, {told.verdict}{held}; {sum(told.seconds):.1f} s")
+    accounts = decisions.entity.to_numpy().astype(np.int64)
+    return Lives(
+        size,
+        regime,
+        decisions.times,
+        accounts,
+        decisions.y,
+        {
+            "nightly": _nightly(first, events, decisions),
+            "fresh": _scores(first, decisions.frame),
+            "loop": loop.scores,
+            "truth": lender.risk(accounts, decisions.times, MODEL.label.horizon),
+        },
+        lender.risk.from_bookings(accounts, decisions.times, MODEL.label.horizon),
+        tuple(loop.turns[1:]),
+        loop.candidates,
+    )
+
+
+class _Loop:
+    """The life that is retrained: its registry, and who decides which week."""
+
+    def __init__(
+        self, size: Size, regime: int, events: Mapping[str, Batch], folder: Path, decisions: TrainingSet
+    ) -> None:
+        self.size, self.regime, self.events, self.folder = size, regime, events, folder
+        self.decisions = decisions
+        self.registry = Registry(folder, demo.project.name)
+        self.scores: Float64 = np.full(len(decisions), np.nan)
+        self.candidates: dict[int, Float64] = {}
+        self.turns: list[Turn] = []
+
+    def champion(self) -> Scoring:
+        """Who decides."""
+        return Scoring(MODEL, self.registry.load(MODEL.name), self.registry.version(MODEL.name).digest)
+
+    def rule(self, week: int) -> None:
+        """Whoever is champion now decides from this week on, until the next turn."""
+        from_now = self.decisions.times >= self.regime + week * WEEK
+        self.scores[from_now] = _scores(self.champion(), self.decisions.frame.filter(from_now))
+
+    def turn(self, week: int, trail: AuditTrail) -> None:
+        """Retrain, gate, and promote if the gate says so; the first model becomes champion unasked."""
+        now = self.regime + week * WEEK
+        watch = time.perf_counter()
+        done = retrain(
+            demo.project,
+            MODEL.name,
+            self.events,
+            self.registry,
+            folder=self.folder,
+            as_of=now,
+            why=Why("schedule", "Trained every 7 days."),
+            now=now,
+            recipe=Recipe(bootstrap=self.size.bootstrap),
+        )
+        trained = time.perf_counter() - watch
+        first = not self.turns
+        report = gate(
+            demo.project,
+            MODEL.name,
+            self.events,
+            self.registry,
+            as_of=now,
+            now=now,
+            rules=Rules(bootstrap=self.size.bootstrap),
+        )
+        if report.verdict == "promote" or first:
+            office = Office(self.registry, trail, self.folder, "benchmark", now)
+            promote(
+                office, MODEL.name, CHALLENGER, force=first, why="all lives begin with it" if first else None
+            )
+        held = tuple(f"{one.family} {one.name}" for one in report.checks if one.holds)
+        self.turns.append(
+            Turn(
+                week,
+                done.version.number,
+                self._new(now),
+                report.verdict,
+                held,
+                (trained, time.perf_counter() - watch - trained),
+            )
+        )
+        later = self.decisions.times >= now
+        scores = np.full(len(self.decisions), np.nan)
+        candidate = Scoring(MODEL, self.registry.load(MODEL.name, done.version.number), done.version.digest)
+        scores[later] = _scores(candidate, self.decisions.frame.filter(later))
+        self.candidates[week] = scores
+
+    def _new(self, now: int) -> tuple[int, int]:
+        """Outcomes of the new regime that are known by now, and positives among them."""
+        known = (self.decisions.times >= self.regime) & (self.decisions.times <= now - self.decisions.gap)
+        return int(known.sum()), int(self.decisions.y[known].sum())
+
+
+def _scores(scoring: Scoring, frame: pl.DataFrame) -> Float64:
+    if not len(frame):
+        return np.empty(0)
+    return scoring.scorer.score(scoring.artifact.inputs.matrix(frame))
+
+
+def _nightly(scoring: Scoring, events: Mapping[str, Batch], decisions: TrainingSet) -> Float64:
+    """The first model as a nightly batch has it: on what was known at four in the morning."""
+    night = last_night(decisions.times)
+    spine = Spine(decisions.frame.select(MODEL.keys), night, night, pl.DataFrame())
+    order = np.argsort(night, kind="stable")
+    found = _scores(scoring, features(MODEL, events, _at(spine, order)))
+    scores = np.empty(len(found))
+    scores[order] = found
+    return scores
+
+
+def _at(spine: Spine, order: npt.NDArray[np.intp]) -> Spine:
+    return Spine(spine.keys[order], spine.time[order], spine.known[order], spine.observed)
+
+
+def batch(lender: Lender, name: str) -> Batch:
+    """The events of one stream in the order of their arrival."""
+    stream = next(view.stream for view in MODEL.features if view.stream.name == name)
+    order = np.argsort(lender.arrival[name], kind="stable")
+    frame = lender.events[name].select(list(stream.schema)).cast(pl.Schema(stream.schema))[order]
+    happened = frame[stream.time].to_physical().to_numpy()
+    return Batch(name, np.arange(len(frame)), lender.arrival[name][order], happened, frame)

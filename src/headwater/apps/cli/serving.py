@@ -1,0 +1,186 @@
+"""The live service of a project, over HTTP (``apps.http``): opened, served, closed.
+
+Imported by ``serve`` once that has begun to read the newest snapshot; called by it and by ``demo``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from importlib import import_module
+
+from headwater.apps import anchors
+from headwater.apps.access.door import LOOK, Access
+from headwater.apps.access.settings import AccessSettings
+from headwater.apps.access.tls import context
+from headwater.apps.archive import Archive
+from headwater.apps.cli.screen import Screen
+from headwater.apps.cli.versions import version_text
+from headwater.apps.cli.workplace import Workplace
+from headwater.apps.http import example, logs
+from headwater.apps.http.app import create_app
+from headwater.apps.http.following import EVERY, Following
+from headwater.apps.http.hooks import Watching
+from headwater.apps.http.late_desk import LateDesk
+from headwater.apps.http.metrics import Metrics
+from headwater.apps.http.monitors import Monitors, job
+from headwater.apps.http.scheduler import Scheduler, child
+from headwater.apps.http.server import Address, Server, beside, settle
+from headwater.apps.http.shelf import Attic, Shelf, scorings
+from headwater.apps.jobs.settings import JobSettings
+from headwater.apps.jobs.timetable import timetable
+from headwater.apps.masking import LogMask, Mask
+from headwater.apps.registries import versions_of
+from headwater.apps.settings import environment
+from headwater.apps.tracing import traces
+from headwater.serving.service import Service
+from headwater.store.ahead import Ahead
+from headwater.store.audit import AuditTrail
+from headwater.store.folder import DataFolder
+from headwater.store.jobs import JobStore
+
+
+def serve(
+    work: Workplace,
+    screen: Screen,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    snapshot_every: float = 300.0,
+    log_level: str = "warning",
+    ahead: Ahead | None = None,
+) -> None:
+    """Serve a project until it is told to end; also what ``headwater demo --serve`` ends with."""
+    masked = logs.set_up(log_level, mask=Mask.of(work.project))
+    data = DataFolder(work.settings.data).make()
+    settings, how = AccessSettings.read(environment()), JobSettings.read(environment())
+    timetable(work.project, how)  # a setting that names no job is told before anything is opened
+    tls = None if settings.tls is None else context(settings.tls)
+    registry = versions_of(work.settings, work.project)
+    shelf = Shelf(registry, work.project)
+    metrics = Metrics()
+    hooks = Watching(metrics)
+    started = time.perf_counter()
+    tracing = traces(environment(), time.perf_counter_ns)
+    with (
+        nullcontext() if tracing is None else tracing,
+        Access.open(
+            settings,
+            data.access,
+            host=host,
+            clock=work.clock,
+            stopwatch=_microseconds,
+            look=LOOK,
+        ) as access,
+        Service.open(
+            work.project,
+            data,
+            scorings(shelf.champions()),
+            clock=work.clock.now,
+            stopwatch=time.perf_counter_ns,
+            hooks=hooks,
+            max_log_bytes=work.settings.log_bytes,
+            ahead=ahead,
+        ) as service,
+        ExitStack() as stack,
+    ):
+        rise = time.perf_counter() - started
+        trail = stack.enter_context(_anchored(work, service))
+        archive = Archive(work.project, registry, service.definitions)
+        past = Attic(archive)
+        following = Following(service, registry, shelf, archive, hooks.on_fault)
+        hooks.monitors = stack.enter_context(Monitors(service, metrics, work.settings.parity_share))
+        following.look()
+        hooks.monitors.challengers = following.challengers
+        worker = hooks.monitors.worker(job(work.settings, log_level=log_level))
+        jobs = stack.enter_context(JobStore.open(data.jobs))
+        scheduler = Scheduler(
+            service,
+            work.settings,
+            how,
+            jobs,
+            work.clock.now,
+            metrics,
+            hooks,
+            following.look,
+        )
+        workers = [worker, scheduler.worker(child(work.settings, log_level))]
+        chores = {"keys": access.credentials.note_uses, "jobs": scheduler.look}
+        often = {"registry": (EVERY, following.look)}
+        desk = LateDesk(
+            lambda: import_module("headwater.apps.http.desk").Desk(service, following, trail, work.clock.now)
+        )
+        app = create_app(
+            service,
+            time.perf_counter_ns,
+            metrics=metrics,
+            reload=lambda: _reload(work, following, masked),
+            past=past,
+            access=access,
+            tls=tls is not None,
+            lifespan=beside(
+                service,
+                snapshot_every,
+                metrics,
+                hooks,
+                [one for one in workers if one is not None],
+                chores,
+                often,
+            ),
+            monitors=hooks.monitors,
+            desk=desk,
+            scheduler=scheduler,
+            traced=None if tracing is None else tracing.around,
+        )
+        settle()
+        address = Address(host, port, None if tls is None else lambda: tls)
+        Server(app, address, lambda url: _banner(screen, service, url, rise, shelf, access.told())).run()
+
+
+@contextmanager
+def _anchored(work: Workplace, service: Service) -> Iterator[AuditTrail]:
+    """The audit trail; where the decision records stand is noted in it: now, and at the end."""
+    with AuditTrail.open(service.folder.access) as trail:
+        anchors.note(trail, service.decisions, now=work.clock.now(), actor="server")
+        yield trail
+        anchors.note(trail, service.decisions, now=work.clock.now(), actor="server")
+
+
+def _microseconds() -> int:
+    return time.perf_counter_ns() // 1_000
+
+
+def _reload(work: Workplace, following: Following, masked: LogMask) -> None:
+    """Serve what the project file and the registry say now."""
+    fresh = Workplace(work.settings, work.clock)
+    masked.follow(Mask.of(fresh.project))  # before anything of it can be told
+    following.reload(versions_of(fresh.settings, fresh.project), fresh.project)
+
+
+def _banner(screen: Screen, service: Service, url: str, rise: float, shelf: Shelf, who: list[str]) -> None:
+    """Where to look, and a line to try."""
+    body = example.decision(service)
+    line = None if body is None else example.curl(url, body)
+    project = service.serving.project
+    if screen.as_json:
+        screen.write({"url": url, "project": project.name, "offset": service.offset, "curl": line})
+        return
+    screen.say(f"Headwater serves {project.name} at {url}", "bold")
+    screen.say(f"  documentation  {url}/docs")
+    screen.say(f"  metrics        {url}/metrics")
+    screen.say(f"  events         {service.offset + 1:,} in the log, ready after {rise:.1f} s")
+    for allowed in who:
+        screen.say(f"  who may ask    {allowed}")
+    for model in project.models:
+        scoring = service.serving.scorings.get(model.name)
+        told = "not trained yet: `headwater train`"
+        if scoring is not None:
+            version = shelf.sealed(model, scoring.digest).version
+            told = version_text({"number": version.number, "aliases": version.aliases})
+        screen.say(f"  model          {model.name}, {told}")
+    for name in service.passed_over:
+        screen.note(f"a snapshot was passed over: {name}")
+    if line is not None:
+        screen.say("  try it")
+        screen.say(f"    {line}")
+    screen.say("  Ctrl-C ends it, and finishes what was taken")

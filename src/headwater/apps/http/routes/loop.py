@@ -1,0 +1,135 @@
+"""``/v1/models/{model}/promote``, ``/rollback``, ``/gate``; ``/v1/shadow``: which version decides, and why.
+
+The work is ``apps.http.desk``'s, in a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request, Response
+
+from headwater.apps.http import body
+from headwater.apps.http.answers import answer
+from headwater.apps.http.loop_payloads import (
+    ChampionChanged,
+    GateAnswer,
+    PromoteRequest,
+    RollbackRequest,
+    ShadowAnswer,
+)
+from headwater.apps.http.openapi import documented
+from headwater.apps.http.problems import NotFoundError
+from headwater.apps.http.security import principal_of
+from headwater.apps.http.site import Loop, site_of
+from headwater.core.instant import iso
+from headwater.serving.service import unknown
+from headwater.store.shadow import ShadowLedger, Summary
+
+reading = APIRouter(tags=["champions"])
+changing = APIRouter(tags=["champions"])
+
+ModelName = Annotated[str, Path(description="The model's name.", max_length=200)]
+_CODES = ("malformed", "unknown", "not-found", "too-large", "unsupported-media-type", "data", "model", "gate")
+
+
+@changing.post(
+    "/v1/models/{model}/promote",
+    summary="Make a version the champion",
+    **documented(ChampionChanged, *_CODES, request=PromoteRequest),
+)
+async def post_promote(request: Request, model: ModelName) -> Response:
+    """Takes a version whose gate said promote against today's champion; with ``force`` and a reason, any. The
+    server decides with it when this is answered, and drops no request meanwhile. A version whose files are
+    not those that were registered is refused, and the champion goes on. It stands in the audit trail."""  # noqa: D205, D209
+    loop = _loop(request, model)
+    came = await body.read(request, site_of(request).bounds.body)
+    asked = body.valid(PromoteRequest, body.parsed(came)) if came.strip() else PromoteRequest()
+    return answer(
+        await asyncio.to_thread(
+            loop.promote, model, asked.version, force=asked.force, why=asked.why, actor=_actor(request)
+        )
+    )
+
+
+@changing.post(
+    "/v1/models/{model}/rollback",
+    summary="Bring the earlier champion back",
+    **documented(ChampionChanged, *_CODES, request=RollbackRequest),
+)
+async def post_rollback(request: Request, model: ModelName) -> Response:
+    """Asks no gate; a second rollback goes one champion further back. It stands in the audit trail."""
+    loop = _loop(request, model)
+    came = await body.read(request, site_of(request).bounds.body)
+    asked = body.valid(RollbackRequest, body.parsed(came)) if came.strip() else RollbackRequest()
+    return answer(await asyncio.to_thread(loop.rollback, model, why=asked.why, actor=_actor(request)))
+
+
+@reading.get(
+    "/v1/models/{model}/gate",
+    summary="What a gate found",
+    **documented(GateAnswer, "unknown", "not-found", "data", "model"),
+)
+async def get_gate(
+    request: Request,
+    model: ModelName,
+    version: Annotated[
+        str | None,
+        Query(description="A version's number or alias; the newest report if left out.", max_length=200),
+    ] = None,
+) -> Response:
+    """The newest report: each check with its numbers, its bounds and its verdict. Its digest is checked."""
+    loop = _loop(request, model)
+    found = await asyncio.to_thread(loop.gate, model, version)
+    if found is None:
+        raise NotFoundError.of(
+            f"no gate of {model} has a report",
+            got="any version" if version is None else repr(version[:60]),
+            do="hold a candidate against the champion: headwater gate",
+        )
+    return answer(found)
+
+
+@reading.get("/v1/shadow", summary="Challengers in the shadow", **documented(ShadowAnswer, "unknown", "data"))
+async def get_shadow(
+    request: Request,
+    model: Annotated[str | None, Query(description="Only of this model.", max_length=200)] = None,
+) -> Response:
+    """What challengers would have said of live decisions that another version answered: how far their scores
+    are apart, which bands and first reasons would have been others. The newest pair of versions first."""  # noqa: D205, D209
+    service = site_of(request).service
+    models = {one.name for one in service.serving.project.models}
+    if model is not None and model not in models:
+        raise unknown("model", model[:60], models)
+
+    def read() -> list[dict[str, Any]]:
+        with ShadowLedger.open(service.folder.shadow) as ledger:
+            return [_shadow(one) for one in ledger.summaries(model=model)]
+
+    return answer({"shadow": await asyncio.to_thread(read)})
+
+
+def _shadow(one: Summary) -> dict[str, Any]:
+    return {**one.to_json(), "first": iso(one.first), "last": iso(one.last), "words": one.words()}
+
+
+def _loop(request: Request, model: str) -> Loop:
+    """The desk, if there is one, for a model that there is.
+
+    Raises:
+        UnknownError: the project has no such model.
+        NotFoundError: the service has no registry.
+    """
+    site = site_of(request)
+    models = {one.name: one for one in site.service.serving.project.models}
+    if model not in models:
+        raise unknown("model", model[:60], models)
+    if site.loop is None:
+        raise NotFoundError.of("this service has no registry", do="start it with `headwater serve`")
+    return site.loop
+
+
+def _actor(request: Request) -> str:
+    principal = principal_of(request.scope)
+    return "open" if principal is None else principal.id

@@ -1,0 +1,168 @@
+"""A Kafka cluster and what a project keeps in it: how it is reached, its topics and their making.
+
+Called by ``publish`` and ``host``. What is set beyond the brokers (SASL, TLS) comes from the edge, which
+reads it from the environment, and goes to the client library as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from headwater.core.errors import DefinitionError, LogError
+from headwater.definitions.project import Project
+from headwater.definitions.stream import Stream
+
+PARTITIONS = 12  # so that 2, 3, 4, 6 and 12 hosts share evenly
+_PATIENCE = 30.0  # seconds for a question about topics
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """How brokers are reached.
+
+    Attributes:
+        brokers: ``host:port``, commas between several.
+        security: properties of librdkafka for SASL and TLS; never shown.
+    """
+
+    brokers: str
+    security: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def settings(self, **more: str | int | bool) -> dict[str, str | int | float | bool]:
+        """The settings of a client; underscores in the names of ``more`` stand for dots."""
+        named = {name.replace("_", "."): value for name, value in more.items()}
+        return {"bootstrap.servers": self.brokers, **self.security, **named}
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """The names of a project's topics.
+
+    Attributes:
+        project: its definitions.
+    """
+
+    project: Project
+
+    def of(self, stream: str) -> str:
+        """The topic of a stream."""
+        return f"{self.project.name}.{stream}"
+
+    @property
+    def streams(self) -> dict[str, Stream]:
+        """Topic to its stream, for the streams that some view reads."""
+        return {self.of(view.stream.name): view.stream for view in self.project.views}
+
+    @property
+    def scores(self) -> str:
+        """Where fresh scores go."""
+        return f"{self.project.name}.scores"
+
+    @property
+    def dead_letters(self) -> str:
+        """Where refused events go."""
+        return f"{self.project.name}.dead-letters"
+
+    def key(self, stream: str) -> str:
+        """The column by which a stream's topic is keyed.
+
+        Raises:
+            DefinitionError: views of the stream have several keys, so that no partition holds all of one.
+        """
+        keys = list(dict.fromkeys(view.key for view in self.project.views if view.stream.name == stream))
+        if len(keys) != 1:
+            raise DefinitionError.of(
+                f"the stream {stream} cannot be keyed by one entity",
+                expected="views of one key",
+                got=", ".join(keys) or "no view",
+                where=self.project.name,
+                do="declare a stream for each key, each with its own topic",
+            )
+        return keys[0]
+
+    def check(self) -> None:
+        """See that every key's events lie in one partition.
+
+        Raises:
+            DefinitionError: a stream has views of several keys, or a model has several keys.
+        """
+        for stream in self.streams.values():
+            self.key(stream.name)
+        for model in self.project.models:
+            if len(model.keys) != 1:
+                raise DefinitionError.of(
+                    f"the model {model.name} has several keys, which lie in different partitions",
+                    expected="views of one key",
+                    got=", ".join(model.keys),
+                    where=self.project.name,
+                    do="serve this model from the embedded log",
+                )
+
+
+def make_topics(cluster: Cluster, topics: Topics, *, partitions: int = PARTITIONS, replicas: int = -1) -> int:
+    """Make the topics that are missing; how many partitions the project's streams have.
+
+    Args:
+        cluster: where.
+        topics: the project's.
+        partitions: of a topic that is made.
+        replicas: of a topic that is made; -1 as the cluster is set.
+
+    Raises:
+        LogError: the cluster does not answer, or its streams' topics differ in their partitions.
+        DefinitionError: the project's entities do not lie in one partition each.
+    """
+    topics.check()
+    admin = AdminClient(cluster.settings())
+    wanted = [*topics.streams, topics.scores, topics.dead_letters]
+    try:
+        known = admin.list_topics(timeout=_PATIENCE).topics
+        missing = [
+            # events are stamped by the broker: when it took them in, by one clock
+            NewTopic(name, partitions, replicas, config={"message.timestamp.type": "LogAppendTime"})
+            for name in wanted
+            if name not in known
+        ]
+        for made in admin.create_topics(missing).values() if missing else ():
+            _tolerant(made)
+        if missing:
+            known = admin.list_topics(timeout=_PATIENCE).topics
+    except KafkaException as error:
+        raise unreachable(cluster, error) from error
+    counts = {name: len(known[name].partitions) for name in topics.streams if name in known}
+    if len(set(counts.values())) > 1:
+        raise LogError.of(
+            "the topics of the project's streams differ in their partitions",
+            expected="as many in each, so that an entity's events lie under one number",
+            got=", ".join(f"{name} {count}" for name, count in counts.items()),
+            where=cluster.brokers,
+            do="give all the same number of partitions",
+        )
+    return next(iter(counts.values()), partitions)
+
+
+def unreachable(cluster: Cluster, error: KafkaException) -> LogError:
+    """The letter for a cluster that does not do what it is asked."""
+    first = error.args[0] if error.args else None
+    got = first.str() if isinstance(first, KafkaError) else type(error).__name__
+    return LogError.of(
+        "Kafka does not answer as it should",
+        expected="brokers that take this client",
+        got=got,
+        where=cluster.brokers,
+        do="see that the brokers run, and that HEADWATER_KAFKA_ settings name the right credentials",
+    )
+
+
+def _tolerant(made: object) -> None:
+    """Wait for a topic; another may have made it meanwhile."""
+    try:
+        made.result()  # type: ignore[attr-defined]  # a future; the library ships no types
+    except KafkaException as error:
+        if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+            raise

@@ -1,0 +1,9 @@
+"""What the edge needs of this folder, by name: imported once it is known that the extra is installed."""
+
+from __future__ import annotations
+
+from headwater.scale.kafka.cluster import Cluster, Topics, make_topics
+from headwater.scale.kafka.host import Hooks, Host, Member, Turn
+from headwater.scale.kafka.publish import publish
+
+__all__ = ["Cluster", "Hooks", "Host", "Member", "Topics", "Turn", "make_topics", "publish"]

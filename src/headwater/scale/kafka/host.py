@@ -1,0 +1,392 @@
+"""The live host on Kafka: one of a consumer group, with the state of the partitions that it is given.
+
+::
+
+    poll ──► by partition ──► engine, scores ──┐   one transaction:
+      ▲                                        ├─► scores and dead letters out, offsets of the events in
+      └── rebalance: state with its partition ─┘   committed, or none of it happened
+
+What an event does to the state is a function of its partition's records, so state needs no transaction: it is
+the newest snapshot and the records behind it. Up to the group's committed offset they are taken in quietly,
+since their scores are out already; from there on, loudly. A transaction that fails, or a host that another
+has replaced (the broker fences it), leaves nothing behind: the state is dropped and built again.
+
+Called by the command ``headwater stream``. Read ``partition`` and ``snapshots`` next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    TIMESTAMP_NOT_AVAILABLE,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Producer,
+    TopicPartition,
+)
+
+from headwater.core.errors import StoreError
+from headwater.definitions.project import Project
+from headwater.scale.kafka import out
+from headwater.scale.kafka.cluster import Cluster, Topics, make_topics, unreachable
+from headwater.scale.kafka.partition import Effect, Partition, Record
+from headwater.scale.kafka.snapshots import PartitionSnapshots
+from headwater.serving.scoring import Scoring
+
+MOST = 5_000  # records of one turn
+_PATIENCE = 30.0  # seconds for one answer of the brokers
+_TRIES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one transaction did: records read, new events, duplicates, refused ones, scores sent."""
+
+    records: int
+    events: int
+    duplicates: int
+    refused: int
+    scores: int
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """Who is told; called in the host's thread, and must not raise.
+
+    Attributes:
+        on_turn: after each commit.
+        on_fault: what went wrong and was got over: where, and what.
+        on_effect: before each commit, for tests and for whoever counts: partition, stream, effect.
+    """
+
+    on_turn: Callable[[Turn], None] = lambda _turn: None
+    on_fault: Callable[[str, BaseException], None] = lambda _where, _error: None
+    on_effect: Callable[[int, str, Effect], None] = lambda _number, _stream, _effect: None
+
+
+@dataclass(slots=True)
+class _Owned:
+    """A partition that this host owns.
+
+    ``committed``: stream to the offset from which on effects are told. ``kept``: its position at the last
+    snapshot.
+    """
+
+    state: Partition
+    committed: dict[str, int]
+    kept: int
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Who a host is.
+
+    Attributes:
+        group: the consumer group; hosts of one group share the partitions.
+        name: of this host, unique in its group; the same after a restart, so that what it left open when it
+            was killed is closed at once.
+        session_ms: after how long without a sign of life its partitions go to others.
+    """
+
+    group: str
+    name: str
+    session_ms: int = 10_000
+
+
+class Host:
+    """Keeps the scores of some models fresh from Kafka. One thread.
+
+    Args:
+        cluster: where.
+        project: the definitions.
+        scorings: model to its version.
+        folder: where snapshots are kept; shared by the hosts of a group, or each its own.
+        member: who it is.
+        hooks: who is told.
+
+    Raises:
+        DefinitionError: the project's entities do not lie in one partition each.
+        LogError: the cluster does not answer.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        project: Project,
+        scorings: Mapping[str, Scoring],
+        folder: Path,
+        member: Member,
+        hooks: Hooks | None = None,
+    ) -> None:
+        self._cluster = cluster
+        self._project = project
+        self._scorings = scorings
+        self._snapshots = PartitionSnapshots(folder)
+        self._hooks = hooks or Hooks()
+        self._topics = Topics(project)
+        self._streams = {topic: stream.name for topic, stream in self._topics.streams.items()}
+        self._owned: dict[int, _Owned] = {}
+        self._moved = False  # partitions came or went while records were asked for
+        make_topics(cluster, self._topics)
+        try:
+            self._producer = Producer(
+                cluster.settings(
+                    transactional_id=f"{member.group}-{member.name}",
+                    transaction_timeout_ms=30_000,
+                    linger_ms=0,
+                    compression_type="lz4",
+                    partitioner="murmur2_random",
+                )
+            )
+            self._producer.init_transactions(_PATIENCE)
+            self._consumer = Consumer(
+                cluster.settings(
+                    group_id=member.group,
+                    client_id=member.name,
+                    enable_auto_commit=False,
+                    auto_offset_reset="earliest",
+                    isolation_level="read_committed",
+                    partition_assignment_strategy="range",  # the same number of each topic to one host
+                    session_timeout_ms=member.session_ms,
+                    heartbeat_interval_ms=max(100, member.session_ms // 5),
+                    fetch_wait_max_ms=10,
+                    fetch_queue_backoff_ms=5,
+                )
+            )
+            self._consumer.subscribe(list(self._streams), self._assign, self._revoke, self._lose)
+        except KafkaException as error:
+            raise unreachable(cluster, error) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    @property
+    def partitions(self) -> dict[int, Partition]:
+        """The partitions that it owns."""
+        return {number: owned.state for number, owned in self._owned.items()}
+
+    def turn(self, timeout: float = 0.2) -> int:
+        """Take in what has come, and tell what it did; how many records.
+
+        Args:
+            timeout: seconds to wait for the first.
+
+        Raises:
+            LogError: this host cannot go on; another with its name may.
+        """
+        self._moved = False
+        try:
+            messages = self._consumer.consume(1, timeout)  # the first at once, and then what is there
+            if messages:
+                messages += self._consumer.consume(MOST, 0)
+            if self._moved:  # some may be of a time before the state: read on from where that stands
+                self._consumer.assign(self._starts())
+                return 0
+        except KafkaException as error:
+            raise unreachable(self._cluster, error) from error
+        records = self._sorted(messages)
+        if not records:
+            return 0
+        effects = self._take(records)
+        count = sum(len(one) for one in records.values())
+        loud = {place: effect for place, effect in effects.items() if effect is not None}
+        try:
+            self._commit(records, loud)
+        except KafkaException as error:
+            self._start_over(error)
+            return 0
+        told = loud.values()
+        self._hooks.on_turn(
+            Turn(
+                count,
+                sum(effect.events for effect in told),
+                sum(effect.duplicates for effect in told),
+                sum(len(effect.letters) for effect in told),
+                sum(len(one) for effect in told for one in effect.rescored),
+            )
+        )
+        return count
+
+    def keep(self) -> int:
+        """Write a snapshot of each partition that has moved on; how many.
+
+        One that cannot be written is told, and tried again the next time: the topics are enough to go on.
+        """
+        return sum(self._keep(number, owned) for number, owned in self._owned.items())
+
+    def close(self) -> None:
+        """Keep the state and leave the group, whose other hosts take over at once."""
+        try:
+            self.keep()
+            self._owned.clear()
+            self._consumer.close()
+        except (KafkaException, RuntimeError) as error:  # RuntimeError: it is closed already
+            self._hooks.on_fault("close", error)
+
+    # --- A turn ------------------------------------------------------------------------------------
+
+    def _sorted(self, messages: Sequence[Any]) -> dict[tuple[int, str], list[Record]]:
+        """Records by partition and stream, each in order."""
+        records: dict[tuple[int, str], list[Record]] = {}
+        for message in messages:
+            error = message.error()
+            if error is not None:
+                self._complain(error)
+                continue
+            number = message.partition()
+            if number not in self._owned:
+                continue
+            kind, stamp = message.timestamp()
+            arrival = 0 if kind == TIMESTAMP_NOT_AVAILABLE else stamp * 1_000
+            record = Record(message.offset(), arrival, message.value() or b"")
+            records.setdefault((number, self._streams[message.topic()]), []).append(record)
+        return records
+
+    def _complain(self, error: KafkaError) -> None:
+        """An event of the client: what it gets over by itself is told, what it cannot is raised."""
+        fault = KafkaException(error)
+        if error.fatal() or error.code() in (
+            KafkaError.TOPIC_AUTHORIZATION_FAILED,
+            KafkaError.GROUP_AUTHORIZATION_FAILED,
+        ):
+            raise unreachable(self._cluster, fault)
+        self._hooks.on_fault("consume", fault)
+
+    def _take(
+        self, records: Mapping[tuple[int, str], Sequence[Record]]
+    ) -> dict[tuple[int, str], Effect | None]:
+        """Take in the records; their effects, None for what was told before."""
+        effects: dict[tuple[int, str], Effect | None] = {}
+        for (number, stream), some in records.items():
+            owned = self._owned[number]
+            told = owned.committed.get(stream, 0)
+            quiet = [record for record in some if record.offset < told]
+            if quiet:
+                owned.state.take(stream, quiet, quiet=True)
+            loud = some[len(quiet) :]
+            effects[number, stream] = owned.state.take(stream, loud) if loud else None
+        return effects
+
+    def _commit(
+        self,
+        records: Mapping[tuple[int, str], Sequence[Record]],
+        effects: Mapping[tuple[int, str], Effect],
+    ) -> None:
+        """Scores and dead letters out, and the offsets, as one."""
+        if not effects:
+            return
+        self._producer.begin_transaction()
+        for (number, stream), effect in effects.items():
+            self._hooks.on_effect(number, stream, effect)
+            for one in effect.rescored:
+                self._send(self._topics.scores, out.scores(one, number))
+            self._send(self._topics.dead_letters, out.letters(effect.letters, number))
+        ends = {place: records[place][-1].offset + 1 for place in effects}
+        offsets = [
+            TopicPartition(self._topics.of(stream), number, end) for (number, stream), end in ends.items()
+        ]
+        group = self._consumer.consumer_group_metadata()
+        _through(lambda: self._producer.send_offsets_to_transaction(offsets, group, _PATIENCE))
+        _through(lambda: self._producer.commit_transaction(_PATIENCE))
+        for (number, stream), end in ends.items():
+            self._owned[number].committed[stream] = end
+
+    def _send(self, topic: str, pairs: Any) -> None:
+        for name, value in pairs:
+            while True:
+                try:
+                    self._producer.produce(topic, value, name)
+                except BufferError:
+                    self._producer.poll(0.05)
+                else:
+                    break
+
+    def _start_over(self, error: KafkaException) -> None:
+        """A transaction that did not come through: undo it, and build the state again.
+
+        Raises:
+            LogError: the client cannot go on; a new one can.
+        """
+        self._hooks.on_fault("commit", error)
+        self._owned.clear()  # it is ahead of what was told
+        if not error.args[0].txn_requires_abort():
+            raise unreachable(self._cluster, error) from error
+        try:
+            _through(lambda: self._producer.abort_transaction(_PATIENCE))
+            assigned = self._consumer.assignment()
+            if assigned:
+                self._assign(self._consumer, assigned)
+        except KafkaException as again:
+            raise unreachable(self._cluster, again) from again
+
+    # --- Partitions come and go --------------------------------------------------------------------
+
+    def _assign(self, consumer: Any, assigned: Sequence[Any]) -> None:
+        """Partitions come: each with its newest snapshot, read on from there."""
+        committed = consumer.committed(
+            [TopicPartition(one.topic, one.partition) for one in assigned], _PATIENCE
+        )
+        told: dict[int, dict[str, int]] = {}
+        for one in committed:
+            told.setdefault(one.partition, {})[self._streams[one.topic]] = max(one.offset, 0)
+        for number, places in told.items():
+            state = self._snapshots.newest(number, self._project, self._scorings, places)
+            self._owned[number] = _Owned(state, places, sum(state.positions.values()))
+        self._moved = True
+        consumer.assign(self._starts())
+
+    def _starts(self) -> list[Any]:
+        """Where the state of each partition stands."""
+        return [
+            TopicPartition(topic, number, owned.state.positions[stream] or OFFSET_BEGINNING)
+            for number, owned in self._owned.items()
+            for topic, stream in self._streams.items()
+        ]
+
+    def _revoke(self, _consumer: Any, revoked: Sequence[Any]) -> None:
+        """Partitions go: their state is kept for whoever gets them."""
+        self._moved = True
+        for number in {one.partition for one in revoked}:
+            owned = self._owned.pop(number, None)
+            if owned is not None:
+                self._keep(number, owned)
+
+    def _lose(self, _consumer: Any, lost: Sequence[Any]) -> None:
+        """Partitions are gone already: another has them, and we say nothing of them any more."""
+        self._moved = True
+        for one in lost:
+            self._owned.pop(one.partition, None)
+
+    def _keep(self, number: int, owned: _Owned) -> int:
+        place = sum(owned.state.positions.values())
+        behind = any(at > owned.committed.get(name, 0) for name, at in owned.state.positions.items())
+        if place <= owned.kept or behind:
+            return 0
+        try:
+            self._snapshots.save(number, owned.state)
+        except StoreError as error:
+            self._hooks.on_fault("snapshot", error)
+            return 0
+        owned.kept = place
+        return 1
+
+
+def _through(call: Callable[[], object]) -> None:
+    """Do a step of a transaction; again while the brokers are away, as during a restart."""
+    for attempt in range(_TRIES):
+        try:
+            call()
+        except KafkaException as error:
+            if attempt == _TRIES - 1 or not error.args[0].retriable():
+                raise
+        else:
+            return

@@ -1,0 +1,116 @@
+"""What goes wrong on the way, and that nothing is lost, counted twice, or other in a single bit."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headwater.scale.kafka.host import Hooks
+from tests.scale.kafka.cases import Bank, Counted, Twin, agree, payments, run
+from tests.serving import bank as small
+
+AT = small.micros(400)
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def test_a_host_that_is_killed_in_the_middle_leaves_nothing_half(
+    services: Mapping[str, str], tmp_path: Path
+) -> None:
+    bank = Bank(services["HEADWATER_KAFKA"], tmp_path)
+    frame = payments()
+    bank.publish(frame[:300])
+    command = [sys.executable, "-m", "tests.scale.kafka.hosting"]
+    command += [bank.cluster.brokers, bank.project.name, str(tmp_path / "snapshots")]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"effect\n"  # state is changed, a transaction is open
+        child.kill()
+    bank.publish(frame[300:])
+    with bank.host() as host:
+        run([host], lambda: len(host.partitions) == 4 and ended(host, bank))
+        agree(bank, Twin(bank, frame, tmp_path), [host], AT)
+
+
+class _PowerCutError(Exception):
+    """The end, between the state and the commit."""
+
+
+def test_what_was_not_committed_is_told_again_and_once(services: Mapping[str, str], tmp_path: Path) -> None:
+    bank = Bank(services["HEADWATER_KAFKA"], tmp_path)
+    frame = payments()
+    bank.publish(frame)
+
+    def cut(*_: Any) -> None:
+        raise _PowerCutError
+
+    broken = bank.host(hooks=Hooks(on_effect=cut))
+    with pytest.raises(_PowerCutError):
+        run([broken], lambda: False)
+    with bank.host() as host:  # of the same name: the broker closes what the other left open
+        broken.close()  # leaves the group; its state is ahead of the group, so it is not kept
+        run([host], lambda: ended(host, bank))
+        agree(bank, Twin(bank, frame, tmp_path), [host], AT)
+
+
+def test_poison_goes_to_the_dead_letters_and_the_rest_goes_on(
+    services: Mapping[str, str], tmp_path: Path
+) -> None:
+    bank = Bank(services["HEADWATER_KAFKA"], tmp_path)
+    frame = payments(60)
+    bank.publish(frame)
+    when = '"time":"2026-03-01T00:00:00Z"'
+    for value in (
+        b"\xff\x00 not json",
+        b"[1, 2]",
+        b'{"id":9001,"who":7,"time":"yesterday","amount":1.0}',
+        f'{{"id":9002,"who":null,{when},"amount":1.0}}'.encode(),
+        f'{{"id":{frame["id"][0]},"who":7,{when},"amount":1.0}}'.encode(),
+        b"",
+    ):
+        bank.send(value, str(frame["who"][0]).encode())
+    counted = Counted()
+    with bank.host(hooks=counted.hooks) as host:
+        run([host], lambda: counted.seen == 66)
+        agree(bank, Twin(bank, frame, tmp_path), [host], AT)
+    letters = sorted(bank.letters(), key=lambda letter: int(letter["offset"]))
+    assert [(letter["reason"], letter["message"]) for letter in letters] == [
+        ("not-json", "the record's value is not JSON"),
+        ("not-an-event", "an event is an object with columns, not a list"),
+        ("wrong-type", "time has another type: 'yesterday'"),
+        ("null-key", "who is missing"),
+        ("conflict", "id was taken in before with other content"),
+        ("not-json", "the record's value is not JSON"),
+    ]
+    assert letters[1]["event"] == '"a list"'
+    assert letters[1]["stream"] == "payments"
+
+
+def test_a_rebalance_moves_state_with_its_partition(services: Mapping[str, str], tmp_path: Path) -> None:
+    bank = Bank(services["HEADWATER_KAFKA"], tmp_path)
+    frame = payments()
+    bank.publish(frame[:200])
+    one = bank.host("a")
+    run([one], lambda: ended(one, bank))
+    assert len(one.partitions) == 4
+    two = bank.host("b")
+    bank.publish(frame[200:400])  # under load
+    run([one, two], lambda: len(two.partitions) == 2 and ended(one, bank) and ended(two, bank))
+    assert sorted([*one.partitions, *two.partitions]) == [0, 1, 2, 3]
+    one.close()
+    bank.publish(frame[400:])
+    run([two], lambda: len(two.partitions) == 4 and ended(two, bank))
+    agree(bank, Twin(bank, frame, tmp_path), [two], AT)
+    two.close()
+
+
+def ended(host: Any, bank: Bank) -> bool:
+    """Whether a host has read its partitions to their ends."""
+    ends = bank.ends()
+    return bool(host.partitions) and all(
+        partition.positions["payments"] >= ends[number] for number, partition in host.partitions.items()
+    )

@@ -1,0 +1,75 @@
+"""Kafka's jars from Maven Central, each held against the SHA-256 in ``kafka.lock``.
+
+``mvn`` fetches them where it is installed, with the mirrors that its settings name; else they are fetched
+directly. Called by ``kafka``.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from tools.services.process import ServiceError
+
+HERE = Path(__file__).parent
+CENTRAL = "https://repo1.maven.org/maven2"
+
+
+def jars(folder: Path) -> Path:
+    """The folder that holds Kafka and what it runs with, all of it, each file as it is pinned.
+
+    Raises:
+        ServiceError: a file cannot be fetched, or is not what was pinned.
+    """
+    pinned = [line.split() for line in (HERE / "kafka.lock").read_text().splitlines()]
+    if not all((folder / _name(jar)).is_file() for jar, _ in pinned):
+        folder.mkdir(parents=True, exist_ok=True)
+        _fetch([jar for jar, _ in pinned], folder)
+    for jar, digest in pinned:
+        path = folder / _name(jar)
+        found = sha256(path.read_bytes()).hexdigest()
+        if found != digest:
+            path.unlink()
+            raise ServiceError(
+                f"{path.name} is not the file that was pinned\n  expected: {digest}\n  got:      {found}\n"
+                "  do:       try again; if it stays, somebody stands between this machine and Maven Central"
+            )
+    return folder
+
+
+def _name(jar: str) -> str:
+    _, artifact, version = jar.split(":")
+    return f"{artifact}-{version}.jar"
+
+
+def _fetch(wanted: list[str], folder: Path) -> None:
+    mvn = shutil.which("mvn")
+    if mvn is not None:
+        goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={folder}"]
+        done = subprocess.run(  # noqa: S603 - our own pom
+            [mvn, "-q", "-B", "-f", HERE / "pom.xml", *goal], capture_output=True, text=True, check=False
+        )
+        if done.returncode == 0:
+            return
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda jar: _download(jar, folder), wanted))
+
+
+def _download(jar: str, folder: Path) -> None:
+    group, artifact, version = jar.split(":")
+    address = f"{CENTRAL}/{group.replace('.', '/')}/{artifact}/{version}/{_name(jar)}"
+    beside = folder / f"{_name(jar)}.new"
+    try:
+        with urlopen(address, timeout=60) as answer:  # noqa: S310 - always https
+            beside.write_bytes(answer.read())
+    except URLError as error:
+        raise ServiceError(
+            f"{_name(jar)} cannot be fetched\n  got:   {error.reason}\n  where: {address}\n"
+            "  do:    install Maven and name a mirror in its settings, or put the file there by hand"
+        ) from error
+    beside.replace(folder / _name(jar))
