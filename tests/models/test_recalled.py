@@ -58,6 +58,7 @@ def test_what_was_said_last_goes_on(made: Path, tmp_path: Path, monkeypatch: pyt
     X, _ = rows()
     scores = [one.estimator.predict_proba(X).tobytes() for one in (first, after.load("risk"))]
     assert scores[0] == scores[1]
+    assert (before.away, after.away) == (False, True)
     assert street.asked == 1  # and not again before it has rested
     with pytest.raises(ModelError) as raised:
         after.version("risk", 7)
@@ -71,9 +72,19 @@ def test_what_was_said_last_goes_on(made: Path, tmp_path: Path, monkeypatch: pyt
     assert raised.value.problems[0].where == "http://127.0.0.1:1"
     assert "secret" not in str(raised.value)
 
+    with pytest.raises(ModelError):
+        after.asked()  # whoever changes it waits for nothing
     street.open = True
-    street.now += REST
+    assert after.asked().version("risk").number == 1
+    assert after.away is False
+    street.open = False
+    forgot = street.recalled(tmp_path)
+    assert (forgot.versions("risk"), forgot.away) == (said, True)
+    street.open = True
     Registry(made, "bank").promote("risk", 2)
+    assert forgot.version("risk").number == 1  # it rests
+    street.now += REST
+    assert forgot.version("risk").number == 2
     assert after.version("risk").number == 2
     Registry(made, "bank").promote("risk", 1)
     assert after.version("risk").digest == digest

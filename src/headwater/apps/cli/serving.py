@@ -91,6 +91,7 @@ def serve(
         following = Following(service, registry, shelf, archive, hooks.on_fault)
         hooks.monitors = stack.enter_context(Monitors(service, metrics, work.settings.parity_share))
         following.look()
+        metrics.registry_up.set_function(lambda: int(following.up))
         hooks.monitors.challengers = following.challengers
         worker = hooks.monitors.worker(job(work.settings, log_level=log_level))
         jobs = stack.enter_context(JobStore.open(data.jobs))

@@ -57,6 +57,7 @@ class Following:
         self._lock = RLock()
         self._sign: str | None = None
         self._stood: dict[str, dict[str, int]] = {}
+        self._read = True
         self.registry = registry
 
     def look(self) -> tuple[str, ...]:
@@ -71,9 +72,16 @@ class Following:
             sign = self.registry.sign()
             if sign is not None and sign == self._sign:
                 return ()
+            self._read = False
             changed = self._follow()
+            self._read = True
             self._sign = sign  # of before it was read: what was written meanwhile is looked at next time
             return changed
+
+    @property
+    def up(self) -> bool:
+        """Whether the registry answered the last look; if not, what was served before goes on."""
+        return self._read and not self.registry.away
 
     def challengers(self) -> dict[str, int]:
         """Model to the number of its challenger, as the last look found it."""
