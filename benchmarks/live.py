@@ -19,7 +19,8 @@ SIZES = ("live.events", "live.keys")
 FRESH = 3 * 3_600  # seconds: features are as of now, so the bank must not be old
 AT = "benchmarks.contenders.live"
 SHARED = """The load generator (headwater bench load's own) runs on the same cores as the server, for every
-contender; latency counts from the moment at which a request was due."""
+contender; latency counts from the moment at which a request was due. Headwater is asked once its monitors,
+which run beside it and go on, have looked through the history that came with the bank."""
 
 
 def bank(

@@ -269,6 +269,28 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
         ),
     ),
     (
+        "The challenger in the shadow",
+        (
+            Panel(
+                "Decisions that it scored, too",
+                "ops",
+                [
+                    rate("headwater_shadow_compared_total", "model", "{{model}} compared"),
+                    rate("headwater_shadow_failed_total", "model", "{{model}} failed"),
+                ],
+            ),
+            Panel(
+                "Decisions that it would change",
+                "ops",
+                [
+                    rate("headwater_shadow_flips_total", "model", "{{model}} another band"),
+                    rate("headwater_shadow_reasons_changed_total", "model", "{{model}} another first reason"),
+                ],
+            ),
+            Panel("Decisions that wait for it", "none", [now("headwater_shadow_waiting", "{{instance}}")]),
+        ),
+    ),
+    (
         "Requests and process",
         (
             Panel("Requests", "reqps", [rate("headwater_requests_total", "method, route, status")]),

@@ -81,8 +81,8 @@ def test_a_quick_run_of_what_is_served(tmp_path: Path) -> None:
     assert soaked["counters"]["headwater_parity_mismatches_total"] == 0
     assert all(third > 0 for third in soaked["thirds"])
     trained = measures["retrain"]["figures"]
-    assert trained["alone"]["verdict"] in ("promote", "hold")
-    assert 0 < trained["alone"]["retrain"] < trained["alone"]["seconds"]
+    assert trained["trained"]["verdict"] in ("promote", "hold")
+    assert 0 < trained["trained"]["retrain"] < trained["trained"]["seconds"]
     assert trained["quiet"]["errors"] == trained["during"]["errors"] == 0
 
 

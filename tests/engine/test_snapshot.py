@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import headwater as hw
 from headwater.core.errors import StoreError
 from headwater.engine import sections, snapshot
+from headwater.engine.kernels.layout import NULL
 from headwater.engine.mapped import POSSIBLE
 from headwater.engine.plan import compile_view
 from headwater.engine.run import Engine
@@ -101,6 +102,11 @@ def test_texts_of_any_sort_and_number() -> None:
     assert again.states["view"].keys.keys().to_list() == keys
     assert again.read("view", keys, micros(40_000)).equals(engine.read("view", keys, micros(40_000)))
     assert again.snapshot() == engine.snapshot()
+    book = again.states["view"].keys.book
+    assert book is not None
+    again.let_go()
+    assert (book.texts, book.code("a", add=False)) == ([], NULL)
+    assert engine.states["view"].keys.keys().to_list() == keys
 
 
 def test_texts_among_the_facts_as_they_once_were() -> None:

@@ -35,6 +35,15 @@ from headwater.testing import ManualClock
 from tests.serving.bank import PROJECT, log, micros, scoring
 
 NOW = 100.5  # days after the bank's first
+PLACES = {  # what stands for each part of an address, for tests of all routes
+    "view": "spending",
+    "key": "1",
+    "decision_id": "d1",
+    "id": "none",
+    "hash": "0" * 8,
+    "model": "risk",
+    "name": "retrain.risk",
+}
 
 
 class Faults(Watching):

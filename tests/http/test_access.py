@@ -19,7 +19,7 @@ from headwater.apps.http.security import unguarded
 from headwater.apps.http.server import Address, Server
 from headwater.store.credentials import CredentialStore, Role
 from headwater.testing import ManualClock
-from tests.http.house import NOW, open_service
+from tests.http.house import NOW, PLACES, open_service
 from tests.serving.bank import micros
 
 KEYS = {role.value: role for role in Role}
@@ -71,7 +71,7 @@ def test_only_the_role_gets_in(
     guarded: tuple[str, dict[str, str]], method: str, path: str, role: str | None
 ) -> None:
     url, secrets = guarded
-    address = url + path.format(view="spending", key="1", decision_id="d1", id="none", hash="0" * 8)
+    address = url + path.format(**PLACES)
     bare_answer = httpx.request(method, address)
     assert bare_answer.status_code == (200 if role is None else 401)
     for name, secret in secrets.items():

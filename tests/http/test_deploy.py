@@ -31,7 +31,15 @@ def exported(house: House) -> Known:
     for events in ([event | {"id": 700_001}], [event | {"id": 700_001}], [event | {"amount": "much"}]):
         house.http.post("/v1/events?refresh=true", json={"stream": "payments", "events": events})
     house.client.decide({"who": 3})
-    house.faults.metrics.faults.labels("snapshot").inc(0)
+    metrics = house.faults.metrics
+    metrics.faults.labels("snapshot").inc(0)
+    for one in (
+        metrics.shadow_compared,
+        metrics.shadow_failed,
+        metrics.shadow_flips,
+        metrics.shadow_reasons,
+    ):
+        one.labels("risk").inc(0)
     house.faults.metrics.job("drift.risk", "failed", 1.5, 10**15)
     house.faults.metrics.job("drift.risk", "done", 1.5, 10**15)
     house.faults.metrics.caches.setdefault("credentials", lambda: (3, 1))

@@ -21,7 +21,7 @@ import pytest
 
 from headwater.apps.http.app import bare
 from headwater.apps.http.site import Bounds
-from tests.http.house import House, serving
+from tests.http.house import PLACES, House, serving
 from tests.http.test_events import pay
 from tests.serving.bank import PAYMENTS, payment
 
@@ -92,7 +92,7 @@ def test_json_that_is_none(house: House, name: str) -> None:
     assert ("POST", "/v1/events") in routes
     assert len(routes) >= 5
     for method, path in routes:
-        address = path.format(decision_id="d1")
+        address = path.format(**PLACES)
         answer = house.http.request(
             method, address, content=BODIES[name], headers={"Content-Type": "application/json"}
         )

@@ -24,12 +24,9 @@ from headwater.apps.http.security import PUBLIC
 from headwater.core.instant import DAY
 from headwater.store.credentials import CredentialStore, Role
 from headwater.testing import ManualClock
-from tests.http.house import NOW, open_service
+from tests.http.house import NOW, PLACES, open_service
 from tests.serving.bank import micros
 
-WHOLE = {
-    "view": "spending", "key": "1", "decision_id": "d1", "id": "none", "hash": "0" * 8, "model": "risk"
-}  # fmt: skip
 NEEDED = {
     (method, route.path): role
     for router, role in ROLES
@@ -99,7 +96,7 @@ def ask(app: FastAPI, method: str, path: str, headers: dict[str, str]) -> httpx.
     async def send() -> httpx.Response:
         transport = httpx.ASGITransport(app, client=("127.0.0.1", 50_000))
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client:
-            return await client.request(method, path.format(**WHOLE), headers=headers)
+            return await client.request(method, path.format(**PLACES), headers=headers)
 
     return asyncio.run(send())
 

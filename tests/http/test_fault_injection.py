@@ -182,12 +182,16 @@ EXAMPLES: list[tuple[str, str, Any]] = [
     ("POST", "/v1/dead-letters/redrive", {"stream": "x", "reason": "x"}),
     ("POST", "/v1/models/risk/promote", {"version": "x", "force": True, "why": "x"}),
     ("POST", "/v1/models/risk/rollback", {"why": "x"}),
+    ("POST", "/v1/jobs/retrain.risk/run", {"why": "x"}),
 ]  # fmt: skip
 
 
 def test_every_body_has_its_example() -> None:
     taking = {path for _, path, operation in operations() if operation.get("requestBody")}
-    told = {path.replace("/d1/", "/{decision_id}/").replace("/risk/", "/{model}/") for _, path, _ in EXAMPLES}
+    names = {"/d1/": "/{decision_id}/", "/risk/": "/{model}/", "/retrain.risk/": "/{name}/"}
+    told = {path for _, path, _ in EXAMPLES}
+    for part, name in names.items():
+        told = {path.replace(part, name) for path in told}
     assert told == taking
 
 

@@ -55,9 +55,8 @@ class Shop:
 
     def monitors(self) -> int:
         """The process id."""
-        told = subprocess.run(
-            ["pgrep", "-P", str(self.process.process.pid)], capture_output=True, text=True, check=True
-        ).stdout
+        which = ["pgrep", "-P", str(self.process.process.pid), "-f", "headwater.apps.monitors.process"]
+        told = subprocess.run(which, capture_output=True, text=True, check=True).stdout
         (found,) = told.split()
         return int(found)
 

@@ -93,7 +93,7 @@ def test_every_operation_is_described(house: House) -> None:
                 assert told["content"][problems.MEDIA_TYPE]["examples"], (name, status)
 
 
-NO_ROUTE = {"method-not-allowed", "training", "replay", "conflict"}  # no route ends in these
+NO_ROUTE = {"method-not-allowed", "training", "replay", "conflict", "delivery"}  # no route ends in these
 
 
 def test_every_error_is_documented_somewhere(house: House) -> None:

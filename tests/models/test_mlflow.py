@@ -86,9 +86,6 @@ def test_a_training_is_told_in_full(local: Registry) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:X has feature names")  # MLflow hands over a frame; fitted on an array
-@pytest.mark.filterwarnings(
-    "ignore:X has feature names"
-)  # MLflow hands a frame to what was fitted on an array
 def test_mlflow_itself_can_use_the_model_by_its_example(
     local: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,7 +99,7 @@ def test_mlflow_itself_can_use_the_model_by_its_example(
     assert list(example.columns) == list(local.load("risk").inputs.names)
     found = model.predict(example)
     assert found.shape == (len(example), 2)
-    assert model.metadata.signature.outputs.to_dict()[0]["tensor-spec"]["shape"] == [-1, 2]
+    assert model.metadata.signature.outputs.to_dict()[0]["tensor-spec"]["shape"] == (-1, 2)
     assert found[:, 1] == pytest.approx(local.load("risk").estimator.predict_proba(example.to_numpy())[:, 1])
 
 

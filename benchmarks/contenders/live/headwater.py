@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +19,7 @@ from headwater.apps.load.connection import Address
 from headwater.apps.load.requests import Decisions, Desk
 from headwater.apps.load.target import Target
 
+PATIENCE = 60.0  # seconds for the monitors
 NO_LIMIT = {"HEADWATER_RATE": "0"}  # of one caller: the generator is all callers
 
 
@@ -53,8 +56,28 @@ def serving(work: Work, *options: str) -> Iterator[Server]:
     port = free_port()
     command = [sys.executable, "-m", "headwater.apps.cli.main", "serve", "project.py", "--port", str(port)]
     with started([*command, *options], port, "/readyz", folder, NO_LIMIT) as server:
+        settle(server.url)
         yield server
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def settle(url: str) -> None:
+    """Wait until the monitors, too, are up and have looked through the bank's history: once in its life."""
+    until = time.perf_counter() + PATIENCE
+    while time.perf_counter() < until:
+        figures = metrics(url, "headwater_monitors_up", "headwater_late_backlog_events")
+        if figures == [1.0, 0.0]:
+            return
+        time.sleep(0.5)
+
+
+def metrics(url: str, *names: str) -> list[float]:
+    """What the server counts: each the sum over its labels."""
+    with urllib.request.urlopen(f"{url}/metrics", timeout=30) as answer:
+        page = answer.read().decode()
+    return [
+        sum(map(float, re.findall(rf"^{name}(?:{{[^}}]*}})? (\S+)$", page, re.MULTILINE))) for name in names
+    ]
 
 
 def plan(url: str) -> Target:

@@ -18,9 +18,7 @@ from headwater.apps.cli.exits import Exit
 from headwater.apps.load.connection import Address
 from headwater.apps.load.loop import Pace
 from headwater.apps.load.requests import Decisions, Desk
-from headwater.apps.workers.worker import ALONE
-
-POLITE = 19  # niceness of whoever trains: it takes what serving leaves
+from headwater.apps.workers.worker import ALONE, stand_back
 
 
 def prepare(work: Work) -> Callable[[], dict[str, Any]]:
@@ -34,34 +32,34 @@ def figures(result: dict[str, Any]) -> dict[str, Any]:
 def _run(work: Work) -> dict[str, Any]:
     with serving(work) as server:
         folder = work.data / "served"
-        alone = _finished(_started(folder, seed=1))
-        quiet = _load(server, work, work.options["seconds"], 0)
-        process, start = _started(folder, seed=2)
-        during = _load(server, work, min(work.options["seconds"], alone["seconds"]), 1)
-        spare = process.poll() is None  # it was at work to the end of the load
-        loaded = _finished((process, start))
-    return {"alone": alone, "loaded": loaded, "quiet": quiet, "during": during, "at_work_throughout": spare}
+        quiet = _load(server, work, 0)
+        begun = _started(folder)
+        during = _load(server, work, 1)
+        spare = begun[0].poll() is None  # it was at work to the end of the load
+        trained = _finished(begun)
+    return {"trained": trained, "quiet": quiet, "during": during, "at_work_throughout": spare}
 
 
-def _load(server: Server, work: Work, seconds: float, seed: int) -> dict[str, Any]:
+def _load(server: Server, work: Work, seed: int) -> dict[str, Any]:
     target = plan(server.url)
     source = Decisions(Desk(Address.of(server.url)), target.policy(None), work.options["keys"], seed)
-    return aim(server.url, source, Pace(work.options["rate"], seconds, OPEN, WARM))
+    return aim(server.url, source, Pace(work.options["rate"], work.options["seconds"], OPEN, WARM))
 
 
-def _started(folder: Path, seed: int) -> tuple[subprocess.Popen[bytes], float]:
-    """Both commands in one process group; another seed is another run of the same work."""
+def _started(folder: Path) -> tuple[subprocess.Popen[bytes], float]:
+    """Both commands, one after the other."""
     headwater = f"{sys.executable} -m headwater.apps.cli.main"
     # "retrain" must succeed; what "gate" says is kept in its exit code
-    script = f"{headwater} retrain --seed {seed} --why weekly && date +%s.%N && {headwater} gate"
+    script = f"{headwater} retrain --why weekly && date +%s.%N && {headwater} gate"
     start = time.time()
     process = subprocess.Popen(
-        ["nice", "-n", str(POLITE), "sh", "-c", script],
+        ["sh", "-c", script],
         cwd=folder,
         env={**os.environ, **ALONE},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
+    stand_back(process.pid)  # as the server lets its jobs
     return process, start
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import statistics
 import threading
 import time
-import urllib.request
 from collections.abc import Callable
 from typing import Any
 
 from benchmarks.contenders.live.drive import CONNECTIONS, OPEN, WARM, aim
-from benchmarks.contenders.live.headwater import plan, serving
+from benchmarks.contenders.live.headwater import metrics, plan, serving
 from benchmarks.contenders.live.servers import Server
 from benchmarks.work import Work
 from headwater.apps.load.connection import Address
@@ -90,14 +88,8 @@ def _counters(url: str, settle: float) -> dict[str, Any]:
     """What the service counted, once its monitors have looked at what waited for them."""
     start = time.perf_counter()
     while True:
-        with urllib.request.urlopen(f"{url}/metrics", timeout=30) as answer:
-            page = answer.read().decode()
-        found = {name: _sum(page, name) for name in COUNTERS}
+        found = dict(zip(COUNTERS, metrics(url, *COUNTERS), strict=True))
         done = found["headwater_parity_compared_total"] and not found["headwater_parity_waiting"]
         if done or time.perf_counter() - start > settle:
             return {"counters": found}
         time.sleep(0.5)
-
-
-def _sum(page: str, name: str) -> float:
-    return sum(float(value) for value in re.findall(rf"^{name}(?:{{[^}}]*}})? (\S+)$", page, re.MULTILINE))

@@ -183,7 +183,17 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "HEADWATER_ALERT_MAIL_TO", None, "not set", "Who gets alerts by e-mail; commas between addresses."
     ),
-    Setting("HEADWATER_ALERT_MAIL_FROM", None, "the first recipient", "Who those e-mails are from."),
+    Setting(
+        "HEADWATER_ALERT_MAIL_FROM", None, "the first recipient", "Who those e-mails, and reports, are from."
+    ),
+    Setting(
+        "HEADWATER_REPORT_MAIL_TO",
+        None,
+        "not set: no report is mailed",
+        "Who gets the report each morning by e-mail; commas between addresses.",
+    ),
+    Setting("HEADWATER_REPORT_MAIL_AS", None, "html", "What is attached: `html`, the page; or `pdf`."),
+    Setting("HEADWATER_REPORT_MAIL_AT", None, "06:00", "When the report is mailed, hours and minutes, UTC."),
     Setting("HEADWATER_SMTP_HOST", None, "not set; e-mail needs it", "The mail server."),
     Setting("HEADWATER_SMTP_PORT", None, "587, or 465 with ssl", "The mail server's port."),
     Setting(

@@ -127,6 +127,12 @@ class ReplayError(HeadwaterError):
     code = "replay"
 
 
+class DeliveryError(HeadwaterError):
+    """Whoever should have been told could not be reached; to try again later may help."""
+
+    code = "delivery"
+
+
 class MissingExtraError(HeadwaterError):
     """An optional library is not installed."""
 

@@ -20,6 +20,7 @@ from headwater.engine.kernels.layout import NULL, Int64, owned
 
 _FIND = direct(brief.find)
 _LARGEST = 2**63 - 1
+_STEP = 10_000  # texts that are let go of at once
 _FACTOR = 4  # by which a table grows: it holds 2^n slots, at most half of them full
 
 
@@ -63,6 +64,13 @@ class Codebook:
             self._codes[text] = code
             self.texts.append(text)
         return code
+
+    def let_go(self) -> None:
+        """Forget everything, a part at a time: a million texts freed at once hold up all other threads."""
+        while self.texts:
+            for text in self.texts[-_STEP:]:
+                self._codes.pop(text, None)
+            del self.texts[-_STEP:]
 
 
 class KeyIndex:

@@ -17,6 +17,7 @@ from headwater.core.batch import Batch
 from headwater.core.errors import DataError
 from headwater.definitions.view import FeatureView
 from headwater.engine import snapshot
+from headwater.engine.kernels.layout import Float64
 from headwater.engine.kernels.process import NEWEST
 from headwater.engine.keys import entity_keys
 from headwater.engine.sections import Sections
@@ -62,15 +63,16 @@ class Engine:
         Returns:
             With ``emit``, for each view of the stream one row per event, in order; else an empty dict.
         """
-        out = {}
-        for name, state in self.states.items():
-            if state.view.stream.name == batch.stream:
-                frame = state.apply(batch, emit=emit)
-                if frame is not None:
-                    out[name] = frame
+        cells = self.take(batch, emit=emit)
+        return {name: self.states[name].frame(list(found)) for name, found in cells.items()} if emit else {}
+
+    def take(self, batch: Batch, *, emit: bool) -> dict[str, Float64]:
+        """:meth:`apply`, with each view's cells in place of a frame; see ``ViewState.take``."""
+        states = {name: one for name, one in self.states.items() if one.view.stream.name == batch.stream}
+        cells = {name: state.take(batch, emit=emit) for name, state in states.items()}
         if len(batch):
             self.offset = max(self.offset, int(batch.offset[-1]))
-        return out
+        return cells
 
     def read(
         self, view: str, keys: Sequence[Any] | pl.Series, t: int | Sequence[int], *, offset: int = NEWEST
@@ -95,6 +97,13 @@ class Engine:
     def snapshot(self) -> bytes:
         """The whole state and its offset, to be given to ``restore``."""
         return b"".join(self.pieces())
+
+    def let_go(self) -> None:
+        """Free what it holds without holding up other threads; it is of no use afterwards."""
+        for state in self.states.values():
+            state.book.let_go()
+            if state.keys.book is not None:
+                state.keys.book.let_go()
 
     def pieces(self) -> Iterator[memoryview | bytes]:
         """The snapshot part after part, not copied: nothing may be applied before the last one is taken."""

@@ -71,7 +71,7 @@ class Single:
     def apply(self, batch: Batch) -> None:
         """Take in a batch of one stream, behind all those taken in before."""
         if len(batch) != 1:
-            self._engine.apply(batch)
+            self._engine.take(batch, emit=False)
             return
         self.take(batch.stream, batch.frame.get_columns(), int(batch.time[0]), int(batch.offset[0]))
 

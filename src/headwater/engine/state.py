@@ -59,10 +59,17 @@ class ViewState:
 
     def apply(self, batch: Batch, *, emit: bool) -> pl.DataFrame | None:
         """Take in a batch; with ``emit``, the features after each of its events, one row each."""
-        rows = self.rows(batch, emit=emit)
-        out = self.output(len(batch)) if emit else self.output(0)
-        self.feed(rows, out)
-        return self.frame(out) if emit else None
+        out = self.take(batch, emit=emit)
+        return self.frame(list(out)) if emit else None
+
+    def take(self, batch: Batch, *, emit: bool) -> at.Float64:
+        """Take in a batch; with ``emit``, the cells after each of its events, float64, shape (cells, events).
+
+        They are those of :meth:`cells`, as of the newest event time of the event's key.
+        """
+        out = np.empty((len(self.plan.tables.cells), len(batch) if emit else 0), dtype=np.float64)
+        self.feed(self.rows(batch, emit=emit), list(out))
+        return out
 
     def rows(self, batch: Batch, *, emit: bool) -> Rows:
         """Evaluate the view's expressions over a batch."""

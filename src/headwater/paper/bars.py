@@ -110,6 +110,6 @@ def spans(
     return Picture(canvas.svg(alt), alt, caption)
 
 
-def clipped(name: str, most: int = 38) -> str:
+def clipped(name: str, most: int = 33) -> str:
     """A name that fits beside a bar."""
     return name if len(name) <= most else name[: most - 1] + "…"

@@ -15,11 +15,15 @@ _READABLE = 34.0  # width of a cell from which a value fits in
 
 @dataclass(frozen=True, slots=True)
 class Heat:
-    """One cell: its value, how hot from 0 to 5, and whether it is an alarm. None is not known."""
+    """One cell: its value, how hot from 0 to 5, whether it is an alarm, and whether it was judged at all.
+
+    A value of None is not known; one that nobody judged stands in brackets, uncoloured.
+    """
 
     value: float | None
     degree: int = 0
     alarm: bool = False
+    judged: bool = True
 
 
 def heat_map(
@@ -61,11 +65,14 @@ def _cell(canvas: Canvas, cell: Heat, left: float, top: float, wide: float, wher
         canvas.text(left + wide / 2, top + 15, "·", colour="dim", at="middle")
         return
     told = f"{where}: {cell.value:.3g}" + (", alarm" if cell.alarm else "")
-    canvas.rect(left + 1, top + 1, wide - 2, _ROW - 2, f"heat{cell.degree}", told)
+    told += "" if cell.judged else ", not judged"
+    degree = cell.degree if cell.judged else 0  # what nobody judged does not shout
+    canvas.rect(left + 1, top + 1, wide - 2, _ROW - 2, f"heat{degree}", told)
     if wide >= _READABLE:
         # The cells keep their colours in the dark, so their texts do, too.
-        colour = COLOURS["paper"] if cell.degree >= 4 else COLOURS["ink"]
+        colour = COLOURS["paper"] if degree >= 4 else COLOURS["ink"]
         text = f"{cell.value:.2f}" + ("!" if cell.alarm else "")
+        text = text if cell.judged else f"({text})"
         place = f'x="{left + wide / 2:.1f}" y="{top + 15:.1f}" text-anchor="middle" font-size="11"'
         canvas.parts.append(f'<text {place} fill="{colour}">{text}</text>')
     elif cell.alarm:

@@ -74,7 +74,8 @@ def over_time(
     for mark, row in zip(marks, rows, strict=True):
         level = 40.0 + 14 * row
         canvas.line(x(mark.x), level - 8, x(mark.x), foot, mark.colour, dash="2 3")
-        canvas.text(x(mark.x) + 5, level, mark.text, colour=mark.colour, size=11)
+        beside, side = (-5, "end") if _turned(mark, x) else (5, "start")
+        canvas.text(x(mark.x) + beside, level, mark.text, colour=mark.colour, at=side, size=11)
     for line in lines:
         _draw(canvas, line, x, y)
     for place in thinned(len(labels), 12):
@@ -136,9 +137,18 @@ def _rows(marks: Sequence[Mark], labels: Sequence[tuple[float, str]]) -> list[in
     ends: list[float] = []
     rows = []
     for mark in marks:
-        start = x(mark.x)
+        start = x(mark.x) - (_long(mark) if _turned(mark, x) else 0)
         row = next((i for i, end in enumerate(ends) if end < start), len(ends))
-        end = start + 6.4 * len(mark.text) + 14
+        end = start + _long(mark)
         ends[row : row + 1] = [end]
         rows.append(row)
     return rows
+
+
+def _long(mark: Mark) -> float:
+    return 6.4 * len(mark.text) + 14
+
+
+def _turned(mark: Mark, x: Scale) -> bool:
+    """Whether its text stands before it, since there is no place behind it."""
+    return x(mark.x) + _long(mark) > _RIGHT + 14

@@ -27,7 +27,7 @@ from headwater.definitions.observe import Each
 from headwater.serving.entities import Entities, Framed, Listed
 from headwater.serving.rescored import Rescored, Timings
 from headwater.serving.scoring import Scoring
-from headwater.serving.vectors import Vectors
+from headwater.serving.vectors import Cells, Vectors
 
 Int64 = npt.NDArray[np.int64]
 Float64 = npt.NDArray[np.float64]
@@ -41,7 +41,12 @@ _NEVER = -(2**63)
 
 @dataclass(frozen=True)
 class Touched:
-    """The entities of one model that a batch touched; see :class:`Rescored` for its columns."""
+    """The entities of one model that a batch touched; see :class:`Rescored` for its columns.
+
+    Attributes:
+        last: the place in the batch of each entity's last event, int64, shape (n,).
+        cells: of its views, if they were read as the events were taken in.
+    """
 
     scoring: Scoring
     entities: Entities
@@ -49,6 +54,12 @@ class Touched:
     offset: Int64
     time: Int64
     late: dict[int, tuple[int, tuple[str, ...]]] = field(default_factory=dict)
+    last: Int64 = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    cells: Cells | None = None
+
+    def read(self, cells: Cells) -> Touched:
+        """The same, with the cells of each entity out of those after each event."""
+        return replace(self, cells={view: found[:, self.last] for view, found in cells.items()})
 
     def until(self, offset: int) -> Touched:
         """The same, resting on everything up to an offset."""
@@ -107,6 +118,9 @@ class Fresh:
             touched = tuple(one.until(int(events.offset[-1])) for one in touched)
         if isinstance(events, Handful):
             self._take_in_handful(events, late)
+        elif touched and not late and len(events) > FEW and all(map(self._reads, touched)):
+            cells = self._vectors.apply_and_read(events)
+            touched = tuple(one.read(cells) for one in touched)
         elif len(late) > SOME and alone:
             with self._vectors.shut():  # else a wave would be seen before those below it
                 self._take_in_waves(events, touched, late)
@@ -121,7 +135,7 @@ class Fresh:
             ModelError: the estimator cannot score one of them.
         """
         entities, scoring, time = touched.entities, touched.scoring, touched.time
-        X = self._vectors.matrix(scoring, entities, time)
+        X = self._vectors.matrix(scoring, entities, time, touched.cells)
         alone = len(X) == 1 or (len(X) <= FEW and scoring.scorer.kind != "forest")
         score = np.array([scoring.score(x) for x in X]) if alone else scoring.scorer.score(X)
         return Rescored(
@@ -189,6 +203,13 @@ class Fresh:
         states = self._vectors.engine.states.values()
         keys = {state.view.key for state in states if state.view.stream.name == stream}
         return len(keys | {key for scoring in concerned for key in scoring.model.keys}) == 1
+
+    def _reads(self, touched: Touched) -> bool:
+        """Whether the vectors of a model are read as its events are taken in: none waits for another stream,
+        whose events may be newer than those of the batch."""  # noqa: D205, D209
+        model, states = touched.scoring.model, self._vectors.engine.states.values()
+        concerned = {state.view.stream.name for state in states if state.view.key in model.keys}
+        return len(model.keys) == len(concerned) == 1 and self._vectors.reads_cells(touched.scoring)
 
     def _take(self, batch: Batch) -> None:
         if len(batch) > FEW:
@@ -321,7 +342,7 @@ def _touched(scoring: Scoring, events: Events, before: Mapping[str, Int64]) -> T
         entities = entities[last]
     newest = [np.maximum(before[key], events.time) for key in keys]
     if len(keys) == 1:
-        return Touched(scoring, entities, places, events.offset[last], newest[0][last])
+        return Touched(scoring, entities, places, events.offset[last], newest[0][last], last=last)
     # another event of the batch may have touched one of the keys later
     offset = _of_last(columns, entity, [events.offset] * len(keys))
     return Touched(scoring, entities, places, offset, _of_last(columns, entity, newest))

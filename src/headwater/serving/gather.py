@@ -111,7 +111,19 @@ class Gather:
         cells = np.empty((self._cells, n), dtype=np.float64)
         for view, key, mine in self._views:
             self._single.cells(view, keys[key], time, cells[mine])
-        X = np.empty((n, self._width), dtype=np.float64)
+        return self._vectors(cells, request)
+
+    def known(self, views: Mapping[str, Float64], request: Mapping[str, Sequence[Any]]) -> Float64:
+        """The same of cells that were read before.
+
+        Args:
+            views: to the cells of each view of the model, float64, shape (cells, n).
+            request: as above.
+        """
+        return self._vectors(np.concatenate([views[view] for view, _, _ in self._views]), request)
+
+    def _vectors(self, cells: Float64, request: Mapping[str, Sequence[Any]]) -> Float64:
+        X = np.empty((cells.shape[1], self._width), dtype=np.float64)
         words = cells.view(np.int64)
         for kind, (places, rows) in self._sources.items():
             if kind == NUMBER:

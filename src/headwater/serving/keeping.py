@@ -49,8 +49,11 @@ class Keeper:
         hashes, kept = self._kept
         return offset < 0 or (offset <= kept and hashes == _hashes(views))
 
-    def renew(self, views: Sequence[FeatureView], log: EventLog) -> Risen:
+    def renew(self, views: Sequence[FeatureView], log: EventLog) -> tuple[str, ...]:
         """Keep the state as the log has it now; what serves goes on meanwhile.
+
+        Returns:
+            Snapshots that should have been whole and were not, with the reason.
 
         Raises:
             StoreError: the disk will not have it.
@@ -59,7 +62,8 @@ class Keeper:
         with self._lock:
             risen = rise(views, log, self._snapshots)
             self._save(views, risen.engine)
-        return risen
+        risen.engine.let_go()
+        return risen.damaged
 
     def keep(self, views: Sequence[FeatureView], engine: Engine) -> None:
         """Keep an engine that nobody uses meanwhile.

@@ -21,6 +21,8 @@ from headwater.store.decision import Reason
 
 _TELLS_NOTHING = 2  # letters
 
+_Part = tuple[float, str, float | None, float | None]  # contribution, input, its value, what is usual
+
 
 def reasons(policy: Policy, scoring: Scoring, x: Float64) -> tuple[Reason, ...]:
     """The reasons for a score, the strongest first.
@@ -57,31 +59,35 @@ class Reasons:
     def __call__(self, x: Float64) -> tuple[Reason, ...]:
         """The reasons for the score of a feature vector, shape (f,), the strongest first."""
         moved, _ = self._scoring.contributions(x)
-        groups: dict[str, list[tuple[str, float | None, float | None, float]]] = {}
+        groups: dict[str, list[_Part]] = {}
         for (name, said, subject, usual), value, contribution in zip(
             self._facts, x.tolist(), moved.tolist(), strict=True
         ):
-            found = None if math.isnan(value) else value
+            found = None if value != value else value
             text = said or readable(subject, found, usual)
-            groups.setdefault(text, []).append((name, found, usual, contribution))
-        merged = [one for text, group in groups.items() if (one := self._merged(text, group)) is not None]
-        merged.sort(key=lambda reason: -reason.contribution)  # stable: equal ones in the order of the inputs
-        return tuple(merged[: self._most])
+            groups.setdefault(text, []).append((contribution, name, found, usual))
+        merged = [(text, *one) for text, group in groups.items() if (one := self._merged(group)) is not None]
+        merged.sort(key=lambda one: -one[1])  # stable: equal ones in the order of the inputs
+        return tuple(
+            Reason(text, lead[1], *_shown(self._inputs, *lead[1:]), total)
+            for text, total, lead in merged[: self._most]
+        )
 
-    def _merged(self, text: str, group: list[tuple[str, float | None, float | None, float]]) -> Reason | None:
-        """One reason for inputs that share a text, or None if they do not push the score up."""
-        if all(contribution <= 0 for _, _, _, contribution in group):
+    def _merged(self, group: list[_Part]) -> tuple[float, _Part] | None:
+        """What inputs that share a text did together, and the one that weighs most among those that tell
+        something; None if they do not push the score up."""  # noqa: D205, D209
+        if all(part[0] <= 0 for part in group):
             return None
-        total = math.fsum(contribution for _, _, _, contribution in group)
-        reasons = [
-            Reason(text, name, *_shown(self._inputs, name, value, usual), contribution)
-            for name, value, usual, contribution in group
-        ]
-        telling = [one for one in reasons if one.contribution > 0 and one.value != one.reference]
+        total = math.fsum(part[0] for part in group) if len(group) > 1 else group[0][0]
+        telling = [part for part in group if part[0] > 0 and self._tells(part)]
         if total <= 0 or not telling:
             return None
-        lead = max(telling, key=lambda reason: reason.contribution)
-        return Reason(lead.text, lead.feature, lead.value, lead.reference, total)
+        return total, max(telling, key=lambda part: part[0])
+
+    def _tells(self, part: _Part) -> bool:
+        """Whether a value is another than the usual one."""
+        value, usual = _shown(self._inputs, *part[1:])
+        return value != usual
 
 
 def readable(subject: str, value: float | None, usual: float | None) -> str:

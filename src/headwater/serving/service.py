@@ -462,7 +462,7 @@ class Service:
         self.log.close()
 
     def _start(self, risen: Risen) -> None:
-        self._alarm(risen)
+        self._alarm(risen.damaged)
         if risen.from_offset < 0 <= self.offset:
             self._keep(self.serving)  # or else the first snapshot would have to read all of the log again
         self._recorder.start()
@@ -490,8 +490,8 @@ class Service:
         except StoreError as error:
             self._hooks.on_fault("snapshot", error)
 
-    def _alarm(self, risen: Risen) -> None:
-        for found in risen.damaged:
+    def _alarm(self, damaged: Sequence[str]) -> None:
+        for found in damaged:
             self._hooks.on_fault("snapshot", _damaged(*found.split(": ", 1)))
 
     def _tell(self, rescored: Sequence[Rescored]) -> None:

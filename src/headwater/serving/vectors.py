@@ -30,6 +30,8 @@ from headwater.serving.scoring import Scoring
 Int64 = npt.NDArray[np.int64]
 Float64 = npt.NDArray[np.float64]
 
+Cells = Mapping[str, Float64]  # view to its cells, shape (cells, n): see ``engine.values``
+
 FEW = 32  # entities up to which values of Python are quicker than frames
 
 
@@ -91,6 +93,15 @@ class Vectors:
         """Take in events of one stream, behind all those taken in before."""
         with self._lock:
             self._single.apply(batch)
+
+    def apply_and_read(self, batch: Batch) -> Cells:
+        """:meth:`apply`, and each view's cells after each event, as of the newest event time of its key."""
+        with self._lock:
+            return self.engine.take(batch, emit=True)
+
+    def reads_cells(self, scoring: Scoring) -> bool:
+        """Whether :meth:`matrix` can make a model's vectors of cells."""
+        return self._gather(scoring) is not None
 
     def takes(self, stream: str) -> bool:
         """Whether a handful of a stream's events can be taken in as values."""
@@ -166,13 +177,16 @@ class Vectors:
             X = gather(next(lists), [time], next(lists))
             return Vector(X[0], time, self.engine.offset)
 
-    def matrix(self, scoring: Scoring, entities: Entities, time: Int64) -> Float64:
+    def matrix(
+        self, scoring: Scoring, entities: Entities, time: Int64, cells: Cells | None = None
+    ) -> Float64:
         """The feature vectors of entities, shape (n, f): the bits of :meth:`one`.
 
         Args:
             scoring: the model.
             entities: n of them: its keys and request columns.
             time: as of when, int64 microseconds, shape (n,).
+            cells: what is known already, from :meth:`apply_and_read`: view to its cells, shape (cells, n).
         """
         gather, times = self._gather(scoring), time.tolist()
         if gather is None and len(entities) > FEW and isinstance(entities, Framed):
@@ -182,6 +196,8 @@ class Vectors:
         request = {name: entities.column(name) for name in model.request}
         if gather is None:
             return self._one_by_one(scoring, keys, times, request)
+        if cells is not None:
+            return gather.known(cells, request)
         with self._lock:
             return gather(keys, times, request)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -118,9 +117,10 @@ class Decision:
 
 def canonical_json(value: Any) -> str:
     """A value as one line of JSON that is the same for equal values; raises as ``json.dumps`` does."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _CANONICAL.encode(value)
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 _MAPPINGS = ("keys", "features", "request")
 _PLAIN = tuple(f.name for f in fields(Decision) if f.name not in (*_MAPPINGS, "reasons"))
 _OF_REASON = tuple(f.name for f in fields(Reason))
@@ -129,5 +129,6 @@ _OF_REASON = tuple(f.name for f in fields(Reason))
 def numbers(names: tuple[str, ...], row: Any) -> dict[str, float | None]:
     """An input vector, float64, shape (f,), by name; NaN as None."""
     return {
-        name: None if math.isnan(value) else value for name, value in zip(names, row.tolist(), strict=True)
+        name: None if value != value else value  # NaN alone is not equal to itself
+        for name, value in zip(names, row.tolist(), strict=True)
     }

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -22,6 +23,7 @@ from headwater.core.errors import DataError
 from headwater.core.instant import DAY, instant
 from headwater.paper.document import Document, Section, Table, Words
 from headwater.paper.html import page
+from headwater.paper.pdf import pdf
 from headwater.store.alerts import AlertStore, Signal
 from headwater.store.audit import Act, AuditTrail
 from headwater.store.decisions import DecisionStore
@@ -30,10 +32,12 @@ from headwater.store.parity import Compared, Mismatch, ParityLedger
 from tests.apps.cli.conftest import Headwater
 from tests.apps.cli.shop import project_text
 from tests.apps.watching.house import open_place
+from tests.paper.pdf_reading import ReadPdf
 from tests.paper.reading import Read
 
 FROM, TO = "2026-05-01", "2026-05-22"
 STRETCH = ("--from", FROM, "--to", TO)
+_FIGURE = re.compile(r"\d[\d,.:T-]*")
 START, STOP = instant(f"{FROM}T00:00:00Z"), instant(f"{TO}T00:00:00Z")
 
 
@@ -129,6 +133,17 @@ def test_parity_alerts_and_dead_letters_without_a_value_of_a_person(eventful: Do
     assert "Served is not derived" in read.text
     for value in ("987654", "123.25", "124.5", "Lovelace"):
         assert value not in read.page
+
+
+def test_the_pdf_has_the_figures_of_the_page(quiet: Document, eventful: Document) -> None:
+    """Each number and date that the page shows is read back from the PDF, pictures and tables included."""
+    for document in (quiet, eventful):
+        shown, read = ReadPdf(pdf(document, STOP, compress=False)), Read(page(document))
+        figures = set(_FIGURE.findall(read.text))
+        assert len(figures) > 60
+        assert figures - set(_FIGURE.findall(shown.text)) == set()
+        for value in ("987654", "123.25", "124.5", "Lovelace"):
+            assert value not in shown.text
 
 
 def test_dead_letters_are_counted_by_stream_and_reason(eventful: Document) -> None:

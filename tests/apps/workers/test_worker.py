@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from headwater.apps.workers.message import Message
-from headwater.apps.workers.worker import Job, Worker
+from headwater.apps.workers.worker import FARTHEST, Job, Worker
 
 LONG = 20.0  # seconds until a test gives up
 
@@ -63,6 +63,13 @@ def test_what_is_said_is_heard() -> None:
         assert worker.send({"kind": "more", "text": "ä\n"})
         assert heard.get(timeout=LONG)["said"] == {"kind": "more", "text": "ä\n"}
         assert (worker.up, worker.starts) == (True, 1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a process wait for idle processors")
+def test_the_farthest_back_has_what_nobody_wants() -> None:
+    with worked(niceness=FARTHEST) as (worker, heard):
+        heard.get(timeout=LONG)
+        assert os.sched_getscheduler(worker.pid or 0) == os.SCHED_IDLE
 
 
 def test_a_child_that_dies_is_born_again_and_greeted_again() -> None:

@@ -1,6 +1,7 @@
-"""What is set about alerts: the channels. Secrets come from the environment or a file, never from an option.
+"""What is set about alerts: the channels, and how mail is sent. Secrets come from the environment or a file.
 
-The rows of the reference stand in ``apps.settings``. Called by ``headwater alerts`` and by jobs.
+Never from an option. The rows of the reference stand in ``apps.settings``. Called by ``headwater alerts``, by
+jobs, and by ``apps.reporting.post``.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from headwater.apps.alerting.webhook import Webhook
 from headwater.core.errors import DataError
 from headwater.core.secret import Secret
 
+ALERT_TO = "HEADWATER_ALERT_MAIL_TO"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _PORTS: Mapping[Security, int] = {"starttls": 587, "ssl": 465, "none": 25}
 
@@ -40,8 +42,8 @@ def channels(environ: Mapping[str, str], pause: Callable[[float], None]) -> list
     address = read_secret("HEADWATER_ALERT_WEBHOOK", environ)
     if address is not None:
         found.append(Webhook(address, _signing(environ), pause))
-    if environ.get("HEADWATER_ALERT_MAIL_TO"):
-        found.append(Mail(_post(environ)))
+    if environ.get(ALERT_TO):
+        found.append(Mail(post_of(environ, ALERT_TO)))
     return found
 
 
@@ -57,24 +59,35 @@ def _signing(environ: Mapping[str, str]) -> Secret:
     return secret
 
 
-def _post(environ: Mapping[str, str]) -> Post:
+def post_of(environ: Mapping[str, str], recipients: str) -> Post:
+    """The mail server that is set, and who is written to.
+
+    Args:
+        environ: the environment.
+        recipients: the variable that names them; it is set.
+
+    Raises:
+        DataError: a setting cannot be read; never with a secret in it.
+    """
     host = environ.get("HEADWATER_SMTP_HOST")
     if not host:
         raise _unreadable(
             "HEADWATER_SMTP_HOST",
             "the mail server's name",
             "none",
-            "set it, or unset HEADWATER_ALERT_MAIL_TO",
+            f"set it, or unset {recipients}",
         )
     security = _security(environ, host)
     authorities, user = environ.get("HEADWATER_SMTP_CA"), environ.get("HEADWATER_SMTP_USER") or None
-    to = tuple(one.strip() for one in environ["HEADWATER_ALERT_MAIL_TO"].split(",") if one.strip())
+    to = tuple(one.strip() for one in environ[recipients].split(",") if one.strip())
     return Post(
         host=host,
         port=_port(environ.get("HEADWATER_SMTP_PORT"), security),
         security=security,
-        sender=_address("HEADWATER_ALERT_MAIL_FROM", environ.get("HEADWATER_ALERT_MAIL_FROM") or to[0]),
-        to=tuple(_address("HEADWATER_ALERT_MAIL_TO", one) for one in to),
+        sender=_address(
+            "HEADWATER_ALERT_MAIL_FROM", environ.get("HEADWATER_ALERT_MAIL_FROM") or next(iter(to), "")
+        ),
+        to=tuple(_address(recipients, one) for one in to),
         user=user,
         password=read_secret("HEADWATER_SMTP_PASSWORD", environ),
         authorities=Path(authorities) if authorities else None,

@@ -140,11 +140,11 @@ class Workplace:
             )
 
 
-def write_whole(path: Any, text: str) -> None:
-    """Write a file so that a reader finds the old text or the new one, and never a part."""
+def write_whole(path: Any, content: str | bytes) -> None:
+    """Write a file so that a reader finds the old content or the new one, and never a part."""
     beside = path.with_name(path.name + ".new")
-    with beside.open("w", encoding="utf-8") as file:
-        file.write(text)
+    with beside.open("wb") as file:
+        file.write(content.encode() if isinstance(content, str) else content)
         file.flush()
         os.fsync(file.fileno())
     beside.replace(path)

@@ -81,17 +81,16 @@ def _of_part(
     """:func:`of_refresh` of some rows, column by column."""
     model, late = rescored.scoring.model, rescored.late
     hidden = frozenset() if mask is None else mask.inputs(model.name, model.keys)
-    columns = [
-        [PERSONAL] * len(rescored) if name in hidden else _plain_column(rescored.column(name))
-        for name in model.keys
-    ]
+    columns = {name: None if name in hidden else rescored.column(name) for name in model.keys}
     times, offsets, scores = rescored.numbers
-    told = {time: iso(time) for time in set(times)}
-    bands = serving.bands(model.name, scores)
-    for row in rows:
-        keys = {name: column[row] for name, column in zip(model.keys, columns, strict=True)}
+    told = {time: iso(time) for time in {times[row] for row in rows}}
+    bands = serving.bands(model.name, [scores[row] for row in rows])
+    for row, band in zip(rows, bands, strict=True):
+        keys = {
+            name: PERSONAL if column is None else one_plain(column[row]) for name, column in columns.items()
+        }
         by, moved = late.get(row, _IN_ORDER)
-        yield _score(model.name, keys, scores[row], bands[row], told[times[row]], offsets[row], by, moved)
+        yield _score(model.name, keys, scores[row], band, told[times[row]], offsets[row], by, moved)
 
 
 def _score(
@@ -176,11 +175,6 @@ def of_features(view: str, key_name: str, key: Any, read: Read, personal: Collec
 def plain(values: Mapping[str, Any]) -> dict[str, Any]:
     """Values as JSON holds them."""
     return {name: one_plain(value) for name, value in values.items()}
-
-
-def _plain_column(values: list[Any]) -> list[Any]:
-    """Values of one type as JSON holds them."""
-    return [one_plain(value) for value in values] if values and isinstance(values[0], date) else values
 
 
 def one_plain(value: Any) -> Any:

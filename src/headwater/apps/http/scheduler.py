@@ -17,21 +17,19 @@ from headwater.apps.jobs.telling import listed, plain
 from headwater.apps.jobs.timetable import timing_of
 from headwater.apps.settings import Settings
 from headwater.apps.workers.message import Message
+from headwater.apps.workers.worker import FARTHEST, Worker
 from headwater.apps.workers.worker import Job as Child
-from headwater.apps.workers.worker import Worker
 from headwater.core.errors import DataError
 from headwater.definitions.compile import content_hash
 from headwater.serving.service import Hooks, Service
 from headwater.store.audit import Act, AuditTrail
 from headwater.store.jobs import JobStore
 
-NICE = 19  # as far behind the server as the system lets it stand
-
 
 def child(settings: Settings, log_level: str = "warning") -> Child:
     """How the scheduler of a project is run."""
     where = str(settings.project.absolute()), str(settings.data.absolute())
-    return Child("jobs", "headwater.apps.jobs.process", (*where, log_level), niceness=NICE)
+    return Child("jobs", "headwater.apps.jobs.process", (*where, log_level), niceness=FARTHEST)
 
 
 class Scheduler:

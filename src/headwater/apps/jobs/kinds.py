@@ -70,14 +70,14 @@ class Kind:
         meaning: one sentence.
         every: how often it is due unless something else is set, microseconds; None: as the model says.
         of: of what there is one: each ``model``, each ``policy``'s model, each ``protected`` model's, or the
-            ``project``.
+            ``project``, or the project if ``recipients`` are set.
         then: the job that is due when one of these is done.
     """
 
     work: str
     meaning: str
     every: int | None
-    of: Literal["model", "policy", "protected", "project"]
+    of: Literal["model", "policy", "protected", "project", "recipients"]
     then: str | None = None
 
 
@@ -87,6 +87,7 @@ KINDS: Mapping[str, Kind] = {
     "outcomes": Kind(f"{_HERE}.watch:outcomes_job", "Measure past decisions.", DAY, "policy", "alerts"),
     "fairness": Kind(f"{_HERE}.watch:fairness_job", "Compare groups.", WEEK, "protected", "alerts"),
     "alerts": Kind(f"{_HERE}.alerts:alerts_job", "Judge what was found, and tell people.", HOUR, "project"),
+    "reports": Kind(f"{_HERE}.reports:reports_job", "Mail the report.", DAY, "recipients"),
 }
 
 

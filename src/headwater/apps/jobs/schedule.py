@@ -20,7 +20,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from headwater.apps.jobs.timetable import Timing
-from headwater.core.instant import iso, span_text
+from headwater.core.instant import DAY, iso, span_text
 from headwater.monitoring.outcomes import Performance
 from headwater.retraining.triggers import Drifted, Facts, Why, by_schedule, due, joined, moment
 
@@ -147,6 +147,8 @@ def _after(found: Performance, trained: int) -> Performance:
 
 def _anchor(timing: Timing, now: int, history: History) -> int:
     since = history.since.get(timing.name, now)
+    if timing.at is not None:  # the newest such time of day that was not after it
+        since = (since - timing.at) // DAY * DAY + timing.at
     trained = None if timing.kind != "retrain" else history.trained.get(timing.model or "")
     return since if trained is None else trained
 
@@ -161,7 +163,8 @@ def _on_schedule(timing: Timing, newest: int, anchor: int, history: History) -> 
     why = by_schedule(newest, anchor, every) if trained else None
     words = f"Due every {span_text(every)}." if why is None else why.words
     if history.last.get(timing.name) is None and why is None:
-        words = f"Due every {span_text(every)}, for the first time since {iso(anchor)}."
+        seen = history.since.get(timing.name, anchor)
+        words = f"Due every {span_text(every)}, for the first time since {iso(seen)}."
     missed = (newest - max(anchor, history.last.get(timing.name, anchor)) - 1) // every
     if missed:
         counted = "One earlier moment was" if missed == 1 else f"{missed:,} earlier moments were"

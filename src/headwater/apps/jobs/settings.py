@@ -5,13 +5,15 @@ The rows of the reference stand in ``apps.settings``. Called by ``cli.serve``, `
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
 from headwater.core.errors import DataError, DefinitionError
-from headwater.core.instant import span
+from headwater.core.instant import HOUR, MINUTE, span
 
+_CLOCK = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
 _WORDS = {"on": True, "1": True, "off": False, "0": False}
 
 
@@ -23,6 +25,7 @@ class JobSettings:
         on: whether ``headwater serve`` runs those that are due.
         triggers: whether drift, outcomes and new labels are reasons to retrain beside the schedule.
         promote: whether a retrained model whose gate says promote becomes champion by itself.
+        morning: when the report is mailed, microseconds after midnight UTC; None: it is not.
         every: kind or name of a job to how often it is due, microseconds; None: never by itself.
 
     Example:
@@ -33,6 +36,7 @@ class JobSettings:
     on: bool = True
     triggers: bool = True
     promote: bool = False
+    morning: int | None = None
     every: Mapping[str, int | None] = field(default_factory=dict)
 
     @classmethod
@@ -46,6 +50,7 @@ class JobSettings:
             _switch("HEADWATER_JOBS", environ, usual=True),
             _switch("HEADWATER_JOBS_TRIGGERS", environ, usual=True),
             _switch("HEADWATER_JOBS_PROMOTE", environ, usual=False),
+            _morning(environ),
             _every(environ.get("HEADWATER_JOBS_EVERY", "")),
         )
 
@@ -55,6 +60,15 @@ def _switch(variable: str, environ: Mapping[str, str], *, usual: bool) -> bool:
     if text is not None and text not in _WORDS:
         raise _unreadable(variable, "on or off", text)
     return usual if text is None else _WORDS[text]
+
+
+def _morning(environ: Mapping[str, str]) -> int | None:
+    if not environ.get("HEADWATER_REPORT_MAIL_TO"):
+        return None
+    text = environ.get("HEADWATER_REPORT_MAIL_AT") or "06:00"
+    if _CLOCK.fullmatch(text) is None:
+        raise _unreadable("HEADWATER_REPORT_MAIL_AT", "hours and minutes such as 06:00", text[:20])
+    return int(text[:2]) * HOUR + int(text[3:]) * MINUTE
 
 
 def _every(text: str) -> dict[str, int | None]:

@@ -26,6 +26,7 @@ class Timing:
         model: that it is about; None where it is about the project.
         every: how often it is due, microseconds; None: only when it is asked for.
         triggers: whether it is also due for what watching found.
+        at: at which time of the day, microseconds after midnight UTC; None: from when it was seen first on.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Timing:
     model: str | None
     every: int | None
     triggers: bool = False
+    at: int | None = None
 
 
 def timetable(project: Project, how: JobSettings) -> tuple[Timing, ...]:
@@ -73,6 +75,10 @@ def timing_of(name: str, timings: tuple[Timing, ...]) -> Timing:
 def _timings(project: Project, how: JobSettings) -> Iterator[Timing]:
     decided = {policy.model.name for policy in project.policies}
     for name, kind in KINDS.items():
+        if kind.of == "recipients":
+            if how.morning is not None:
+                yield Timing(name, name, None, how.every.get(name, kind.every), at=how.morning)
+            continue
         if kind.of == "project":
             yield Timing(name, name, None, how.every.get(name, kind.every))
             continue

@@ -92,6 +92,9 @@ def _heat(found: Sequence[Body]) -> Block:
     total = len(found[-1]["features"])
     more = f" The {len(names) - 1:,} loudest of {total:,} features." if total > len(names) else ""
     alarms = sum(cell.alarm for row in cells for cell in row)
+    unjudged = any(not cell.judged and cell.value is not None for row in cells for cell in row)
+    bracketed = " In brackets: too few rows, beside how the weeks of training differ, for a verdict."
+    bracketed = bracketed if unjudged else ""
     return heat_map(
         names,
         columns,
@@ -99,7 +102,7 @@ def _heat(found: Sequence[Body]) -> Block:
         _NAMES,
         alt=f"Heat map: PSI of {len(names):,} features in {len(found):,} windows, {alarms:,} alarms",
         caption="How far each feature lay from training (PSI), by the window’s first day; “!” is an alarm,"
-        f" “·” is not known.{more}",
+        f" “·” is not known.{bracketed}{more}",
     )
 
 
@@ -122,7 +125,8 @@ def _cell(feature: Body | None) -> Heat:
     if feature is None or feature["psi"] is None:
         return Heat(None)
     psi = feature["psi"]
-    return Heat(psi, sum(psi >= step for step in _STEPS), feature["level"] == "alarm")
+    judged = any(one["measure"] in ("psi", "ks") for one in feature["findings"])
+    return Heat(psi, sum(psi >= step for step in _STEPS), feature["level"] == "alarm", judged)
 
 
 def _findings(found: Sequence[Body]) -> list[Block]:
@@ -131,7 +135,7 @@ def _findings(found: Sequence[Body]) -> list[Block]:
             day(one["start"]),
             Cell(finding["level"], TONES[finding["level"]]),
             finding["subject"],
-            finding["words"],
+            finding["words"].replace(" -> ", " → "),  # which no line is broken in
         )
         for one in reversed(found)
         for finding in one["findings"]

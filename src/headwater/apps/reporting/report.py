@@ -24,13 +24,14 @@ from headwater.apps.reporting.material import Material, minute, told
 from headwater.apps.settings import Settings
 from headwater.apps.watching.place import Place
 from headwater.core.errors import DataError, LogError
-from headwater.core.instant import iso
+from headwater.core.instant import WEEK, iso
 from headwater.definitions.loading import load_project
 from headwater.log.embedded import EmbeddedLog
 from headwater.models.registry import CHAMPION
 from headwater.paper.document import Document, Section
 from headwater.store.folder import DataFolder
 
+USUAL = 4 * WEEK  # the stretch, unless another is named
 Write = Callable[[Material], Section]
 _OF_A_MODEL: tuple[tuple[str, str, Write], ...] = (
     (decisions.ID, decisions.TITLE, decisions.section),

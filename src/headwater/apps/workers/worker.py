@@ -33,6 +33,7 @@ CHILD = "headwater.apps.workers"
 AGAIN = (
     75  # a child that ends with this is done with a piece of work: another follows at once, without a word
 )
+FARTHEST = 19
 THREADS = "POLARS_MAX_THREADS", "NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 ALONE = dict.fromkeys(THREADS, "1")  # a child computes with one thread
 
@@ -45,7 +46,7 @@ class Job:
         name: for logs and metrics.
         module: whose ``main(parent, arguments)`` is called in the child.
         arguments: texts for it.
-        niceness: how far it stands back behind the server, as by ``nice``; 19 is the farthest.
+        niceness: how far it stands back behind the server: see :func:`stand_back`.
         environment: on top of the server's own.
         patience: seconds that it gets to end by itself.
         rests: seconds before it is started again: the first time, and at most.
@@ -188,9 +189,7 @@ class Worker:
             # Linux gives each session an equal share (autogroups), however nice its processes are.
             process_group=0,
         )
-        if hasattr(os, "setpriority"):  # before it has made a thread: those inherit it
-            with suppress(OSError):
-                os.setpriority(os.PRIO_PROCESS, child.pid, self.job.niceness)
+        stand_back(child.pid, self.job.niceness)  # before it has made a thread: those inherit it
         return child
 
     def _hear(self, line: bytes) -> None:
@@ -226,3 +225,18 @@ def _say_no_more(outbox: Queue[Message | None]) -> None:
                 outbox.get_nowait()
         else:
             return
+
+
+def stand_back(pid: int, niceness: int = FARTHEST) -> None:
+    """Let a process, and what it starts from now on, stand back behind everybody else, where the system can.
+
+    Args:
+        pid: of the process.
+        niceness: as by ``nice``. At 19, on Linux, it has a processor only while nobody else wants it: one
+            that is merely nice makes a request wait for the end of its slice.
+    """
+    with suppress(OSError, AttributeError):
+        os.setpriority(os.PRIO_PROCESS, pid, niceness)
+    if niceness >= FARTHEST:
+        with suppress(OSError, AttributeError):
+            os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))

@@ -11,7 +11,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from headwater.core.instant import MINUTE
+from headwater.core.instant import DAY, MINUTE
 
 _TEMPLATE = '''\
 """{summary}
@@ -55,11 +55,13 @@ class Timed:
         name: of the job, such as ``retrain.risk``.
         meaning: one sentence.
         every: how often, microseconds; None: only by hand.
+        at: of a daily job, at which time of the day, microseconds after midnight UTC; None: any.
     """
 
     name: str
     meaning: str
     every: int | None
+    at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,9 @@ def dag_files(place: Place, jobs: Sequence[Timed], retries: int = 2) -> dict[str
         ['headwater_lender_alerts.py']
         >>> "schedule=timedelta(seconds=3600)" in files["headwater_lender_alerts.py"]
         True
+        >>> morning = Timed("reports", "Mail the report.", 86_400_000_000, at=23_400_000_000)
+        >>> 'schedule="30 6 * * *"' in dag_files(place, [morning])["headwater_lender_reports.py"]
+        True
     """
     return {f"{dag_id(place, job).replace('.', '_')}.py": _text(place, job, retries) for job in jobs}
 
@@ -106,17 +111,26 @@ def _text(place: Place, job: Timed, retries: int) -> str:
     if place.tracking_uri is not None:
         env["MLFLOW_TRACKING_URI"] = place.tracking_uri
     told = ", ".join(f"{_quoted(name)}: {_quoted(value)}" for name, value in env.items())
-    seconds = None if job.every is None else max(job.every, MINUTE) // 1_000_000
     return _TEMPLATE.format(
         summary=what,
         dag_id=_quoted(dag_id(place, job)),
         summary_text=_quoted(what),
-        schedule="None" if seconds is None else f"timedelta(seconds={seconds})",
+        schedule=_schedule(job),
         project_name=_quoted(place.project),
         command=_quoted(f"{_shell(place.command)} jobs run {job.name} --at '{AT}' --why 'Airflow.' --json"),
         env=told,
         retries=retries,
     )
+
+
+def _schedule(job: Timed) -> str:
+    """When, as Airflow's DAG takes it."""
+    if job.every is None:
+        return "None"
+    if job.every == DAY and job.at is not None:
+        hour, minute = divmod(job.at // MINUTE, 60)
+        return f'"{minute} {hour} * * *"'
+    return f"timedelta(seconds={max(job.every, MINUTE) // 1_000_000})"
 
 
 def _quoted(text: str) -> str:

@@ -41,7 +41,7 @@ def command(work: Workplace, screen: Screen, out: Path, program: str | None, ret
         None if secret else settings.tracking_uri,
     )
     timings = timetable(work.project, JobSettings.read(environment()))
-    jobs = [Timed(one.name, KINDS[one.kind].meaning, one.every) for one in timings]
+    jobs = [Timed(one.name, KINDS[one.kind].meaning, one.every, one.at) for one in timings]
     out.mkdir(parents=True, exist_ok=True)
     files = dag_files(place, jobs, retries)
     for name, text in files.items():

@@ -43,9 +43,9 @@ async def post_promote(request: Request, model: ModelName) -> Response:
     """Takes a version whose gate said promote against today's champion; with ``force`` and a reason, any. The
     server decides with it when this is answered, and drops no request meanwhile. A version whose files are
     not those that were registered is refused, and the champion goes on. It stands in the audit trail."""  # noqa: D205, D209
-    loop = _loop(request, model)
     came = await body.read(request, site_of(request).bounds.body)
-    asked = body.valid(PromoteRequest, body.parsed(came)) if came.strip() else PromoteRequest()
+    asked = body.valid(PromoteRequest, body.parsed(came)) if came else PromoteRequest()
+    loop = _loop(request, model)
     return answer(
         await asyncio.to_thread(
             loop.promote, model, asked.version, force=asked.force, why=asked.why, actor=_actor(request)
@@ -60,9 +60,9 @@ async def post_promote(request: Request, model: ModelName) -> Response:
 )
 async def post_rollback(request: Request, model: ModelName) -> Response:
     """Asks no gate; a second rollback goes one champion further back. It stands in the audit trail."""
-    loop = _loop(request, model)
     came = await body.read(request, site_of(request).bounds.body)
-    asked = body.valid(RollbackRequest, body.parsed(came)) if came.strip() else RollbackRequest()
+    asked = body.valid(RollbackRequest, body.parsed(came)) if came else RollbackRequest()
+    loop = _loop(request, model)
     return answer(await asyncio.to_thread(loop.rollback, model, why=asked.why, actor=_actor(request)))
 
 
