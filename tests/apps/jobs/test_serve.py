@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from headwater.store.audit import AuditTrail
 from headwater.store.folder import DataFolder
 from headwater.store.jobs import JobStore
 from tests.apps.jobs.test_desk import lender_place
-from tests.http.process import served
+from tests.http.process import Process, served
 
 __all__ = ["lender_place"]
 
@@ -42,8 +42,24 @@ def metric(http: httpx.Client, name: str) -> float:
     return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith("headwater_" + name))
 
 
-def ended(http: httpx.Client, id: str) -> Any:
+def hurry(process: Process) -> None:
+    """Its jobs compete like everybody: where something else keeps the processors busy, they stand still."""
+    children = Path(f"/proc/{process.process.pid}/task").glob("*/children")
+    with suppress(OSError):  # a child that has just ended
+        for child in [pid for file in children for pid in file.read_text().split()]:
+            for thread in Path(f"/proc/{child}/task").iterdir():
+                if os.sched_getscheduler(int(thread.name)) == os.SCHED_IDLE:
+                    os.sched_setscheduler(int(thread.name), os.SCHED_OTHER, os.sched_param(0))
+
+
+def state(process: Process, http: httpx.Client, id: str) -> str:
+    hurry(process)
+    return str(http.get(f"/v1/jobs/{id}").json()["state"])
+
+
+def ended(process: Process, http: httpx.Client, id: str) -> Any:
     def look() -> Any:
+        hurry(process)
         found = http.get(f"/v1/jobs/{id}").json()
         return found if found["state"] in ("done", "refused", "failed") else None
 
@@ -74,12 +90,12 @@ def test_a_server_runs_its_jobs_and_goes_on_with_one_that_was_killed(
         asked = http.post("/v1/jobs/retrain.risk/run", json={"why": "Try it."})
         assert asked.status_code == 200
         id = asked.json()["id"]
-        assert until(lambda: http.get(f"/v1/jobs/{id}").json()["state"] == "running")
+        assert until(lambda: state(process, http, id) == "running")
         process.end(signal.SIGKILL)
     with JobStore.open(data.jobs) as jobs:
         assert jobs.page(limit=1)[0].state in ("running", "waiting")
     with served(folder, HEADWATER_JOBS_PROMOTE="on") as process, httpx.Client(base_url=process.url) as http:
-        made = ended(http, id)
+        made = ended(process, http, id)
         assert (made["state"], made["outcome"]["promoted"], made["why"]) == ("done", 1, "Try it.")
         assert until(lambda: http.get("/v1/models").json()["models"][0].get("digest")) is not None
         assert until(lambda: "headwater_model_info{" in http.get("/metrics").text)
@@ -174,7 +190,7 @@ def test_it_serves_while_mlflow_is_away(
             "where": "the registry",
             "do": "look at the folder or the tracking server, then try again",
         }
-        failed = ended(http, http.post("/v1/jobs/retrain.risk/run", json={}).json()["id"])
+        failed = ended(process, http, http.post("/v1/jobs/retrain.risk/run", json={}).json()["id"])
         assert (failed["state"], failed["again"] is not None) == ("failed", True)
         assert failed["letter"][0]["what"] == "the registry cannot be opened"
         assert failed["letter"][0]["where"] == f"http://127.0.0.1:{port}"
