@@ -116,7 +116,15 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                 0.05,
             ),
             Panel(
-                "Monitors", "none", [now("headwater_monitors_up", "{{instance}}")], 3, "stat", "1: they run."
+                "Monitors and registry",
+                "none",
+                [
+                    now("headwater_monitors_up", "monitors {{instance}}"),
+                    now("headwater_registry_up", "registry {{instance}}"),
+                ],
+                3,
+                "stat",
+                "1: they run, and it answers.",
             ),
             Panel(
                 "Served versions",

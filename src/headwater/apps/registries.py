@@ -1,29 +1,37 @@
 """The registry as a server and its monitors read it: MLflow is imported only if it must be asked.
 
-Called by ``cli.serving`` and ``monitors.process``; read ``models.noted`` for what is remembered.
+One in the data folder is remembered for as long as it is the same (``models.noted``), one elsewhere for as
+long as it is away (``models.recalled``). Called by ``cli.serving`` and ``monitors.process``.
 """
 
 from __future__ import annotations
 
+import hashlib
+import time
 from importlib import import_module
 
 from headwater.apps.settings import Settings
 from headwater.definitions.project import Project
 from headwater.models.noted import Noted
+from headwater.models.recalled import Fetching, Recalled
 from headwater.models.version import Versions
+from headwater.store.folder import DataFolder
 
 
 def versions_of(settings: Settings, project: Project) -> Versions:
     """The project's registry: in the data folder, or where MLFLOW_TRACKING_URI says.
 
-    Raises:
-        ModelError: it cannot be opened. One in the data folder is opened when it must be asked.
+    It is opened when it must be asked; only then is told that it cannot be.
     """
 
-    def opened() -> Versions:
-        registry: Versions = import_module("headwater.models.registry").Registry(
+    def opened() -> Fetching:
+        registry: Fetching = import_module("headwater.models.registry").Registry(
             settings.data, project.name, settings.tracking_uri
         )
         return registry
 
-    return Noted(settings.data, project.name, opened) if settings.tracking_uri is None else opened()
+    if settings.tracking_uri is None:
+        return Noted(settings.data, project.name, opened)
+    # The address may hold a password, so what is noted holds its hash.
+    kind = hashlib.sha256(f"{settings.tracking_uri}\n{project.name}".encode()).hexdigest()
+    return Recalled(DataFolder(settings.data).registry, kind, opened, time.monotonic_ns)

@@ -97,6 +97,11 @@ class Noted:
         except OSError:
             return None
 
+    @property
+    def away(self) -> bool:
+        """Never: it lies beside the log."""
+        return False
+
     def asked(self) -> Versions:
         """The registry itself, for whoever changes it."""
         with self._lock:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
@@ -29,7 +30,12 @@ from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 from mlflow.entities import LoggedModel, LoggedModelOutput, Metric, Param
 from mlflow.entities.model_registry import ModelVersion
-from mlflow.environment_variables import MLFLOW_DISABLE_TELEMETRY, MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
+from mlflow.environment_variables import (
+    MLFLOW_DISABLE_TELEMETRY,
+    MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR,
+    MLFLOW_HTTP_REQUEST_MAX_RETRIES,
+    MLFLOW_HTTP_REQUEST_TIMEOUT,
+)
 from mlflow.exceptions import MlflowException
 from mlflow.telemetry import set_telemetry_client
 from sqlalchemy.exc import SQLAlchemyError
@@ -40,11 +46,13 @@ from headwater.models.metrics import Evaluation
 from headwater.models.mlflow_forms import dataset, lineage, metrics, params, save_model
 from headwater.models.version import ARTIFACT, CHALLENGER, CHAMPION, Version
 
-__all__ = ["CHALLENGER", "CHAMPION", "Registry", "Training", "Version"]
+__all__ = ["CHALLENGER", "CHAMPION", "Registry", "Training", "Version", "bare"]
 
 _BATCH = 100
 _LONGEST = 500
+_KEYS = re.compile(r"://[^/\s]*@")
 _NOISY = ("mlflow", "alembic")
+_PATIENCE = ((MLFLOW_HTTP_REQUEST_MAX_RETRIES, 2), (MLFLOW_HTTP_REQUEST_TIMEOUT, 30))
 
 
 def _hush() -> None:
@@ -52,6 +60,9 @@ def _hush() -> None:
         MLFLOW_DISABLE_TELEMETRY.set(True)  # type: ignore[no-untyped-call]
         set_telemetry_client()  # type: ignore[no-untyped-call]
     MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)  # type: ignore[no-untyped-call]
+    for setting, usual in _PATIENCE:  # MLflow's own would wait for minutes for a server that is away
+        if not setting.is_set():  # type: ignore[no-untyped-call]
+            setting.set(usual)  # type: ignore[no-untyped-call]
 
 
 _hush()
@@ -199,9 +210,30 @@ class Registry:
             folder = self._fetched(version)
         return load(folder / ARTIFACT, definition_hash=definition_hash, digest=version.digest)
 
+    def fetch(self, version: Version, into: Path) -> Path:
+        """The folder of a version's artifact, which ``models.artifact.load`` reads.
+
+        Args:
+            version: whose.
+            into: an empty folder, for what must be fetched.
+
+        Raises:
+            ModelError: it cannot be fetched.
+        """
+        with _quietly("the model's files cannot be fetched", version.location):
+            if version.folder is not None:
+                return version.folder / ARTIFACT
+            uri = f"{version.location}/{ARTIFACT}"
+            return Path(download_artifacts(artifact_uri=uri, tracking_uri=self.uri, dst_path=str(into)))
+
     def sign(self) -> str | None:
         """None: it is asked each time."""
         return None
+
+    @property
+    def away(self) -> bool:
+        """Never: what it is asked, it answers or refuses."""
+        return False
 
     # --- What the loop of retraining notes and finds again ---
 
@@ -286,6 +318,12 @@ class Registry:
             for run in found:
                 self._client.set_terminated(run.info.run_id, "KILLED", end_time=now // 1000)
         return len(found)
+
+    def finish(self, version: Version, *, now: int) -> None:
+        """End the run that made a version, if whoever made it was killed before."""
+        with _quietly("the registry cannot be written", self.uri):
+            if self._client.get_run(version.run).info.status == "RUNNING":
+                self._client.set_terminated(version.run, "FINISHED", end_time=now // 1000)
 
     def said(self, model: str) -> dict[str, str]:
         """The tags of a model as a whole; empty if it was never trained."""
@@ -386,9 +424,14 @@ class Registry:
             f"the model {model!r} has no such version",
             expected="one of the versions " + ", ".join(known) if known else "a trained model",
             got=str(which),
-            where=self.uri,
+            where=bare(self.uri),
             do="name one of them" if known else "train it first",
         )
+
+
+def bare(text: str) -> str:
+    """Without the name and the password that an address may hold."""
+    return _KEYS.sub("://", text)
 
 
 @contextmanager
@@ -405,8 +448,8 @@ def _quietly(what: str, where: str) -> Iterator[None]:
     except (MlflowException, SQLAlchemyError, OSError) as error:
         raise ModelError.of(
             what,
-            got=str(error).strip().partition("\n")[0],
-            where=where,
+            got=bare(str(error).strip().partition("\n")[0]),
+            where=bare(where),
             do="look at the folder or the tracking server, then try again",
         ) from error
     finally:

@@ -1,6 +1,6 @@
 """Registered versions of models, and where they are asked for: without MLflow, which takes seconds to import.
 
-Given by ``registry``, which is MLflow, and by ``noted``, which remembers what the registry said.
+Given by ``registry``, which is MLflow, and by ``noted`` and ``recalled``, which remember what it said.
 """
 
 from __future__ import annotations
@@ -70,4 +70,9 @@ class Versions(Protocol):
 
     def sign(self) -> str | None:
         """What changes with every change of the registry; None if there is no telling but to ask it."""
+        ...
+
+    @property
+    def away(self) -> bool:
+        """Whether it did not answer last, and what it said before goes on."""
         ...

@@ -174,9 +174,8 @@ def retrain(
     with turn(work.folder, model.name, "retraining"):
         known = registry.find(model.name, KEY, key)
         if known is not None:
-            return Retraining(
-                model.name, as_of, key, _registered(registry, known), known.tags.get(WHY, ""), found=True
-            )
+            version = _registered(work, known)
+            return Retraining(model.name, as_of, key, version, known.tags.get(WHY, ""), found=True)
         registry.abandon(KEY, key, now=now)
         try:
             return _trained(work, events)
@@ -293,15 +292,17 @@ def _tracked(
             beside,
         )
         version = work.registry.track(final.artifact, training, now=work.now)
-    texts = {"why.json": json.dumps(work.why.to_json(), sort_keys=True, indent=1) + "\n"}
-    work.registry.keep(version, texts, {}, now=work.now)
-    keep_card(work.registry, work.model, work.policy, version, now=work.now, artifact=final.artifact)
-    return _registered(work.registry, version)
+    return _registered(work, version, final.artifact)
 
 
-def _registered(registry: Registry, version: Version) -> Version:
-    """The version with its alias; a run that was killed between the two is brought to its end."""
+def _registered(work: _Work, version: Version, artifact: Artifact | None = None) -> Version:
+    """The version with its reason, card and alias; a run that was killed between is brought to its end."""
+    registry = work.registry
     if REGISTERED not in version.tags:
+        texts = {"why.json": json.dumps(work.why.to_json(), sort_keys=True, indent=1) + "\n"}
+        registry.keep(version, texts, {}, now=work.now)
+        keep_card(registry, work.model, work.policy, version, now=work.now, artifact=artifact)
+        registry.finish(version, now=work.now)
         newest = registry.versions(version.model)[0]
         if newest.number == version.number and CHAMPION not in version.aliases:
             registry.point(version.model, CHALLENGER, version.number)

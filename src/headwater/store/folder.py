@@ -14,6 +14,7 @@
     alerts.db      what somebody must look at, and who was told (``store.alerts``)
     jobs.db        what was run, when, why and with what outcome (``store.jobs``); jobs.lock: whose turn it is
     mlflow.db      the models (``models.registry``), with their files under mlruns/
+    registry/      what a registry elsewhere said last, and its models (``models.recalled``)
     models.json    what it said last (``models.noted``)
 
 Called by ``apps``, which say where the folder is.
@@ -100,3 +101,8 @@ class DataFolder:
     def jobs_lock(self) -> Path:
         """The file that is held while jobs are planned and run."""
         return self.path / "jobs.lock"
+
+    @property
+    def registry(self) -> Path:
+        """The folder of what is remembered of a registry elsewhere."""
+        return self.path / "registry"

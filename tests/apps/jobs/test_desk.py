@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from headwater.apps.cli.main import cli
 from headwater.apps.jobs.desk import RESTS, Desk
 from headwater.apps.jobs.kinds import Task
 from headwater.apps.jobs.settings import JobSettings
+from headwater.apps.jobs.telling import plain
 from headwater.apps.settings import Settings
 from headwater.core.errors import DataError
 from headwater.core.instant import DAY, MINUTE
@@ -27,6 +29,7 @@ from headwater.definitions.loading import load_project
 from headwater.models.registry import Registry, Version
 from headwater.store.audit import AuditTrail
 from headwater.store.folder import DataFolder
+from headwater.store.holding import holding
 from headwater.store.jobs import Job, JobStore
 from headwater.testing import ManualClock
 from headwater.training.train import open_registry
@@ -154,9 +157,47 @@ def test_a_registry_that_is_away_is_tried_again(lender: Path) -> None:
         assert again.letter == ()
 
 
+RANDOM = """
+import os, random, signal, sys, threading, time
+from pathlib import Path
+from random import Random
+from tests.apps.jobs.test_desk import done, opened
+import headwater.retraining.run
+with opened(Path(sys.argv[1]), 90) as (desk, _):
+    def kill():
+        time.sleep(float(sys.argv[2]))
+        os.kill(os.getpid(), signal.SIGKILL)
+    threading.Thread(target=kill, daemon=True).start()
+    with desk.turn():
+        desk.run(desk.next())
+"""
+
+
+def test_killed_again_and_again_at_any_moment_it_comes_to_one_version(lender: Path) -> None:
+    random = Random(7)
+    with opened(lender, 80, how=JobSettings(promote=True)) as (desk, _):
+        assert done(desk, "retrain.risk", 80).outcome["promoted"] == 1
+        job = desk.jobs.plan("retrain.risk", day(90), "A test.", now=day(90))
+    for _ in range(3):
+        moment = f"{random.uniform(0.05, 2.0):.3f}"
+        ended = subprocess.run([sys.executable, "-c", RANDOM, str(lender), moment], check=False)
+        assert ended.returncode == -signal.SIGKILL, moment
+        with opened(lender, 91) as (desk, _):
+            assert registry(desk).version("risk").number == 1
+            assert len(versions(desk)) <= 2
+    with opened(lender, 91) as (desk, _), desk.turn():
+        left = desk.next()
+        assert left is not None
+        assert (left.number, left.attempt) == (job.number, 3)
+        assert desk.run(left).state == "done"
+        assert [one.number for one in versions(desk)] == [2, 1]
+        assert registry(desk).version("risk").number == 1
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path
+from random import Random
 from headwater.models.registry import Registry
 from tests.apps.jobs.test_desk import done, opened
 stage = sys.argv[2]
@@ -181,7 +222,10 @@ def test_a_retraining_that_is_killed_goes_on(lender: Path, stage: str, when: str
     )
     assert ended.returncode == -signal.SIGKILL
     with opened(lender, 91) as (desk, _):
-        assert [one.state for one in desk.jobs.running()] == ["running"]
+        (left,) = desk.jobs.running()
+        assert plain(desk, left)["state"] == "interrupted"
+        with holding(desk.folder.jobs_lock):
+            assert plain(desk, left)["state"] == "running"
         assert registry(desk).version("risk").number == 1
         with desk.turn() as mine:
             assert mine

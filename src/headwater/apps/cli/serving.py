@@ -95,6 +95,7 @@ def serve(
         )
         following.look()
         following.settle = desk.settle  # from the second look on: it may import MLflow
+        metrics.registry_up.set_function(lambda: int(following.up))
         hooks.monitors.challengers = following.challengers
         worker = hooks.monitors.worker(job(work.settings, log_level=log_level))
         jobs = stack.enter_context(JobStore.open(data.jobs))

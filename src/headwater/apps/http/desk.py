@@ -12,12 +12,14 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from headwater.apps.http.following import Following
-from headwater.core.errors import HeadwaterError, Problem
+from headwater.core.errors import HeadwaterError, ModelError, Problem
 from headwater.models.canary import Canary, canary_of
 from headwater.models.noted import Noted
-from headwater.models.registry import Registry
+from headwater.models.recalled import Recalled
+from headwater.models.registry import Registry, bare
 from headwater.models.version import CHALLENGER, Version
 from headwater.monitoring.canary import none_of, standing
 from headwater.retraining.canary import CanaryChanged, declare, settle_in_turn, stop
@@ -99,7 +101,7 @@ class Desk:
     def _registry(self) -> Registry:
         """The registry itself: whoever only reads may go by notes of it."""
         found = self._following.registry
-        asked = found.asked() if isinstance(found, Noted) else found
+        asked = found.asked() if isinstance(found, (Noted, Recalled)) else found
         if not isinstance(asked, Registry):
             raise TypeError(type(asked).__name__)
         return asked
@@ -108,11 +110,16 @@ class Desk:
     def _without_addresses(self) -> Iterator[None]:
         """Errors as they are, but not where registry and files lie: that is for the server's own people."""
         try:
+            uri = self._registry.uri
+        except ModelError as error:
+            told = (replace(one, got=None, where="the registry") for one in error.problems)
+            raise ModelError(*told) from error  # what it got says where it lies, in many forms
+        try:
             yield
         except HeadwaterError as error:
-            uri = self._registry.uri
-            home = str(Path(uri.removeprefix(SQLITE)).parent) if uri.startswith(SQLITE) else uri
-            names = {uri: "the registry", home: "the registry"}
+            home = str(Path(uri.removeprefix(SQLITE)).parent) if uri.startswith(SQLITE) else bare(uri)
+            host = urlsplit(uri).hostname or home
+            names = dict.fromkeys((uri, home, host), "the registry")
             raise type(error)(*(_renamed(one, names) for one in error.problems)) from error
 
     def _office(self, actor: str) -> Office:

@@ -96,6 +96,7 @@ class Following:
         self._sign: str | None = None
         self._stood: dict[str, Stand] = {}
         self._unsettled: set[str] = set()
+        self._read = True
         self.registry = registry
         self.settle: Callable[[str], object] | None = None
 
@@ -111,10 +112,17 @@ class Following:
             sign = self.registry.sign()
             changed: tuple[str, ...] = ()
             if sign is None or sign != self._sign:
+                self._read = False
                 changed = self._follow()
+                self._read = True
                 self._sign = sign  # of before it was read: what was written meanwhile is looked at next time
             self._settle()
             return changed
+
+    @property
+    def up(self) -> bool:
+        """Whether the registry answered the last look; if not, what was served before goes on."""
+        return self._read and not self.registry.away
 
     def challengers(self) -> dict[str, int]:
         """Model to the number of its challenger, as the last look found it."""

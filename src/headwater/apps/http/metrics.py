@@ -110,6 +110,11 @@ class Metrics:
             "Whether the process runs that keeps the late ledger and checks parity.",
             registry=registry,
         )
+        self.registry_up = Gauge(
+            "headwater_registry_up",
+            "Whether the registry of models answers; while it is 0, what was served before goes on.",
+            registry=registry,
+        )
         self.late_events = Counter("headwater_late_events", "Rows of the late ledger.", registry=registry)
         self.late_decisions = Counter(
             "headwater_late_decisions", "Decisions that late events would have changed.", registry=registry

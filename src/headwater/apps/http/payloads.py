@@ -554,8 +554,9 @@ class JobAnswer(Answer):
     id: str
     job: str = Field(description="Its kind, and of what: `drift.early_warning`.")
     due: str = Field(description="The moment that it is for.")
-    state: Literal["waiting", "running", "done", "refused", "failed"] = Field(
-        description="`refused`: the data does not allow it; `failed`: it may be tried again."
+    state: Literal["waiting", "running", "interrupted", "done", "refused", "failed"] = Field(
+        description="`interrupted`: its process died, and it goes on; `refused`: the data does not allow it; "
+        "`failed`: it may be tried again."
     )
     why: str
     asked_by: str | None = Field(description="Null where the time or a trigger did.")

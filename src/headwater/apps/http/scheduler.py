@@ -13,7 +13,7 @@ from headwater.apps.http.metrics import Metrics
 from headwater.apps.jobs.desk import Desk
 from headwater.apps.jobs.process import ENDED, FAULT, LOOK, SERVE, STANDS
 from headwater.apps.jobs.settings import JobSettings
-from headwater.apps.jobs.telling import listed
+from headwater.apps.jobs.telling import listed, plain
 from headwater.apps.jobs.timetable import timing_of
 from headwater.apps.settings import Settings
 from headwater.apps.workers.message import Message
@@ -23,7 +23,7 @@ from headwater.core.errors import DataError
 from headwater.definitions.compile import content_hash
 from headwater.serving.service import Service
 from headwater.store.audit import Act, AuditTrail
-from headwater.store.jobs import Job, JobStore
+from headwater.store.jobs import JobStore
 
 
 def child(settings: Settings, log_level: str = "warning") -> Child:
@@ -97,11 +97,12 @@ class Scheduler:
         """The jobs of the project: ``Jobs`` of the API."""
         return {"on": self._how.on, "jobs": listed(self.desk(), self._clock())}
 
-    def find(self, number: int) -> Job | None:
-        """A run."""
-        return self._jobs.find(number)
+    def find(self, number: int) -> dict[str, Any] | None:
+        """A run: ``JobAnswer`` of the API."""
+        job = self._jobs.find(number)
+        return None if job is None else plain(self.desk(), job)
 
-    def ask(self, name: str, why: str | None, actor: str) -> Job:
+    def ask(self, name: str, why: str | None, actor: str) -> dict[str, Any]:
         """Let a job run as soon as it can, and write down who asked; one that waits already is that one.
 
         Raises:
@@ -126,7 +127,7 @@ class Scheduler:
         with AuditTrail.open(self._service.folder.access) as trail:
             trail.append(Act(now, actor, "job.run", name, {"job": job.id, "why": why}))
         self._worker.send({"kind": LOOK})
-        return job
+        return plain(self.desk(), job)
 
     # --- Inside --------------------------------------------------------------------------------------
 

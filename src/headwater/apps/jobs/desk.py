@@ -95,6 +95,13 @@ class Desk:
                 self._recover()
             yield mine
 
+    def interrupted(self, job: Job) -> bool:
+        """Whether a job that is told to be running is that of a process that died: nobody has the turn."""
+        if job.state != "running":
+            return False
+        with holding(self.folder.jobs_lock) as free:
+            return free
+
     def plan(self) -> list[Job]:
         """Write down what is due now. For whoever has the turn."""
         now = self.clock()

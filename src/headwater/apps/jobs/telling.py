@@ -13,13 +13,13 @@ from headwater.core.instant import iso, span_text
 from headwater.store.jobs import Job
 
 
-def plain(job: Job) -> dict[str, Any]:
+def plain(desk: Desk, job: Job) -> dict[str, Any]:
     """A job: ``JobAnswer`` of the API."""
     return {
         "id": job.id,
         "job": job.name,
         "due": iso(job.due),
-        "state": job.state,
+        "state": "interrupted" if desk.interrupted(job) else job.state,
         "why": job.why,
         "asked_by": job.asked_by,
         "planned": iso(job.planned),
@@ -49,7 +49,7 @@ def listed(desk: Desk, now: int) -> list[dict[str, Any]]:
                 "every": None if timing.every is None else span_text(timing.every),
                 "triggers": timing.triggers,
                 "next": _iso(next_moment(timing, now, before)),
-                "last": None if last is None else plain(last),
+                "last": None if last is None else plain(desk, last),
             }
         )
     return found

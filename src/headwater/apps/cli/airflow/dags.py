@@ -32,12 +32,13 @@ def command(work: Workplace, screen: Screen, out: Path, program: str | None, ret
     Set HEADWATER_JOBS to off where the server runs, so that each job is run once.
     """
     settings = work.settings
+    secret = "@" in (settings.tracking_uri or "")  # a name and a password
     place = Place(
         work.project.name,
         program or str(Path(sys.executable).parent / "headwater"),
         str(settings.project.absolute()),
         str(settings.data.absolute()),
-        settings.tracking_uri,
+        None if secret else settings.tracking_uri,
     )
     timings = timetable(work.project, JobSettings.read(environment()))
     jobs = [Timed(one.name, KINDS[one.kind].meaning, one.every, one.at) for one in timings]
@@ -50,5 +51,7 @@ def command(work: Workplace, screen: Screen, out: Path, program: str | None, ret
         return
     for name in files:
         screen.say(str(out / name))
+    if secret:
+        screen.note("MLFLOW_TRACKING_URI holds a password and is left out: set it for Airflow's workers")
     if JobSettings.read(environment()).on:
         screen.note("set HEADWATER_JOBS=off where the server runs, so that each job is run once")

@@ -32,13 +32,13 @@ def desk_of(work: Workplace) -> Iterator[Desk]:
         yield Desk(work.project, work.settings, how, environ, jobs, work.clock.now)
 
 
-def show(screen: Screen, job: Job) -> None:
+def show(screen: Screen, desk: Desk, job: Job) -> None:
     """A job for people, or as JSON."""
-    form = plain(job)
+    form = plain(desk, job)
     if screen.as_json:
         screen.write(form)
         return
-    screen.say(f"{job.id} {job.name}, for {form['due']}: {job.state}", STYLES.get(job.state, "bold"))
+    screen.say(f"{job.id} {job.name}, for {form['due']}: {form['state']}", STYLES.get(job.state, "bold"))
     screen.say(f"  why       {job.why}")
     if job.asked_by is not None:
         screen.say(f"  asked by  {job.asked_by}")

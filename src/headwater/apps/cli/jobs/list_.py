@@ -27,7 +27,7 @@ def command(work: Workplace, screen: Screen, runs: int | None) -> None:
             timed, on = listed(desk, work.clock.now()), desk.how.on
             document: dict[str, Any] = {"on": on, "jobs": timed}
         else:
-            document = {"runs": [plain(job) for job in desk.jobs.page(limit=runs)]}
+            document = {"runs": [plain(desk, job) for job in desk.jobs.page(limit=runs)]}
     if screen.as_json:
         screen.write(document)
     elif runs is None:

@@ -48,7 +48,7 @@ def command(
     with desk_of(work) as desk:
         timing_of(name, desk.timings)
         done = _in_turn(desk, name, due, why or "Asked for.", wait / 1e6)
-    show(screen, done)
+        show(screen, desk, done)
     if done.state in _ENDS:
         click.get_current_context().exit(_ENDS[done.state])
 

@@ -29,4 +29,4 @@ def command(work: Workplace, screen: Screen, id: str) -> None:
                 got=repr(id[:40]),
                 do="look it up: headwater jobs list --runs 20",
             )
-    show(screen, job)
+        show(screen, desk, job)

@@ -15,7 +15,6 @@ from headwater.apps.http.problems import NotFoundError
 from headwater.apps.http.scheduler import Scheduler
 from headwater.apps.http.security import principal_of
 from headwater.apps.http.site import Site, site_of
-from headwater.apps.jobs.telling import plain
 from headwater.core.errors import DataError
 from headwater.store.jobs import number_of
 
@@ -42,7 +41,7 @@ async def get_job(request: Request, id: JobId) -> Response:
         raise NotFoundError.of(
             "there is no such run of a job", got=repr(id[:40]), do="give an id that /v1/jobs names"
         )
-    return answer(plain(found))
+    return answer(found)
 
 
 @running.post(
@@ -58,7 +57,7 @@ async def post_run(request: Request, name: JobName) -> Response:
     who = principal_of(request.scope)
     actor = "open" if who is None else who.id
     job = await asyncio.to_thread(_scheduler(site).ask, name, asked.why, actor)
-    return answer(plain(job))
+    return answer(job)
 
 
 def _scheduler(site: Site) -> Scheduler:

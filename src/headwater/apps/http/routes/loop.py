@@ -78,9 +78,9 @@ async def put_canary(request: Request, model: ModelName) -> Response:
     """Who is on the challenger's side is told by the entity's keys and the canary's start: an entity stays on
     its side, and a larger share only adds entities. Where the challenger fails, the champion answers. A
     promotion, a rollback or another challenger ends it. It stands in the audit trail."""  # noqa: D205, D209
-    loop = _loop(request, model)
     came = await body.read(request, site_of(request).bounds.body)
     asked = body.valid(CanaryRequest, body.parsed(came))
+    loop = _loop(request, model)
     return answer(
         await asyncio.to_thread(loop.declare, model, asked.share, why=asked.why, actor=_actor(request))
     )
