@@ -16,6 +16,7 @@ from headwater.core import errors
 from headwater.core.errors import ClusterError, HeadwaterError, Problem
 
 _LETTER = re.compile(r"headwater\.core\.errors\.(\w+): (.*)")
+_END = re.compile(r"(?!org\.|java\.|py4j\.)[A-Za-z_][\w.]*(Error|Exception): ")
 _FACT = re.compile(r"  (expected|got|where|do): +(.*)")
 _MOST = 300  # characters of what Spark says
 
@@ -36,11 +37,12 @@ def told() -> Iterator[None]:
 
 def failed(error: BaseException) -> ClusterError:
     """The letter for work that Spark did not finish."""
-    said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    ends = [line for line in lines if _END.match(line)]  # how a worker's traceback ends
     return ClusterError.of(
         "Spark did not finish its work",
-        got=said[:_MOST],
-        do="look at Spark's own log; if a worker was killed, give it more memory or cut into more buckets",
+        got=[type(error).__name__, *lines[:1], *ends[-1:]][-1][:_MOST],
+        do="look at Spark's own log; every executor needs Headwater in its Python, and room for a bucket",
     )
 
 
