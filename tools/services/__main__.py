@@ -13,6 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from tools.services.jars import jars
 from tools.services.kafka import Kafka
 from tools.services.postgres import Postgres
 from tools.services.process import Process, ServiceError, free_port
@@ -47,10 +48,11 @@ def up() -> int:
     where = places()
     password = where[_REDIS].split(":")[2].split("@")[0]
     kafka, postgres, redis = _services()
-    starts: dict[str, Callable[[], None]] = {
+    starts: dict[str, Callable[[], object]] = {
         "PostgreSQL": lambda: postgres.start(_port(where[_POSTGRES]), password),
         "Redis": lambda: redis.start(_port(where[_REDIS]), password),
         "Kafka": lambda: kafka.start(_port(where[_KAFKA])),
+        "Spark's Kafka connector": lambda: jars(FOLDER / "spark", "spark"),
     }
     with ThreadPoolExecutor(len(starts)) as pool:
         told = {name: pool.submit(_started, start) for name, start in starts.items()}
@@ -87,7 +89,7 @@ def _processes() -> dict[str, Process]:
     return {"Kafka": kafka.process, "PostgreSQL": postgres.process, "Redis": redis.process}
 
 
-def _started(start: Callable[[], None]) -> tuple[ServiceError | None, float]:
+def _started(start: Callable[[], object]) -> tuple[ServiceError | None, float]:
     began = time.monotonic()
     try:
         start()

@@ -1,7 +1,7 @@
-"""Kafka's jars from Maven Central, each held against the SHA-256 in ``kafka.lock``.
+"""Jars from Maven Central, each held against its SHA-256: Kafka's, and Spark's connector's.
 
 ``mvn`` fetches them where it is installed, with the mirrors that its settings name; else they are fetched
-directly. Called by ``kafka``.
+directly. Called by ``kafka`` and ``__main__``.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ HERE = Path(__file__).parent
 CENTRAL = "https://repo1.maven.org/maven2"
 
 
-def jars(folder: Path) -> Path:
-    """The folder that holds Kafka and what it runs with, all of it, each file as it is pinned.
+def jars(folder: Path, what: str = "kafka") -> Path:
+    """The folder that holds Kafka, or Spark's connector, and what it runs with, each file as it is pinned.
 
     Raises:
         ServiceError: a file cannot be fetched, or is not what was pinned.
     """
-    pinned = [line.split() for line in (HERE / "kafka.lock").read_text().splitlines()]
+    pinned = [line.split() for line in (HERE / f"{what}.lock").read_text().splitlines()]
     if not all((folder / _name(jar)).is_file() for jar, _ in pinned):
         folder.mkdir(parents=True, exist_ok=True)
-        _fetch([jar for jar, _ in pinned], folder)
+        _fetch([jar for jar, _ in pinned], folder, what)
     for jar, digest in pinned:
         path = folder / _name(jar)
         found = sha256(path.read_bytes()).hexdigest()
@@ -47,12 +47,12 @@ def _name(jar: str) -> str:
     return f"{artifact}-{version}.jar"
 
 
-def _fetch(wanted: list[str], folder: Path) -> None:
+def _fetch(wanted: list[str], folder: Path, what: str) -> None:
     mvn = shutil.which("mvn")
     if mvn is not None:
         goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={folder}"]
         done = subprocess.run(  # noqa: S603 - our own pom
-            [mvn, "-q", "-B", "-f", HERE / "pom.xml", *goal], capture_output=True, text=True, check=False
+            [mvn, "-q", "-B", "-f", HERE / f"{what}.xml", *goal], capture_output=True, text=True, check=False
         )
         if done.returncode == 0:
             return

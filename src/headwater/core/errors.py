@@ -103,6 +103,12 @@ class StoreError(HeadwaterError):
     code = "store"
 
 
+class ClusterError(StoreError):
+    """An engine outside of this process (Spark) cannot be started, or did not finish its work."""
+
+    code = "cluster"
+
+
 class ModelError(HeadwaterError):
     """A model cannot be fitted, converted, loaded or used."""
 

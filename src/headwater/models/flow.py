@@ -65,6 +65,35 @@ def flow(time: Int64, arrival: Int64) -> Flow:
     return Flow(first, tuple(days.tolist()), _lateness(time, arrival))
 
 
+def flow_of(day: Int64, count: Int64, time: Int64, arrival: Int64) -> Flow:
+    """The flow of events that were counted elsewhere.
+
+    Args:
+        day: int64, shape (d,): the days since 1970 that had events.
+        count: int64, shape (d,): how many.
+        time: int64 microseconds, shape (n,): of the events whose lateness is looked at, as :func:`looked_at`
+            chooses them; none if nothing is known of it.
+        arrival: int64 microseconds, shape (n,).
+
+    Example:
+        >>> flow_of(np.array([0, 1, 2, 3]), np.array([5, 3, 2, 9]), np.empty(0), np.empty(0)).days
+        (3, 2)
+    """
+    first, days = _whole_days(day, count)
+    late = spread(lateness(time, arrival), hours(arrival)) if len(time) else None
+    return Flow(first, tuple(days.tolist()), late)
+
+
+def looked_at(events: int) -> int:
+    """Of so many events every how many-th is looked at, in the order of the log.
+
+    Example:
+        >>> looked_at(1_000), looked_at(500_000)
+        (1, 3)
+    """
+    return max(1, -(-events // MOST_EVENTS))
+
+
 def per_day(time: Int64) -> tuple[int, Int64]:
     """The first whole day, in days since 1970, and the events of each whole day from it on."""
     day = time // DAY
@@ -76,10 +105,21 @@ def per_day(time: Int64) -> tuple[int, Int64]:
     return first, np.bincount(inside, minlength=max(last - first, 0)).astype(np.int64)
 
 
+def _whole_days(day: Int64, count: Int64) -> tuple[int, Int64]:
+    if not len(day):
+        return 0, np.zeros(0, np.int64)
+    first, last = int(day.min()) + 1, int(day.max())
+    first = max(first, last - MOST_DAYS)
+    days = np.zeros(max(last - first, 0), np.int64)
+    inside = (day >= first) & (day < last)
+    days[day[inside] - first] = count[inside]
+    return first, days
+
+
 def _lateness(time: Int64, arrival: Int64) -> Spread | None:
     if not len(time) or (arrival <= time).all():
         return None
-    step = -(-len(time) // MOST_EVENTS)
+    step = looked_at(len(time))
     return spread(lateness(time, arrival)[::step], hours(arrival[::step]))
 
 

@@ -20,12 +20,12 @@ from headwater.core.errors import TrainingError
 from headwater.core.instant import iso, span_text
 from headwater.definitions.compile import content_hash
 from headwater.definitions.model import Model
-from headwater.engine.asof import asof_batches
-from headwater.models.flow import Flow, flow
+from headwater.models.flow import Flow
 from headwater.models.inputs import Inputs
-from headwater.training.history import Events, gather, streams_of
+from headwater.training.history import Events
 from headwater.training.labels import gap, labels
 from headwater.training.manifest import Manifest, Source, array_digest, frame_digest
+from headwater.training.past import Past, held, past_of
 from headwater.training.spine import INSTANT, Spine, observations
 
 Float64 = npt.NDArray[np.float64]
@@ -82,7 +82,7 @@ class TrainingSet:
 
 def build(
     model: Model,
-    events: Events,
+    events: Events | Past,
     start: int | None = None,
     end: int | None = None,
     *,
@@ -92,8 +92,8 @@ def build(
 
     Args:
         model: the definition.
-        events: a log, or a mapping from stream name to a batch or a frame. In a frame an event arrives when
-            it happens.
+        events: a log, or a mapping from stream name to a batch or a frame, or a past that lies elsewhere. In
+            a frame an event arrives when it happens.
         start: only observations with ``start <= time``, microseconds.
         end: only observations with ``time < end``.
         known_by: as if nothing later had arrived; by default all that has.
@@ -107,38 +107,40 @@ def build(
         >>> training_set.X.shape  # doctest: +SKIP
         (1204, 9)
     """
-    batches = gather(events, streams_of(model), model.keys)
-    newest = max((int(b.arrival[-1]) for b in batches.values() if len(b)), default=None)
-    if newest is None:
-        raise _no_events(model, batches)
+    past = past_of(events, model)
+    sources = past.sources()
+    arrivals = [one.newest_arrival for one in sources.values() if one.newest_arrival is not None]
+    if not arrivals:
+        raise _no_events(model, sources)
+    newest = max(arrivals)
     known = newest if known_by is None else min(newest, known_by)
-    spine = observations(model, batches, start, known if end is None else min(known, end - 1))
+    spine = observations(model, past, start, known if end is None else min(known, end - 1))
     mature = spine.time <= known - gap(model.label)
     if not mature.any():
         raise _none_mature(model, spine, known)
     unmatured = int(len(spine) - mature.sum())
-    return _filled(model, batches, spine[mature], (start, end), known, unmatured)
+    return _filled(model, past, spine[mature], (start, end), known, unmatured)
 
 
 def _filled(
     model: Model,
-    batches: Mapping[str, Batch],
+    past: Past,
     spine: Spine,
     bounds: tuple[int | None, int | None],
     known: int,
     unmatured: int,
 ) -> TrainingSet:
-    y = labels(model, batches, spine)
+    y = labels(model, past, spine)
     labelled = ~np.isnan(y)
     unlabelled = int(len(y) - labelled.sum())
     spine, y = spine[labelled], y[labelled]
-    frame = features(model, batches, spine).with_columns(pl.Series(_free("label", model), y != 0))
+    frame = features(model, past, spine).with_columns(pl.Series(_free("label", model), y != 0))
     inputs = Inputs.fit(model, frame)
     X = inputs.matrix(frame)
     manifest = Manifest(
         model=model.name,
         definition_hash=content_hash(model),
-        sources={name: Source.of(batch) for name, batch in batches.items()},
+        sources=past.sources(),
         start=bounds[0],
         end=bounds[1],
         known_by=known,
@@ -156,20 +158,14 @@ def _filled(
             "y": array_digest(y),
         },
     )
-    flows = {name: _flow(batch, known) for name, batch in batches.items()}
-    return TrainingSet(model, frame, inputs, X, y, spine.time, manifest, flows)
+    return TrainingSet(model, frame, inputs, X, y, spine.time, manifest, past.flows(known))
 
 
-def _flow(batch: Batch, known: int) -> Flow:
-    arrived = batch.arrival <= known
-    return flow(batch.time[arrived], batch.arrival[arrived])
-
-
-def features(model: Model, batches: Mapping[str, Batch], spine: Spine) -> pl.DataFrame:
+def features(model: Model, events: Past | Mapping[str, Batch], spine: Spine) -> pl.DataFrame:
     """Keys, time, the views' features and the request columns of each observation, in order."""
     time = _free("time", model)
     asked = spine.keys.with_columns(pl.Series(time, spine.time).cast(INSTANT))
-    found = asof_batches(model.features, batches, asked, time=time, known=spine.known)
+    found = held(events).features(model.features, asked, time=time, known=spine.known)
     request = [spine.observed[name] for name in model.request]
     return found.with_columns(request)
 
@@ -196,10 +192,10 @@ def _free(name: str, model: Model) -> str:
     return name
 
 
-def _no_events(model: Model, batches: Mapping[str, Batch]) -> TrainingError:
+def _no_events(model: Model, sources: Mapping[str, Source]) -> TrainingError:
     return TrainingError.of(
         "there are no events to learn from",
-        expected="events of " + ", ".join(batches),
+        expected="events of " + ", ".join(sources),
         got="none",
         where=model.name,
         do="import history first",

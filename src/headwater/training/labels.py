@@ -26,7 +26,7 @@ from headwater.definitions.aggregate import count
 from headwater.definitions.label import Happens, Label, Outcome
 from headwater.definitions.model import Model
 from headwater.definitions.view import FeatureView
-from headwater.engine.asof import asof_batches
+from headwater.training.past import Past, held
 from headwater.training.spine import INSTANT, Spine
 
 Float64 = npt.NDArray[np.float64]
@@ -43,7 +43,7 @@ def gap(label: Label) -> int:
     return label.horizon + label.delay
 
 
-def labels(model: Model, batches: Mapping[str, Batch], spine: Spine) -> Float64:
+def labels(model: Model, events: Past | Mapping[str, Batch], spine: Spine) -> Float64:
     """The label of each observation, shape (n,): 1.0, 0.0, or NaN where the outcome is null.
 
     All observations must be mature.
@@ -52,17 +52,17 @@ def labels(model: Model, batches: Mapping[str, Batch], spine: Spine) -> Float64:
         TrainingError: an outcome is neither 0 nor 1.
     """
     if isinstance(model.label, Happens):
-        return _happens(model.label, model.entity, batches, spine)
+        return _happens(model.label, model.entity, held(events), spine)
     return _outcome(model.label, spine)
 
 
-def _happens(label: Happens, key: str, batches: Mapping[str, Batch], spine: Spine) -> Float64:
+def _happens(label: Happens, key: str, past: Past, spine: Spine) -> Float64:
     matches = count(where=label.where, over=label.within, delay=label.delay)
     view = FeatureView("label", label.stream, key, {f"{key}_matches": matches})
     (output,) = view.outputs
     asked = pl.Series(f"{key}_asked", spine.time + gap(label)).cast(INSTANT)
     frame = spine.keys.select(key).with_columns(asked)
-    found = asof_batches([view], {label.stream.name: batches[label.stream.name]}, frame, time=asked.name)
+    found = past.features([view], frame, time=asked.name)
     return (found[output.name] > 0).cast(pl.Float64).to_numpy()
 
 

@@ -23,6 +23,7 @@ from headwater.core.batch import Batch
 from headwater.core.errors import Problem, TrainingError
 from headwater.definitions.model import Model
 from headwater.definitions.observe import Each, Every
+from headwater.training.past import Past, held
 
 Int64 = npt.NDArray[np.int64]
 
@@ -53,12 +54,12 @@ class Spine:
         return Spine(self.keys.filter(rows), self.time[rows], self.known[rows], observed)
 
 
-def observations(model: Model, batches: Mapping[str, Batch], start: int | None, end: int) -> Spine:
+def observations(model: Model, events: Past | Mapping[str, Batch], start: int | None, end: int) -> Spine:
     """The observations of a model with ``start <= time <= end``.
 
     Args:
         model: the definition.
-        batches: one for each stream that the model reads.
+        events: the past, or a batch for each stream that the model reads.
         start: the earliest time, microseconds; None for the first event's.
         end: the latest time, microseconds.
 
@@ -66,15 +67,13 @@ def observations(model: Model, batches: Mapping[str, Batch], start: int | None, 
         TrainingError: the model is observed at regular times, but has request columns, which no log holds.
     """
     if isinstance(model.observe, Each):
-        return _at_each(model, model.observe, batches[model.observe.stream.name], start, end)
+        return _at_each(model, model.observe, held(events), start, end)
     TrainingError.raise_if(_unknowable(model))
-    return _at_every(model, model.observe, batches, start, end)
+    return _at_every(model, model.observe, held(events), start, end)
 
 
-def _at_every(
-    model: Model, observe: Every, batches: Mapping[str, Batch], start: int | None, end: int
-) -> Spine:
-    entities = _first_known(model, batches)
+def _at_every(model: Model, observe: Every, past: Past, start: int | None, end: int) -> Spine:
+    entities = past.first_known(model)
     first = entities["known"].to_numpy()
     if start is not None:
         first = np.maximum(first, start)
@@ -89,28 +88,9 @@ def _at_every(
     return Spine(keys, time, time, pl.DataFrame())
 
 
-def _first_known(model: Model, batches: Mapping[str, Batch]) -> pl.DataFrame:
-    """Each entity, ascending, with the first instant at which one of its events had happened and arrived."""
-    streams = {view.stream.name for view in model.features}
-    parts = [
-        batches[name].frame.select(
-            pl.col(model.entity),
-            pl.Series("known", np.maximum(batches[name].arrival, batches[name].time), pl.Int64),
-        )
-        for name in streams
-    ]
-    return pl.concat(parts).group_by(model.entity).agg(pl.col("known").min()).sort(model.entity)
-
-
-def _at_each(model: Model, observe: Each, batch: Batch, start: int | None, end: int) -> Spine:
-    inside = batch.time <= end
-    if start is not None:
-        inside &= batch.time >= start
-    if observe.where is not None:
-        fits = batch.frame.select(observe.where.fill_null(False).alias("fits"))["fits"]
-        inside &= fits.to_numpy()
-    place = np.flatnonzero(inside)
-    place = place[np.argsort(batch.time[place], kind="stable")]
+def _at_each(model: Model, observe: Each, past: Past, start: int | None, end: int) -> Spine:
+    batch = past.observed(observe, start, end)
+    place = np.argsort(batch.time, kind="stable")
     observed = batch.frame[place]
     known = np.maximum(batch.arrival[place], batch.time[place])
     return Spine(observed.select(model.keys), batch.time[place], known, observed)

@@ -24,6 +24,7 @@ from headwater.training.dataset import TrainingSet, build
 from headwater.training.evaluate import Judged, judge
 from headwater.training.fit import fit_model, with_judged
 from headwater.training.history import Events
+from headwater.training.past import Past
 from headwater.training.split import Split, temporal, without_known
 
 STAGES = ("replay", "fit", "evaluate", "register")
@@ -92,7 +93,7 @@ class TrainedModel:
 def train(
     project: Project,
     model_name: str | None,
-    events: Events,
+    events: Events | Past,
     registry: Registry | None,
     *,
     now: int,
@@ -104,7 +105,7 @@ def train(
     Args:
         project: the definitions.
         model_name: which of its models; None if it has only one.
-        events: a log, or a mapping from stream name to a batch or a frame.
+        events: a log, or a mapping from stream name to a batch or a frame; or a past that lies elsewhere.
         registry: where to record and register; None does neither.
         now: microseconds UTC, stamped on the run.
         plan: how; the default learns from the first three quarters and judges on the rest.

@@ -7,12 +7,32 @@ import shutil
 import sys
 from collections.abc import Iterator
 from importlib import util
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+
+JARS = Path(__file__).resolve().parents[3] / "build" / "services" / "spark"
+
+
+def jars() -> str:
+    """Those of the Kafka connector, as `make services` brings them."""
+    named = os.environ.get("HEADWATER_SERVICES")
+    folder = Path(named).parent / "spark" if named else JARS
+    return ",".join(sorted(str(path) for path in folder.glob("*.jar")))
+
+
+@pytest.fixture(scope="session")
+def connector() -> str:
+    """The jars of Spark's Kafka connector; without them the test skips."""
+    found = jars()
+    if not found:
+        pytest.skip("Spark's Kafka connector is not there: `make services` brings it")
+    return found
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +56,8 @@ def spark() -> Iterator[SparkSession]:
             .config("spark.sql.session.timeZone", "Asia/Kathmandu")
             .config("spark.sql.shuffle.partitions", "2")
             .config("spark.sql.adaptive.enabled", "false")
+            .config("spark.jars", jars())
+            .config("spark.driver.extraJavaOptions", "-Xss8m")
             .getOrCreate()
         )
         session.sparkContext.setLogLevel("OFF")

@@ -221,3 +221,33 @@ def test_workers_take_the_kernels_that_are_compiled_already(spark: SparkSession)
 
     rows = spark.range(2, numPartitions=2).mapInArrow(hits, "misses long, hits long").collect()
     assert all(row.misses == 0 and row.hits > 0 for row in rows), rows
+
+
+#   slices of 10 s     |         |         |
+#   windows of 20 s  (---t                       a reading sees events of earlier slices, and each once
+def test_a_key_is_cut_in_time_and_the_bits_stay(spark: SparkSession) -> None:
+    case = busy_log(random.Random(11), 300)
+    bounded = {
+        name: feature
+        for name, feature in every_kind().items()
+        if feature.half_life is not None or None not in feature.over
+    }
+    shop = {"shop_n": hw.count(over="20s"), "shop_w": hw.last("who", over="9s")}
+    own = [view(bounded, name="by_who"), view(shop, name="by_shop", key="shop")]
+    cut = Case(own, case.log, case.asks)
+    whole = bits(ASOF.answers(cut))
+    assert bits(answers(spark, cut, slices="10s")) == whole
+    assert bits(answers(spark, cut, slices="1h")) == whole
+
+
+def test_what_has_no_end_is_not_cut_in_time(spark: SparkSession) -> None:
+    case = busy_log(random.Random(3), 10)
+    with pytest.raises(DataError) as caught:
+        answers(spark, case, slices="10s")
+    assert str(caught.value).split("\nthe view ")[0] == (
+        "the view by_who cannot be cut in time\n"
+        "  expected: features with over= or half_life=\n"
+        "  got:      a feature that looks back since forever\n"
+        "  where:    views.by_who\n"
+        "  do:       leave slices= out, or ask for these features by themselves"
+    )

@@ -1,11 +1,14 @@
-"""``headwater stream``: the live host on Kafka (``scale.kafka``), one of a consumer group."""
+"""``headwater stream``: fresh scores from Kafka, by a host of our own (``scale.kafka``) or on Spark.
+
+The host is here, Spark's query is run in ``stream_on_spark``.
+"""
 
 from __future__ import annotations
 
 import signal
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module, util
 from threading import Event
@@ -17,6 +20,7 @@ import click
 from headwater.apps.access.settings import read_secret
 from headwater.apps.cli.models import registry_of
 from headwater.apps.cli.screen import Screen
+from headwater.apps.cli.stream_on_spark import Told, run_on_spark
 from headwater.apps.cli.workplace import Workplace, at_workplace
 from headwater.apps.http.shelf import Shelf, scorings
 from headwater.apps.settings import Settings, environment
@@ -52,46 +56,85 @@ PASSWORD = "HEADWATER_KAFKA_SASL_PASSWORD"  # noqa: S105 - the variable's name
 @click.option(
     "--until-idle", type=click.FloatRange(0), metavar="SECONDS", help="End when nothing came for so long."
 )
+@click.option(
+    "--on",
+    "engine",
+    type=click.Choice(("host", "spark")),
+    default="host",
+    show_default=True,
+    help="Who does it: a host of a consumer group, or a query on Spark.",
+)
+@click.option("--master", metavar="URL", help="Where Spark runs, such as local[4].  [default: as it is set]")
+@click.option("--checkpoint", metavar="FOLDER", help="Spark's.  [default: spark/ in the data folder]")
+@click.option(
+    "--every",
+    type=click.FloatRange(0),
+    default=0.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Spark begins a batch so often; 0 for one after the other.",
+)
+@click.option(
+    "--most",
+    type=click.IntRange(1),
+    default=500_000,
+    show_default=True,
+    help="Records of a batch of Spark's.",
+)
+@click.option(
+    "--parallel",
+    type=click.IntRange(1),
+    default=2,
+    show_default=True,
+    help="Parts that Spark works on a batch in; fixed once there is a checkpoint.",
+)
+@click.option("--jars", metavar="FOLDER", help="Spark's Kafka connector.  [default: fetched by Spark]")
 @at_workplace
 def command(
-    work: Workplace,
-    screen: Screen,
-    file: str | None,
-    brokers: str,
-    group: str | None,
-    name: str | None,
-    snapshot_every: float,
-    until_idle: float | None,
+    work: Workplace, screen: Screen, file: str | None, brokers: str, group: str | None, **options: Any
 ) -> None:
     """Keep scores fresh from Kafka: events in, scores out, exactly once.
 
     One of a group of hosts that share the partitions of the project's topics; the state of a partition moves
-    with it. Ctrl-C keeps the state and leaves the group.
+    with it. Ctrl-C keeps the state and leaves the group. On Spark it is a streaming query, whose state is in
+    its checkpoint.
     """
     if file is not None:
         data = click.get_current_context().params["data"]
         work = Workplace(Settings.read(project=file, data=data), work.clock)
     kafka = _library()
-    project = work.project
-    member = kafka.Member(group or f"headwater-{project.name}", name or socket.gethostname())
-    served = scorings(Shelf(registry_of(work), project).champions())
     cluster = kafka.Cluster(brokers, security(environment()))
-    counts = {"records": 0, "events": 0, "duplicates": 0, "refused": 0, "scores": 0}
+    served = scorings(Shelf(registry_of(work), work.project).champions())
+    engines: dict[str, Callable[..., None]] = {"host": _host, "spark": run_on_spark}
+    run = engines[options.pop("engine")]
+    told = Told(screen)
+    with _asked_to_end() as end:
+        run(work, told, cluster, served, group or f"headwater-{work.project.name}", end, **options)
+    if screen.as_json:
+        screen.write(told.counts)
+    else:
+        screen.say(", ".join(f"{number:,} {each}" for each, number in told.counts.items()))
 
-    def count(turn: Any) -> None:
-        for each in counts:
-            counts[each] += getattr(turn, each)
 
-    def fault(where: str, error: BaseException) -> None:
-        screen.note(f"{where}: {str(error).partition(chr(10))[0]}")
-
-    hooks = kafka.Hooks(on_turn=count, on_fault=fault)
+def _host(
+    work: Workplace,
+    told: Told,
+    cluster: Any,
+    served: Mapping[str, Any],
+    group: str,
+    end: Event,
+    *,
+    name: str | None,
+    snapshot_every: float,
+    until_idle: float | None,
+    **_of_spark: Any,
+) -> None:
+    kafka = _library()
+    member = kafka.Member(group, name or socket.gethostname())
+    hooks = kafka.Hooks(on_turn=told.count, on_fault=told.fault)
     folder = work.settings.data / "kafka"
-    with (
-        _asked_to_end() as end,
-        kafka.Host(cluster, project, served, folder, member, hooks) as host,
-    ):
-        screen.note(f"{member.name} of {member.group} keeps {', '.join(served) or 'features'} fresh")
+    with kafka.Host(cluster, work.project, served, folder, member, hooks) as host:
+        told.screen.note(f"{member.name} of {group} keeps {', '.join(served) or 'features'} fresh")
         kept = heard = time.monotonic()
         while not end.is_set():
             now = time.monotonic()
@@ -102,10 +145,6 @@ def command(
                 kept = now
             if until_idle is not None and host.partitions and now - heard > until_idle:
                 break
-    if screen.as_json:
-        screen.write(counts)
-    else:
-        screen.say(", ".join(f"{number:,} {each}" for each, number in counts.items()))
 
 
 def security(environ: Mapping[str, str]) -> dict[str, str]:

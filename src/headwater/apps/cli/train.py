@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Any
 
 import click
@@ -9,6 +10,7 @@ import click
 from headwater.apps.cli.models import print_evaluation, registry_of
 from headwater.apps.cli.moments import MOMENT, SPAN
 from headwater.apps.cli.screen import Screen
+from headwater.apps.cli.sparking import FORMATS, Lake, past_on_spark
 from headwater.apps.cli.versions import version_text
 from headwater.apps.cli.workplace import Workplace, at_workplace
 from headwater.definitions.finding import find_model
@@ -46,8 +48,42 @@ _MOST = 10
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="For what is left to chance."
 )
 @click.option("--no-register", is_flag=True, help="Record and register nothing.")
+@click.option(
+    "--on",
+    "engine",
+    type=click.Choice(("embedded", "spark")),
+    default="embedded",
+    show_default=True,
+    help="Who builds the training set.",
+)
+@click.option("--master", metavar="URL", help="Where Spark runs, such as local[4].  [default: as it is set]")
+@click.option(
+    "--events", metavar="FOLDER", help="A table a stream for Spark, FOLDER/STREAM.  [default: the log]"
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    default="parquet",
+    show_default=True,
+    help="Of the tables.",
+)
+@click.option("--arrival", default="arrived_at", show_default=True, help="Their column; empty for none.")
+@click.option("--order", default="offset", show_default=True, help="Their column; empty for none.")
 @at_workplace
-def command(work: Workplace, screen: Screen, model: str | None, no_register: bool, **options: Any) -> None:
+def command(
+    work: Workplace,
+    screen: Screen,
+    model: str | None,
+    no_register: bool,
+    engine: str,
+    master: str | None,
+    events: str | None,
+    form: str,
+    arrival: str,
+    order: str,
+    **options: Any,
+) -> None:
     """Train, judge and register a model.
 
     MODEL may be left out where the project has one. The training set is built by replay: each row holds
@@ -57,10 +93,17 @@ def command(work: Workplace, screen: Screen, model: str | None, no_register: boo
     """
     chosen = find_model(work.project, model)
     plan = Plan(**options)
-    with work.reading() as log, screen.progress(one_bar=True) as progress:
+    if engine == "spark":
+        opened: AbstractContextManager[Any] = past_on_spark(
+            work, chosen, master, Lake(events, form, arrival, order)
+        )
+    else:
+        _for_spark_alone(master=master, events=events)
+        opened = work.reading()
+    with opened as past, screen.progress(one_bar=True) as progress:
         registry = None if no_register else registry_of(work)
         trained = train(
-            work.project, chosen.name, log, registry, now=work.clock.now(), plan=plan, progress=progress
+            work.project, chosen.name, past, registry, now=work.clock.now(), plan=plan, progress=progress
         )
     if registry is not None:
         work.apply()
@@ -69,6 +112,12 @@ def command(work: Workplace, screen: Screen, model: str | None, no_register: boo
         screen.write(document)
     else:
         _print(screen, document, trained.training_set.manifest.summary())
+
+
+def _for_spark_alone(**options: str | None) -> None:
+    for name, value in options.items():
+        if value is not None:
+            raise click.UsageError(f"--{name} is for --on spark")
 
 
 def _print(screen: Screen, document: dict[str, Any], summary: str) -> None:

@@ -8,7 +8,8 @@
 Written only behind the commit of the offsets that it stands at, so that a snapshot is never ahead of the
 group; the newest whole one that is not ahead, and the records behind it, give the state of any moment. On a
 disk that the hosts share, state moves with its partition; else the new owner reads the partition from its
-beginning. Called by ``host``; the engine's bytes are those of ``engine.snapshot``.
+beginning. Called by ``host``, and for the bytes by ``spark.keeping``; the
+engine's bytes are those of ``engine.snapshot``.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class PartitionSnapshots:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with beside.open("wb") as file:
-                file.write(_dump(partition))
+                file.write(dump(partition))
                 file.flush()
                 os.fsync(file.fileno())
             beside.replace(path)
@@ -95,13 +96,14 @@ class PartitionSnapshots:
         """
         for path in self.files(number):
             with suppress(StoreError, OSError, ValueError, KeyError, zipfile.BadZipFile):
-                found = _load(path.read_bytes(), project, scorings)
+                found = load(path.read_bytes(), project, scorings)
                 if all(place <= committed.get(name, 0) for name, place in found.positions.items()):
                     return found
         return Partition(project, scorings)
 
 
-def _dump(partition: Partition) -> bytes:
+def dump(partition: Partition) -> bytes:
+    """A partition's state as bytes."""
     header = {"positions": partition.positions}
     arrays: dict[str, np.ndarray] = {
         "header": np.frombuffer(json.dumps(header).encode(), np.uint8),
@@ -115,7 +117,7 @@ def _dump(partition: Partition) -> bytes:
     return MAGIC + hashlib.sha256(body).digest() + body
 
 
-def _load(blob: bytes, project: Project, scorings: Mapping[str, Scoring]) -> Partition:
+def load(blob: bytes, project: Project, scorings: Mapping[str, Scoring]) -> Partition:
     """The state that was dumped.
 
     Raises:

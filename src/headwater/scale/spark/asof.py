@@ -24,11 +24,13 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructType
 
 from headwater.core.errors import DataError, Problem
+from headwater.core.instant import span
 from headwater.definitions.expression import columns
 from headwater.definitions.stream import Stream
 from headwater.definitions.view import FeatureView
+from headwater.engine.reach import Reach
 from headwater.scale.spark.bucket import Asked
-from headwater.scale.spark.types import features_of, key_type
+from headwater.scale.spark.types import features_of, key_type, micros
 from headwater.scale.spark.worker import answer
 
 _SHOWN = 3
@@ -47,6 +49,7 @@ def asof(
     known: str | None = None,
     row: str | None = None,
     buckets: int | None = None,
+    slices: str | None = None,
 ) -> DataFrame:
     """The features of each row of a spine, as they could have been known at its time, on Spark.
 
@@ -67,12 +70,16 @@ def asof(
             order of the spine back. Spark promises no order of rows by itself.
         buckets: how many parts to cut the keys into; each is held in a worker's memory as a whole. By
             default as many as ``spark.sql.shuffle.partitions`` says.
+        slices: cut each bucket in time as well, into slices of this length, such as ``90d``, each with the
+            events before it that its windows see: so a key that holds a large part of the table is shared
+            out. Every window must end somewhere; take slices at least as long as the longest of them.
 
     Returns:
         The spine's n rows, in no order, with one more column per feature (and ``row``).
 
     Raises:
-        DataError: a stream or column is missing, or two columns would share a name. What is wrong with a
+        DataError: a stream or column is missing, two columns would share a name, or what is to be cut in
+            time looks back since forever. What is wrong with a
             row is found in a worker when the result is read, and comes as Spark's ``PythonException``
             with the letter of the error in it.
 
@@ -80,7 +87,9 @@ def asof(
         >>> found = hw.spark.asof(view, {"payments": payments}, spine, order="offset")  # doctest: +SKIP
     """
     asked = [views] if isinstance(views, FeatureView) else list(views)
+    width = None if slices is None else span(slices)
     DataError.raise_if(_problems(asked, events, spine, time, arrival, order, known, row))
+    DataError.raise_if(_endless(asked) if slices else ())
     if row is not None:
         spine = spine.withColumn(row, sf.monotonically_increasing_id())
     conf = spine.sparkSession.conf
@@ -96,9 +105,10 @@ def asof(
             known=known,
             arrival=arrival,
             order=order,
+            slice=None if width is None else _free("slice", events[pruned.name].columns),
             fields=to_arrow_schema(schema, timezone="UTC", prefers_large_types=large),
         )
-        spine = _answered(spine, events[pruned.name], part, schema, count)
+        spine = _answered(spine, events[pruned.name], part, schema, count, width)
     return spine.select(*names, *(one.name for view in asked for one in view.outputs))
 
 
@@ -121,15 +131,36 @@ def _pruned(views: Sequence[FeatureView]) -> Stream:
 
 
 def _answered(
-    spine: DataFrame, events: DataFrame, asked: Asked, schema: StructType, buckets: int
+    spine: DataFrame, events: DataFrame, asked: Asked, schema: StructType, buckets: int, width: int | None
 ) -> DataFrame:
     """The spine after one pass."""
     key, dtype = asked.views[0].key, asked.stream.schema[asked.views[0].key]
     more = [name for name in (asked.arrival, asked.order) if name is not None]
     read = events.select(*(_quoted(name) for name in dict.fromkeys([*asked.stream.schema, *more])))
-    left = spine.groupBy(_bucket(key, dtype, buckets))
-    right = read.groupBy(_bucket(key, dtype, buckets))
+    bucket = _bucket(key, dtype, buckets)
+    if width is None or asked.slice is None:
+        left, right = spine.groupBy(bucket), read.groupBy(bucket)
+    else:
+        left = spine.groupBy(bucket, _slice(micros(spine, asked.time), width))
+        right = _sliced(read, asked, asked.slice, width).groupBy(bucket, _quoted(asked.slice))
     return left.cogroup(right).applyInArrow(partial(answer, asked), schema)
+
+
+def _slice(time: Column, width: int) -> Column:
+    """The number of the slice that a time lies in; whole numbers, since a double would round it."""
+    wide = sf.lit(width)
+    return sf.call_function("div", time - sf.pmod(time, wide), wide)
+
+
+def _sliced(events: DataFrame, asked: Asked, name: str, width: int) -> DataFrame:
+    """The events, once for each slice with readings that may see them.
+
+    A reading at ``t`` sees ``(t - far, t - near]``: an event is seen at ``[time + near, time + far)``.
+    """
+    reach, time = Reach.of(asked.views), micros(events, asked.stream.time)
+    far = reach.far if reach.far is not None else reach.near + 1
+    first, last = _slice(time + reach.near, width), _slice(time + (far - 1), width)
+    return events.withColumn(name, sf.explode(sf.sequence(first, last)))
 
 
 def _bucket(key: str, dtype: pl.DataType, buckets: int) -> Column:
@@ -190,6 +221,26 @@ def _missing(what: str, where: str, wanted: Iterable[str], columns: Sequence[str
         for name in wanted
         if name not in columns
     ]
+
+
+def _endless(views: Sequence[FeatureView]) -> list[Problem]:
+    return [
+        Problem(
+            f"the view {view.name} cannot be cut in time",
+            expected="features with over= or half_life=",
+            got="a feature that looks back since forever",
+            where=f"views.{view.name}",
+            do="leave slices= out, or ask for these features by themselves",
+        )
+        for view in views
+        if Reach.of([view]).far is None
+    ]
+
+
+def _free(name: str, taken: Iterable[str]) -> str:
+    while name in taken:
+        name += "_"
+    return name
 
 
 def _shared(views: Sequence[FeatureView], spine: DataFrame, row: str | None) -> list[Problem]:

@@ -35,6 +35,7 @@ class Asked:
         stream: their stream, with the columns that they read.
         time, known: the spine's columns; without ``known``, a row sees what had arrived by its time.
         arrival, order: the events' columns, each None if there is none.
+        slice: the events' column that only says which slice of time they are for; None if they are not cut.
         fields: of what comes out, in Arrow's types, as Spark awaits them: the spine's, then the features.
     """
 
@@ -44,6 +45,7 @@ class Asked:
     known: str | None
     arrival: str | None
     order: str | None
+    slice: str | None
     fields: pa.Schema
 
 
@@ -65,6 +67,8 @@ def _features(asked: Asked, spine: pa.Table, events: pa.Table) -> pl.DataFrame:
     times = instants(rows, asked.time, "spine")
     known = None if asked.known is None else np.maximum(instants(rows, asked.known, "spine"), times)
     bounds = Reach.of(asked.views).bounds(times, times if known is None else known)
+    if asked.slice is not None:
+        events = events.drop_columns(asked.slice)
     came = in_order(_polars(events), asked)
     if asked.order is not None and asked.order not in asked.stream.schema:
         came = came.drop(asked.order)

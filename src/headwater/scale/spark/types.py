@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import polars as pl
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as sf
 from pyspark.sql import types as spark
 
+from headwater.core.instant import DAY
 from headwater.definitions.view import FeatureView
 
 _PLAIN: dict[type[pl.DataType], spark.DataType] = {
@@ -32,6 +35,15 @@ _PLAIN: dict[type[pl.DataType], spark.DataType] = {
     pl.Datetime: spark.TimestampType(),
 }
 
+_WIDER: dict[type[pl.DataType], type[pl.DataType]] = {
+    pl.UInt8: pl.Int16,
+    pl.UInt16: pl.Int32,
+    pl.UInt32: pl.Int64,
+    pl.UInt64: pl.Int64,
+    pl.Enum: pl.String,
+    pl.Categorical: pl.String,
+}
+
 
 def spark_type(dtype: pl.DataType) -> spark.DataType:
     """Spark's type for a column that a stream can hold.
@@ -43,9 +55,28 @@ def spark_type(dtype: pl.DataType) -> spark.DataType:
     return _PLAIN[type(dtype)]
 
 
+def plain(frame: pl.DataFrame) -> pl.DataFrame:
+    """A frame in the types that Spark has, each column in the narrowest that holds its values.
+
+    Example:
+        >>> plain(pl.DataFrame({"n": [1]}, {"n": pl.UInt8})).schema
+        Schema({'n': Int16})
+    """
+    casts = [pl.col(name).cast(_WIDER[type(t)]) for name, t in frame.schema.items() if type(t) in _WIDER]
+    return frame.with_columns(casts)
+
+
 def key_type(dtype: pl.DataType) -> spark.DataType:
     """The type in which keys are told apart, however wide the table has them."""
     return spark.LongType() if dtype.is_integer() else spark_type(dtype)
+
+
+def micros(frame: DataFrame, name: str) -> Column:
+    """A column of times as microseconds UTC, whatever zone the session shows times in."""
+    column = sf.col("`" + name.replace("`", "``") + "`")
+    if isinstance(frame.schema[name].dataType, spark.DateType):
+        return sf.unix_date(column).cast("long") * DAY
+    return sf.unix_micros(column)
 
 
 def features_of(views: Iterable[FeatureView]) -> list[spark.StructField]:

@@ -1,0 +1,106 @@
+"""``headwater stream --on spark``: a streaming query of ``scale.spark.stream``, watched until it is to end.
+
+Called by ``stream``, whose host is the other way to do the same.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from headwater.apps.cli.screen import Screen
+from headwater.apps.cli.sparking import library
+from headwater.apps.cli.workplace import Workplace
+from headwater.core.errors import DataError
+
+_LOOK = 0.2  # seconds between two looks at the query
+
+
+class Told:
+    """What was done so far, for the screen."""
+
+    def __init__(self, screen: Screen) -> None:
+        self.screen = screen
+        self.counts = {"records": 0, "events": 0, "duplicates": 0, "refused": 0, "scores": 0}
+        self.heard = time.monotonic()
+
+    def count(self, turn: Any) -> None:
+        """A turn of a host, or a batch of Spark's."""
+        for each in self.counts:
+            self.counts[each] += getattr(turn, each)
+        if turn.records:
+            self.heard = time.monotonic()
+
+    def fault(self, where: str, error: BaseException) -> None:
+        """What was got over."""
+        self.screen.note(f"{where}: {str(error).partition(chr(10))[0]}")
+
+
+def run_on_spark(
+    work: Workplace,
+    told: Told,
+    cluster: Any,
+    served: Mapping[str, Any],
+    group: str,
+    end: Event,
+    *,
+    master: str | None,
+    checkpoint: str | None,
+    every: float,
+    most: int,
+    parallel: int,
+    jars: str | None,
+    until_idle: float | None,
+    **_of_the_host: Any,
+) -> None:
+    """Run the query until it is asked to end, or idle for so long.
+
+    Raises:
+        MissingExtraError: PySpark, Java or the connector is missing.
+        ClusterError: Spark does not start, or the query ended.
+    """
+    spark = library("stream_door")
+    place = checkpoint or str(work.settings.data.resolve() / "spark")
+    pace = spark.Pace(every, most, parallel)
+    with spark.session(work.project.name, master, {**spark.SETTINGS, **_connector(spark, jars)}) as session:
+        query = spark.start(
+            session,
+            cluster,
+            work.project,
+            served,
+            group=group,
+            checkpoint=place,
+            pace=pace,
+            on_turn=told.count,
+        )
+        told.screen.note(f"Spark {session.version} keeps {', '.join(served) or 'features'} fresh")
+        told.heard = time.monotonic()
+        try:
+            while not end.wait(_LOOK):
+                spark.check(query)
+                if until_idle is not None and time.monotonic() - told.heard > until_idle and _rests(query):
+                    break
+        finally:
+            query.stop()
+
+
+def _rests(query: Any) -> bool:
+    return not query.status["isDataAvailable"]
+
+
+def _connector(spark: Any, jars: str | None) -> dict[str, str]:
+    if jars is None:
+        return {"spark.jars.packages": spark.CONNECTOR}
+    found = sorted(str(path) for path in Path(jars).resolve().glob("*.jar"))
+    if not found:
+        raise DataError.of(
+            "there are no jars of Spark's Kafka connector",
+            expected="spark-sql-kafka-0-10, spark-token-provider-kafka-0-10, kafka-clients, commons-pool2",
+            got="no file that ends in .jar",
+            where=jars,
+            do=f"put {spark.CONNECTOR} and what it needs there, or leave --jars out",
+        )
+    return {"spark.jars": ",".join(found)}

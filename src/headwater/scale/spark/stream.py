@@ -1,0 +1,169 @@
+"""The live host on Spark: Kafka in, the kernel in ``transformWithState``, scores out exactly once.
+
+::
+
+    topics ──► by bucket (Kafka's partition) ──► keeper ──► sink ──► topics
+                                                   │          │
+    checkpoint: offsets of each batch, state ──────┘          └── group's offsets: what was told
+
+A batch is a function of the offsets in the checkpoint and of the state of the batch before; so whoever
+repeats it tells the same bits, and ``sink`` leaves out what was told. Called by ``headwater stream --on
+spark``; read ``keeper`` and ``sink`` next.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from py4j.protocol import Py4JError
+from pyspark import __version__, cloudpickle
+from pyspark.errors import AnalysisException, PySparkException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.streaming.query import StreamingQuery
+
+from headwater.core.errors import ClusterError, MissingExtraError
+from headwater.definitions.project import Project
+from headwater.scale.kafka.cluster import Cluster, Topics, make_topics
+from headwater.scale.kafka.host import Turn
+from headwater.scale.spark.failing import failed, letter_of
+from headwater.scale.spark.keeper import OUT, Keeper
+from headwater.scale.spark.sink import COUNTED, Sink, security_of
+from headwater.serving.scoring import Scoring
+
+CONNECTOR = f"org.apache.spark:spark-sql-kafka-0-10_2.13:{__version__}"
+PROVIDER = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
+
+# What a session of our own is started with: real threads overflowed their stack under load without it.
+SETTINGS = {"spark.driver.extraJavaOptions": "-Xss8m", "spark.executor.extraJavaOptions": "-Xss8m"}
+
+_STATE = {
+    "spark.sql.streaming.stateStore.providerClass": PROVIDER,
+    # what changed is written behind each batch, and the whole now and then
+    "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
+}
+_COUNTS = ", ".join(f"{name} long" for name in COUNTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a query goes.
+
+    Attributes:
+        seconds: between the beginnings of two batches; 0 for one after the other.
+        most: records of one batch.
+        parallel: how many parts a batch is worked on in; kept by the checkpoint once it is made.
+        least: bytes of records behind a bucket's snapshot before another is worth it.
+    """
+
+    seconds: float = 0.0
+    most: int = 500_000
+    parallel: int = 2
+    least: int = 1 << 20
+
+
+def start(
+    session: SparkSession,
+    cluster: Cluster,
+    project: Project,
+    scorings: Mapping[str, Scoring],
+    *,
+    group: str,
+    checkpoint: str,
+    pace: Pace | None = None,
+    on_turn: Callable[[Turn], None] = lambda _turn: None,
+) -> StreamingQuery:
+    """Start to keep the scores of some models fresh.
+
+    Args:
+        session: where.
+        cluster: of Kafka.
+        project: the definitions.
+        scorings: model to its version.
+        group: whose offsets say what was told.
+        checkpoint: a folder or address for Spark's offsets and state; on a disk that all executors share.
+        pace: how it goes.
+        on_turn: called after each batch, in a thread of the query's, and must not raise.
+
+    Raises:
+        DefinitionError: the project's entities do not lie in one partition each.
+        LogError: the brokers do not answer.
+        MissingExtraError: Spark has no Kafka connector.
+        ClusterError: the query cannot be started.
+    """
+    how = pace or Pace()
+    topics = Topics(project)
+    make_topics(cluster, topics)
+    sink = Sink(cluster, group, project.name)
+
+    def out(frame: DataFrame, _number: int) -> None:
+        turns = frame.mapInArrow(sink, _COUNTS).collect()
+        on_turn(Turn(**{name: sum(one[name] for one in turns) for name in COUNTED}))
+
+    try:
+        kept = keep(_records(session, cluster, topics, how), project, scorings, how)
+        writer = kept.writeStream.foreachBatch(out).queryName(project.name)
+        if how.seconds:
+            writer = writer.trigger(processingTime=f"{round(how.seconds * 1_000)} milliseconds")
+        return writer.option("checkpointLocation", checkpoint).start()
+    except AnalysisException as error:
+        if "kafka" not in str(error):
+            raise failed(error) from error
+        raise MissingExtraError.of(
+            "Spark has no Kafka connector",
+            expected=CONNECTOR,
+            do="name its jars with --jars, or let Spark fetch it: spark-submit --packages",
+        ) from error
+    except (PySparkException, Py4JError) as error:
+        raise failed(error) from error
+
+
+def keep(records: DataFrame, project: Project, scorings: Mapping[str, Scoring], pace: Pace) -> DataFrame:
+    """What records do to their buckets: a streaming frame with the columns of ``keeper.OUT``.
+
+    Args:
+        records: a streaming frame with ``bucket``, ``topic``, ``offset``, ``arrival`` in microseconds and
+            ``value``; the records of a topic and bucket ascend by offset from batch to batch.
+        project: the definitions.
+        scorings: model to its version.
+        pace: how it goes.
+    """
+    for name, value in {**_STATE, "spark.sql.shuffle.partitions": str(pace.parallel)}.items():
+        records.sparkSession.conf.set(name, value)
+    blob: bytes = cloudpickle.dumps((project, dict(scorings)))  # type: ignore[no-untyped-call]
+    keeper = Keeper(hashlib.sha256(blob).hexdigest(), blob, pace.least)
+    return records.groupBy("bucket").transformWithStateInPandas(
+        keeper, OUT, outputMode="append", timeMode="none"
+    )
+
+
+def check(query: StreamingQuery) -> None:
+    """See that a query goes on.
+
+    Raises:
+        HeadwaterError: a worker's letter.
+        ClusterError: it ended.
+    """
+    if query.isActive:
+        return
+    error = query.exception()
+    if error is None:
+        raise ClusterError.of("the query ended", expected="one that goes on", do="look at Spark's own log")
+    raise letter_of(str(error)) or failed(error) from error
+
+
+def _records(session: SparkSession, cluster: Cluster, topics: Topics, pace: Pace) -> DataFrame:
+    reader = (
+        session.readStream.format("kafka")
+        .option("kafka.bootstrap.servers", cluster.brokers)
+        .option("kafka.isolation.level", "read_committed")
+        .option("subscribe", ",".join(topics.streams))
+        .option("startingOffsets", "earliest")
+        .option("maxOffsetsPerTrigger", pace.most)
+    )
+    for name, value in security_of(cluster.security).items():
+        reader = reader.option(f"kafka.{name}", value)
+    return reader.load().selectExpr(
+        "partition AS bucket", "topic", "offset", "unix_micros(timestamp) AS arrival", "value"
+    )

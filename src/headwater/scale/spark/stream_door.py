@@ -1,0 +1,8 @@
+"""What ``headwater stream --on spark`` needs of this folder, by name; it needs ``headwater[kafka]``, too."""
+
+from __future__ import annotations
+
+from headwater.scale.spark.session import session
+from headwater.scale.spark.stream import CONNECTOR, SETTINGS, Pace, check, start
+
+__all__ = ["CONNECTOR", "SETTINGS", "Pace", "check", "session", "start"]
