@@ -107,7 +107,12 @@ airflow: $(BUILD)/airflow/.synced ## Airflow in build/airflow, for the tests tha
 
 .PHONY: test
 test: $(VENV)/.installed ## Run the tests: make test DATA=path ARGS="tests/engine -x"
+ifdef ARGS
 	@$(BIN)/python -m pytest --durations=10 $(ARGS)
+else  # two at a time; those that look at a clock have the machine for themselves
+	@$(BIN)/python -m pytest --durations=20 -n 2 -m "not alone"
+	@$(BIN)/python -m pytest --durations=5 -m alone
+endif
 
 KILLS ?= 100
 

@@ -66,17 +66,6 @@ ROUTES = [
 ]
 
 
-PLACES = {
-    "view": "spending",
-    "key": "1",
-    "decision_id": "d1",
-    "id": "none",
-    "hash": "0" * 8,
-    "model": "risk",
-    "name": "retrain.risk",
-}
-
-
 @pytest.mark.parametrize(("method", "path", "role"), ROUTES)
 def test_only_the_role_gets_in(
     guarded: tuple[str, dict[str, str]], method: str, path: str, role: str | None

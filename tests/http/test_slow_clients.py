@@ -280,6 +280,7 @@ def memory(pid: int) -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_ten_thousand_slow_clients_at_once(tmp_path: Path, record_property: Any) -> None:
     with files(SLOW + SPARE) as allowed, server(tmp_path) as (url, pid):
