@@ -70,8 +70,6 @@ def _started(name: str, master: str | None, settings: Mapping[str, str]) -> Spar
         builder = builder.master(master)
     for key, value in settings.items():
         builder = builder.config(key, value)
-    if master is None or master.startswith("local"):
-        builder = builder.config("spark.pyspark.python", sys.executable)
     before = signal.getsignal(signal.SIGINT)
     try:
         made = builder.getOrCreate()
@@ -84,5 +82,7 @@ def _started(name: str, master: str | None, settings: Mapping[str, str]) -> Spar
         ) from error
     if threading.current_thread() is threading.main_thread() and before is not None:
         signal.signal(signal.SIGINT, before)  # Spark takes Ctrl-C for itself
+    if made.sparkContext.master.startswith("local"):
+        made.sparkContext.pythonExec = sys.executable  # workers on this machine have what we have
     made.sparkContext.setLogLevel("ERROR")
     return made
