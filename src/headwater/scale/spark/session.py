@@ -82,7 +82,7 @@ def _started(name: str, master: str | None, settings: Mapping[str, str]) -> Spar
         ) from error
     if threading.current_thread() is threading.main_thread() and before is not None:
         signal.signal(signal.SIGINT, before)  # Spark takes Ctrl-C for itself
-    if made.sparkContext.master.startswith("local"):
+    if (made.sparkContext.master or "").startswith("local"):
         made.sparkContext.pythonExec = sys.executable  # workers on this machine have what we have
     made.sparkContext.setLogLevel("ERROR")
     return made
