@@ -26,6 +26,7 @@ from benchmarks import (
     retrain,
     scripts,
     soak,
+    spark,
     training_set,
     windows,
 )
@@ -45,8 +46,18 @@ MEASURES: dict[str, Callable[[Setting], Measured]] = {
     "ready": ready.measure,
     "soak": soak.measure,
     "retrain": retrain.measure,
+    "spark": spark.measure,
 }
-SIZES = (*live.SIZES, *decisions.SIZES, *freshness.SIZES, *ready.SIZES, *soak.SIZES, *retrain.SIZES)
+ASKED = ("spark",)  # only when it is named
+SIZES = (
+    *spark.SIZES,
+    *live.SIZES,
+    *decisions.SIZES,
+    *freshness.SIZES,
+    *ready.SIZES,
+    *soak.SIZES,
+    *retrain.SIZES,
+)
 THREADS = 2
 WIDTH = 130  # of what goes to a file
 
@@ -79,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         console.print(busy(facts), style="yellow")
     elapsed = stopwatch()
     results, failed = [], []
-    for name in arguments.names or MEASURES:
+    for name in arguments.names or [name for name in MEASURES if name not in ASKED]:
         console.print(f"\nmeasuring {name}", highlight=False)
         try:
             results.append(MEASURES[name](setting))

@@ -90,9 +90,11 @@ def test_a_driver_killed_between_a_batch_and_its_commit_tells_nothing_twice(
     bank, frame, checkpoint = Bank(services["HEADWATER_KAFKA"], tmp_path), payments(), tmp_path / "spark"
     bank.publish(frame)
     command = [sys.executable, "-m", "tests.scale.spark.streaming", bank.cluster.brokers, bank.project.name]
+    bare = {name: value for name, value in os.environ.items() if name != "PYSPARK_PYTHON"}
     with subprocess.Popen(
         [*command, str(checkpoint), connector],
         cwd=ROOT,
+        env=bare,  # the workers' Python is ours without being told
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         start_new_session=True,

@@ -17,6 +17,7 @@ from headwater.core.errors import ClusterError, HeadwaterError, Problem
 
 _LETTER = re.compile(r"headwater\.core\.errors\.(\w+): (.*)")
 _END = re.compile(r"(?!org\.|java\.|py4j\.)[A-Za-z_][\w.]*(Error|Exception): ")
+_JAVA = re.compile(r": (?:[\w$]+\.)+([\w$]+(?:Exception|Error): .*)")
 _FACT = re.compile(r"  (expected|got|where|do): +(.*)")
 _MOST = 300  # characters of what Spark says
 
@@ -37,13 +38,19 @@ def told() -> Iterator[None]:
 
 def failed(error: BaseException) -> ClusterError:
     """The letter for work that Spark did not finish."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    ends = [line for line in lines if _END.match(line)]  # how a worker's traceback ends
     return ClusterError.of(
         "Spark did not finish its work",
-        got=[type(error).__name__, *lines[:1], *ends[-1:]][-1][:_MOST],
+        got=said(error),
         do="look at Spark's own log; every executor needs Headwater in its Python, and room for a bucket",
     )
+
+
+def said(error: BaseException) -> str:
+    """The line that says most: how a worker's traceback ends, or what Java's exceptions came from."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    ends = [line for line in lines if _END.match(line)]
+    java = [found[1] for found in map(_JAVA.match, lines) if found]
+    return [type(error).__name__, *lines[:1], *java[:1], *ends[-1:]][-1][:_MOST]
 
 
 def letter_of(text: str) -> HeadwaterError | None:

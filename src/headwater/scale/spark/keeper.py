@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
+from pyspark import SparkFiles
 from pyspark.sql.streaming.stateful_processor import StatefulProcessor, StatefulProcessorHandle
 
 from headwater.scale.spark.worker import machine
@@ -29,14 +30,13 @@ class Keeper(StatefulProcessor):
     """Keeps a bucket.
 
     Args:
-        work: names what ``blob`` holds, so that a worker unpickles it once.
-        blob: the project and its scorings, pickled.
+        work: the file that holds the project and its scorings, as Spark has sent it to all workers. It is
+            not in here: Spark's driver asks a keeper for the names of its state, and cannot ask a large one.
         least: bytes of records behind a snapshot before another is worth it.
     """
 
-    def __init__(self, work: str, blob: bytes, least: int) -> None:
+    def __init__(self, work: str, least: int) -> None:
         self._work = work
-        self._blob = blob
         self.least = least
 
     def init(self, handle: StatefulProcessorHandle) -> None:
@@ -48,7 +48,7 @@ class Keeper(StatefulProcessor):
     def handleInputRows(self, key: Any, rows: Iterator[Any], timerValues: Any) -> Iterator[Any]:  # noqa: N802, ARG002
         """One bucket's records of a micro-batch."""
         machine()
-        keeping = import_module("headwater.scale.spark.keeping").keeping(self._work, self._blob)
+        keeping = import_module("headwater.scale.spark.keeping").keeping(SparkFiles.get(self._work))
         yield keeping.turn(int(key[0]), list(rows), self)
 
     def close(self) -> None:

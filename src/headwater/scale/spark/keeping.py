@@ -14,6 +14,7 @@ import pickle
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
@@ -44,9 +45,9 @@ class State(Protocol):
 
 
 @lru_cache(maxsize=2)
-def keeping(_work: str, blob: bytes) -> Keeping:
+def keeping(work: str) -> Keeping:
     """The buckets of one query; what is pickled is what this project's own driver sent."""
-    project, scorings = pickle.loads(blob)  # noqa: S301 - from our driver, through Spark's authenticated channel
+    project, scorings = pickle.loads(Path(work).read_bytes())  # noqa: S301 - our driver wrote it
     return Keeping(project, scorings)
 
 

@@ -18,6 +18,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from headwater.core.errors import ClusterError, DataError
+from headwater.scale.spark.failing import said
 
 _MASTERS = re.compile(r"local(\[(\*|\d+)(, *\d+)?\])?|spark://[^ /]+:\d+.*|yarn|k8s://.+")
 
@@ -69,20 +70,19 @@ def _started(name: str, master: str | None, settings: Mapping[str, str]) -> Spar
         builder = builder.master(master)
     for key, value in settings.items():
         builder = builder.config(key, value)
-    if master is None or master.startswith("local"):
-        builder = builder.config("spark.pyspark.python", sys.executable)
     before = signal.getsignal(signal.SIGINT)
     try:
         made = builder.getOrCreate()
     except (PySparkException, Py4JError, RuntimeError, OSError) as error:
-        said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise ClusterError.of(
             "Spark does not start",
             expected="a session" + (f" at {master}" if master else ""),
-            got=said,
+            got=said(error),
             do="see that Java 17 is installed and that the cluster answers; Spark's own words stand above",
         ) from error
     if threading.current_thread() is threading.main_thread() and before is not None:
         signal.signal(signal.SIGINT, before)  # Spark takes Ctrl-C for itself
+    if (made.sparkContext.master or "").startswith("local"):
+        made.sparkContext.pythonExec = sys.executable  # workers on this machine have what we have
     made.sparkContext.setLogLevel("ERROR")
     return made

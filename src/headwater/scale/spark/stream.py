@@ -16,9 +16,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from py4j.protocol import Py4JError
-from pyspark import __version__, cloudpickle
+from pyspark import SparkFiles, __version__, cloudpickle
 from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
@@ -132,10 +133,21 @@ def keep(records: DataFrame, project: Project, scorings: Mapping[str, Scoring], 
     for name, value in {**_STATE, "spark.sql.shuffle.partitions": str(pace.parallel)}.items():
         records.sparkSession.conf.set(name, value)
     blob: bytes = cloudpickle.dumps((project, dict(scorings)))  # type: ignore[no-untyped-call]
-    keeper = Keeper(hashlib.sha256(blob).hexdigest(), blob, pace.least)
+    keeper = Keeper(_sent(records.sparkSession, blob), pace.least)
     return records.groupBy("bucket").transformWithStateInPandas(
         keeper, OUT, outputMode="append", timeMode="none"
     )
+
+
+def _sent(session: SparkSession, blob: bytes) -> str:
+    """The name of a file with these bytes, which every worker gets; it goes when the session does."""
+    name = f"headwater-{hashlib.sha256(blob).hexdigest()}.pickle"
+    path = Path(SparkFiles.getRootDirectory()) / "headwater" / name
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(blob)
+        session.sparkContext.addFile(str(path))
+    return name
 
 
 def check(query: StreamingQuery) -> None:

@@ -1,0 +1,52 @@
+"""PySpark by its own window functions: after every event, then the rows that are asked for.
+
+It works only because the rows are events themselves and none is late, as for Polars by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import polars as pl
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as sf
+
+from benchmarks.contenders.spark.session import read, session
+from benchmarks.contenders.training_set.frame import SPANS, answer, figures
+from benchmarks.work import Work
+
+__all__ = ["answer", "figures", "prepare"]
+
+_DAY = 86_400_000_000
+
+
+def prepare(work: Work) -> Callable[[], tuple[pl.DataFrame, int]]:
+    spark = session(work)
+
+    def run(slice_: int = 1) -> pl.DataFrame:
+        events, spine = read(spark, work, slice_)
+        return pl.DataFrame(_features(events, spine).toArrow()).sort("row")
+
+    run(100)
+    asked = spark.read.parquet(str(work.data / "spine.parquet")).count()
+    return lambda: (run(), asked)
+
+
+def _features(events: DataFrame, spine: DataFrame) -> DataFrame:
+    found = spine.withColumn("row", sf.monotonically_increasing_id())
+    for key, value, names, delay in (
+        ("customer_id", "amount", ("n_customer", "mean_customer"), 0),
+        ("terminal_id", "is_fraud", ("n_terminal", "risk_terminal"), 7),
+    ):
+        timed = events.select(key, value, sf.unix_micros("event_at").alias("at"))
+        columns = []
+        for span in SPANS:
+            begin = (int(span[:-1]) + delay) * _DAY
+            over = Window.partitionBy(key).orderBy("at").rangeBetween(1 - begin, -delay * _DAY)
+            columns += [
+                sf.count(sf.lit(1)).over(over).alias(f"{names[0]}_{span}"),
+                sf.avg(value).over(over).alias(f"{names[1]}_{span}"),
+            ]
+        made = timed.select(key, "at", *columns).dropDuplicates([key, "at"])
+        found = found.withColumn("at", sf.unix_micros("time")).join(made, [key, "at"], "left").drop("at")
+    return found
