@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from headwater.core.errors import ConflictError, StoreError
 from headwater.store.decision import Decision
@@ -474,6 +477,22 @@ def test_the_canonical_text_does_not_depend_on_the_order_of_names() -> None:
     two = decision(features={"b": 2.0, "a": 1.0})
     assert one.canonical() == two.canonical()
     assert Decision.from_json(one.to_json()) == one
+
+
+@given(
+    st.dictionaries(
+        st.text(max_size=6),
+        st.none() | st.floats(allow_nan=False, allow_infinity=False) | st.floats(-1e-3, 1e-3) | st.integers(),
+    )
+)
+@example({"a%s": 1e-5, "b": 9.999e-5, "c": 1e16, "d": -0.0, "e": None})
+@example({"a": 5e-324, 'b"': 0.0001, "c\n": 1e15, "d": 10**30, "e": True})
+def test_the_canonical_text_is_what_json_writes(features: dict[str, float | None]) -> None:
+    one = decision(features=features)
+    plain = json.dumps(
+        one.to_json(), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+    assert one.canonical() == plain
 
 
 # Recorded once, never edited: yesterday's decisions must chain to the same links on today's code.
