@@ -74,7 +74,7 @@ class Decision:
         """Plain JSON values."""
         form = {name: getattr(self, name) for name in _PLAIN}
         form |= {name: dict(getattr(self, name)) for name in _MAPPINGS}
-        form["reasons"] = [_of_reason(reason) for reason in self.reasons]
+        form["reasons"] = [{name: getattr(reason, name) for name in _OF_REASON} for reason in self.reasons]
         return form
 
     @classmethod
@@ -107,16 +107,12 @@ class Decision:
             >>> decided.canonical()[:50]
             '{"band":"act","decided_at":5,"definition_hash":"h"'
         """
-        written = _features(self.features)
-        if written is not None:
-            form = {name: getattr(self, name) for name in _BEFORE}
-            rest = {name: getattr(self, name) for name in _BEHIND}
-            rest["keys"], rest["request"] = dict(self.keys), dict(self.request)
-            rest["reasons"] = [_of_reason(reason) for reason in self.reasons]
-            try:
-                return f"{canonical_json(form)[:-1]},{written},{canonical_json(rest)[1:]}"
-            except (TypeError, ValueError):
-                pass  # the whole says what it is
+        try:
+            quick = _quick(self)
+        except (TypeError, ValueError, OverflowError):
+            quick = None
+        if quick is not None:
+            return quick
         try:
             return canonical_json(self.to_json())
         except (TypeError, ValueError) as error:
@@ -137,19 +133,41 @@ def canonical_json(value: Any) -> str:
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 _MAPPINGS = ("keys", "features", "request")
 _PLAIN = tuple(f.name for f in fields(Decision) if f.name not in (*_MAPPINGS, "reasons"))
-_BEFORE = tuple(name for name in _PLAIN if name < "features")
-_BEHIND = tuple(name for name in _PLAIN if name > "features")
+_OF_REASON = tuple(f.name for f in fields(Reason))
 _MODELS = 256  # whose shapes are remembered
+_ENCODER = msgspec.json.Encoder()  # writes a float ten times as fast as Python does
+_text, _whole = json.encoder.encode_basestring, int.__repr__
 
 
-def _of_reason(one: Reason) -> dict[str, Any]:
-    return {
-        "text": one.text,
-        "feature": one.feature,
-        "value": one.value,
-        "reference": one.reference,
-        "contribution": one.contribution,
-    }
+def _quick(made: Decision) -> str | None:
+    """``canonical`` with all numbers written at once; None where something is not as it usually is.
+
+    Raises:
+        TypeError, ValueError, OverflowError: the same.
+    """
+    get, features = _shape(tuple(made.features))
+    if get is None:
+        return None
+    values = [*get(made.features), made.score]
+    for one in made.reasons:
+        values += (one.contribution, one.reference, one.value)
+    pieces = _pieces(values)
+    if pieces is None:
+        return None
+    n = len(made.features)
+    reasons = ",".join(
+        f'{{"contribution":{pieces[at]},"feature":{_text(one.feature)},"reference":{pieces[at + 1]},'
+        f'"text":{_text(one.text)},"value":{pieces[at + 2]}}}'
+        for at, one in zip(range(n + 1, len(pieces), 3), made.reasons, strict=True)
+    )
+    return (
+        f'{{"band":{_text(made.band)},"decided_at":{_whole(made.decided_at)},'
+        f'"definition_hash":{_text(made.definition_hash)},{features % tuple(pieces[:n])},'
+        f'"keys":{canonical_json(dict(made.keys))},"model":{_text(made.model)},'
+        f'"model_digest":{_text(made.model_digest)},"offset":{_whole(made.offset)},'
+        f'"policy":{_text(made.policy)},"policy_hash":{_text(made.policy_hash)},"reasons":[{reasons}],'
+        f'"request":{canonical_json(dict(made.request))},"score":{pieces[n]},"time":{_whole(made.time)}}}'
+    )
 
 
 @lru_cache(_MODELS)
@@ -161,34 +179,25 @@ def _shape(names: tuple[str, ...]) -> tuple[Callable[[Mapping[str, Any]], tuple[
     if len(names) < 2 or not all(isinstance(name, str) for name in names):
         return None, ""
     ordered = sorted(names)
-    written = ",".join(f"{canonical_json(name).replace('%', '%%')}:%s" for name in ordered)
+    written = ",".join(f"{_text(name).replace('%', '%%')}:%s" for name in ordered)
     return itemgetter(*ordered), f'"features":{{{written}}}'
 
 
-def _features(features: Mapping[str, float | None]) -> str | None:
-    """The features as in ``canonical``; None if they are not numbers and nulls alone, or too few."""
-    get, written = _shape(tuple(features))
-    if get is None:
-        return None
-    values = get(features)
-    try:
-        text = _ENCODER.encode(values).decode()
-    except (TypeError, ValueError, OverflowError):
-        return None
+def _pieces(values: list[Any]) -> list[str] | None:
+    """Numbers and nulls as ``canonical`` writes them; None if something else is among them.
+
+    Both write the fewest digits that read back to the same bits; Python goes over to exponents sooner.
+    """
+    text = _ENCODER.encode(values).decode()
     pieces = text[1:-1].split(",")
     if '"' in text or len(pieces) != len(values) or pieces.count("null") != values.count(None):
         return None  # NaN is written as null there
     if "e" in text or "0.0000" in text:
-        pieces = [_as_python(*one) for one in zip(values, pieces, strict=True)]
-    return written % tuple(pieces)
-
-
-def _as_python(value: float | None, piece: str) -> str:
-    """A number as the rest of the text has it: the same digits, but Python goes over to exponents sooner."""
-    return canonical_json(value) if "e" in piece or "0.0000" in piece else piece
-
-
-_ENCODER = msgspec.json.Encoder()  # writes a float ten times as fast as Python does
+        return [
+            canonical_json(value) if "e" in piece or "0.0000" in piece else piece
+            for value, piece in zip(values, pieces, strict=True)
+        ]
+    return pieces
 
 
 def numbers(names: tuple[str, ...], row: Any) -> dict[str, float | None]:
