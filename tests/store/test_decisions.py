@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from headwater.core.errors import ConflictError, StoreError
-from headwater.store.decision import Decision
+from headwater.store.decision import Decision, Reason
 from headwater.store.decisions import GENESIS, DecisionStore, Head, Idempotency, Record, key_text, link
 from tests.letters import says
 from tests.store.cases import decision
@@ -474,6 +477,31 @@ def test_the_canonical_text_does_not_depend_on_the_order_of_names() -> None:
     two = decision(features={"b": 2.0, "a": 1.0})
     assert one.canonical() == two.canonical()
     assert Decision.from_json(one.to_json()) == one
+
+
+_NUMBERS = (
+    st.none() | st.floats(allow_nan=False, allow_infinity=False) | st.floats(-1e-3, 1e-3) | st.integers()
+)
+
+
+@given(st.dictionaries(st.text(max_size=6), _NUMBERS), _NUMBERS, _NUMBERS | st.text(max_size=3))
+@example({"a%s": 1e-5, "b": 9.999e-5, "c": 1e16, "d": -0.0, "e": None}, 1e-9, "x")
+@example({"a": 5e-324, 'b"': 0.0001, "c\n": 1e15, "d": 10**30, "e": True}, None, 2.5)
+def test_the_canonical_text_is_what_json_writes(
+    features: dict[str, float | None], reference: float | None, value: float | str | None
+) -> None:
+    reasons = (Reason('Fell "low"\t', "b%é", value, reference, -1e-7), Reason("", "c", 1.0, None, 0.1))
+    for one in (decision(features=features, reasons=reasons), decision(features=features, reasons=())):
+        plain = json.dumps(
+            one.to_json(), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+        )
+        assert one.canonical() == plain
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf")])
+def test_no_number_is_no_json(odd: float) -> None:
+    with pytest.raises(StoreError, match="a decision cannot be written as JSON"):
+        decision(features={"a": odd, "b": None}).canonical()
 
 
 # Recorded once, never edited: yesterday's decisions must chain to the same links on today's code.

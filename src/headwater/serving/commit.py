@@ -6,9 +6,7 @@
                  full: Overloaded      one thread does all of this
 
 While one group is on its way to the disk the next one gathers, so that the wait for the disk is shared by
-as many events as arrive in it. Where single events come so densely that they share a turn, the next turn
-waits a moment for more of them: a turn for six costs little more than one for two, and who is alone waits
-for nobody. An offer is answered once its events are on disk and in the engine, so that
+as many events as arrive in it. An offer is answered once its events are on disk and in the engine, so that
 whoever has the answer reads their effect; with ``refresh``, once the scores are there too. Called by
 ``service``; read ``group`` next for how offers become one append.
 """
@@ -24,12 +22,10 @@ from typing import Any
 from headwater.core.errors import HeadwaterError, Problem
 from headwater.log.protocol import EventLog
 from headwater.serving.fresh import Applied, Fresh
-from headwater.serving.group import FEW, Committed, Offer, commit
+from headwater.serving.group import Committed, Offer, commit
 from headwater.serving.live import Stopwatch
 from headwater.serving.rescored import Refreshes, Rescored, Timings
 from headwater.serving.waiting import Waiting
-
-GATHER = 0.0015  # seconds
 
 Task = Callable[[], Any]
 _Scores = tuple[list[list[Rescored]], HeadwaterError | None]  # of each batch; what a model raised
@@ -151,9 +147,7 @@ class Writer:
         return done
 
     def _run(self) -> None:
-        gather = 0.0
-        while group := self._waiting.take(gather):
-            gather = GATHER if len(group) > 1 and self._waiting.taken <= FEW else 0.0
+        while group := self._waiting.take():
             offers: list[Offer] = []
             for item in group:
                 if isinstance(item, Offer):

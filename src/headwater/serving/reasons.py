@@ -10,6 +10,7 @@ it (Regulation B, official interpretation of 12 CFR 1002.9(b)(2)). Called by ``d
 from __future__ import annotations
 
 import math
+from itertools import islice
 
 from headwater.core.instant import DAY, HOUR, MINUTE, span_text
 from headwater.definitions.model import Model
@@ -51,8 +52,9 @@ class Reasons:
         self._most = policy.max_reasons
         self._inputs = scoring.artifact.inputs
         subjects, references = _subjects(scoring.model), scoring.artifact.references
+        usual = {name: _usual(references.get(name)) for name in scoring.names}
         self._facts = [
-            (name, policy.reasons.get(name), subjects[name], _usual(references.get(name)))
+            (name, _texts(policy.reasons.get(name), subjects[name], usual[name]), usual[name])
             for name in scoring.names
         ]
 
@@ -60,17 +62,30 @@ class Reasons:
         """The reasons for the score of a feature vector, shape (f,), the strongest first."""
         moved, _ = self._scoring.contributions(x)
         groups: dict[str, list[_Part]] = {}
-        for (name, said, subject, usual), value, contribution in zip(
+        for (name, (unknown, higher, lower), usual), value, contribution in zip(
             self._facts, x.tolist(), moved.tolist(), strict=True
         ):
-            found = None if value != value else value
-            text = said or readable(subject, found, usual)
-            groups.setdefault(text, []).append((contribution, name, found, usual))
-        merged = [(text, *one) for text, group in groups.items() if (one := self._merged(group)) is not None]
+            if value != value:  # NaN alone is not equal to itself
+                text, found = unknown, None
+            else:
+                text, found = higher if usual is None or value > usual else lower, value
+            part = contribution, name, found, usual
+            if text in groups:
+                groups[text].append(part)
+            else:
+                groups[text] = [part]
+        merged: list[tuple[str, float, _Part]] = []
+        for text, group in groups.items():
+            if len(group) > 1:
+                if (one := self._merged(group)) is not None:
+                    merged.append((text, *one))
+            elif (alone := group[0])[0] > 0:
+                merged.append((text, alone[0], alone))
         merged.sort(key=lambda one: -one[1])  # stable: equal ones in the order of the inputs
+        telling = (one for one in merged if self._tells(one[2]))
         return tuple(
             Reason(text, lead[1], *_shown(self._inputs, *lead[1:]), total)
-            for text, total, lead in merged[: self._most]
+            for text, total, lead in islice(telling, self._most)
         )
 
     def _merged(self, group: list[_Part]) -> tuple[float, _Part] | None:
@@ -78,7 +93,7 @@ class Reasons:
         something; None if they do not push the score up."""  # noqa: D205, D209
         if all(part[0] <= 0 for part in group):
             return None
-        total = math.fsum(part[0] for part in group) if len(group) > 1 else group[0][0]
+        total = math.fsum(part[0] for part in group)
         telling = [part for part in group if part[0] > 0 and self._tells(part)]
         if total <= 0 or not telling:
             return None
@@ -104,6 +119,14 @@ def readable(subject: str, value: float | None, usual: float | None) -> str:
     if usual is None:
         return f"{subject} out of the ordinary"
     return f"{subject} {'higher' if value > usual else 'lower'} than usual"
+
+
+def _texts(said: str | None, subject: str, usual: float | None) -> tuple[str, str, str]:
+    """What is said of an input that is unknown, higher than usual, or not."""
+    if said:
+        return said, said, said
+    unknown, higher, lower = (readable(subject, value, usual) for value in (None, math.inf, -math.inf))
+    return unknown, higher, lower
 
 
 def _subjects(model: Model) -> dict[str, str]:

@@ -6,7 +6,6 @@ Never grows beyond its bounds: whoever comes when it is full is told to come aga
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from threading import Condition
 from typing import Generic, TypeVar
@@ -44,7 +43,6 @@ class Waiting(Generic[T]):
 
     Attributes:
         count, bytes: what waits.
-        taken: what the last group stood for.
 
     Example:
         >>> waiting = Waiting("events", most=3, most_bytes=100, group=2)
@@ -61,7 +59,6 @@ class Waiting(Generic[T]):
         self._closed = False
         self.count = 0
         self.bytes = 0
-        self.taken = 0
 
     def put(self, item: T, count: int, size: int) -> None:
         """Add an item that stands for ``count`` things of ``size`` bytes together.
@@ -85,24 +82,17 @@ class Waiting(Generic[T]):
             self.bytes += size
             self._changed.notify()
 
-    def take(self, gather: float = 0.0) -> list[T]:
-        """The next group, as soon as there is one; empty once the queue is closed and nothing is left.
-
-        Args:
-            gather: seconds that the first of a group waits for others to come. Nobody is woken meanwhile.
-        """
+    def take(self) -> list[T]:
+        """The next group, as soon as there is one; empty once the queue is closed and nothing is left."""
         with self._changed:
             while not self._items and not self._closed:
                 self._changed.wait()
-        if gather and not self._closed:
-            time.sleep(gather)
-        with self._changed:
             group: list[T] = []
-            self.taken = 0
-            while self._items and (not group or self.taken + self._items[0][1] <= self._group):
+            taken = 0
+            while self._items and (not group or taken + self._items[0][1] <= self._group):
                 item, count, size = self._items.popleft()
                 group.append(item)
-                self.taken += count
+                taken += count
                 self.count -= count
                 self.bytes -= size
             return group
