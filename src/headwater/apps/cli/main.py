@@ -50,7 +50,7 @@ COMMANDS = {
     "drift": (f"{_HERE}.drift", "Compare what was served with what was usual in training."),
     "outcomes": (f"{_HERE}.outcomes", "Show how good decisions were, measured and estimated, by week."),
     "fairness": (f"{_HERE}.fairness", "Compare how decisions fall on the groups of an attribute."),
-    "report": (f"{_HERE}.report", "Write one page on how the project is."),
+    "report": (f"{_HERE}.report", "Write one page on how the project is, as HTML or PDF, or mail it."),
     "card": (f"{_HERE}.card", "Write the model card of a version."),
     "alerts": (f"{_HERE}.alerts", "See, acknowledge, check and test alerts."),
     "jobs": (f"{_HERE}.jobs", "List, run and show what is done by the clock."),

@@ -234,11 +234,15 @@ class _Load:
         if self.backlog:
             self._send(connection, self.backlog.popleft())
             self.tally.waiting = len(self.backlog)
-        elif self.pace.rate is None and self.first and not self.over.is_set():
-            self._send(connection, time.perf_counter_ns())
+        elif self._goes_on() and (now := time.perf_counter_ns()) < self.last:
+            self._send(connection, now)
         else:
             self.idle.append(connection)
             self._settle()
+
+    def _goes_on(self) -> bool:
+        """In a closed loop: the next request is sent as soon as there was an answer."""
+        return self.pace.rate is None and self.first > 0 and not self.over.is_set()
 
     def _again(self, connection: Connection) -> None:
         """A connection is gone: another takes its place."""
