@@ -59,8 +59,8 @@ def plain(frame: pl.DataFrame) -> pl.DataFrame:
     """A frame in the types that Spark has, each column in the narrowest that holds its values.
 
     Example:
-        >>> plain(pl.DataFrame({"n": [1]}, {"n": pl.UInt8})).schema
-        Schema({'n': Int16})
+        >>> plain(pl.DataFrame({"n": [1]}, {"n": pl.UInt8})).dtypes
+        [Int16]
     """
     casts = [pl.col(name).cast(_WIDER[type(t)]) for name, t in frame.schema.items() if type(t) in _WIDER]
     return frame.with_columns(casts)
