@@ -50,13 +50,13 @@ MEASURES: dict[str, Callable[[Setting], Measured]] = {
 }
 ASKED = ("spark",)  # only when it is named
 SIZES = (
-    *spark.SIZES,
     *live.SIZES,
     *decisions.SIZES,
     *freshness.SIZES,
     *ready.SIZES,
     *soak.SIZES,
     *retrain.SIZES,
+    *spark.SIZES,
 )
 THREADS = 2
 WIDTH = 130  # of what goes to a file
