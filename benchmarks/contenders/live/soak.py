@@ -75,13 +75,13 @@ def _watch(server: Server, held: list[tuple[float, int]], over: threading.Event)
 
 
 def _thirds(held: list[tuple[float, int]]) -> list[float]:
-    """The median of each third, in bytes."""
+    """The median of each third, in bytes; of the whole, where a third is too short for a sample."""
     first, last = held[0][0], held[-1][0]
     width = (last - first) / 3 or 1.0
     parts: list[list[int]] = [[], [], []]
     for at, count in held:
         parts[min(int((at - first) / width), 2)].append(count)
-    return [statistics.median(part) if part else 0.0 for part in parts]
+    return [statistics.median(part or [count for _, count in held]) for part in parts]
 
 
 def _counters(url: str, settle: float) -> dict[str, Any]:

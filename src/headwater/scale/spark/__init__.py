@@ -8,8 +8,8 @@
                                   ├─ cogroup ──► worker ──► bucket ──► engine.asof ──► the spine's rows
                 events ─► bucket ─┘              (Python, over Arrow)                  with their features
 
-Loaded when it is first used, because it needs ``headwater[spark]``. Read ``asof`` for the driver's side and
-``bucket`` for the workers'.
+Loaded when it is first used, because it needs ``headwater[spark]``. Read ``point_in_time`` for the driver's
+side and ``bucket`` for the workers'.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from headwater.core.errors import MissingExtraError
 
 if TYPE_CHECKING:
-    from headwater.scale.spark.asof import asof
+    from headwater.scale.spark.point_in_time import asof
 
 __all__ = ["asof"]
 
@@ -34,6 +34,6 @@ def __getattr__(name: str) -> object:
             expected="the package pyspark",
             do="pip install 'headwater[spark]'",
         )
-    value = getattr(import_module(f"headwater.scale.spark.{name}"), name)
+    value = getattr(import_module("headwater.scale.spark.point_in_time"), name)
     globals()[name] = value
     return value

@@ -35,8 +35,8 @@ from headwater.definitions.stream import Stream
 from headwater.definitions.view import FeatureView
 from headwater.engine.batches import batch_of
 from headwater.models.flow import Flow, flow_of, looked_at
-from headwater.scale.spark.asof import asof
 from headwater.scale.spark.failing import told
+from headwater.scale.spark.point_in_time import asof
 from headwater.scale.spark.types import key_type, micros, plain
 from headwater.training.history import streams_of
 from headwater.training.manifest import Source
