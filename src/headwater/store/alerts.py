@@ -18,13 +18,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from headwater.core.errors import StoreError
 from headwater.core.instant import DAY
-from headwater.store.database import Database, Kind
+from headwater.store.database import Kind
+from headwater.store.opened import Opened
 
 State = Literal["open", "acknowledged", "resolved"]
 Severity = Literal["warning", "critical"]
@@ -134,7 +133,7 @@ class Notice:
     attempts: int = 0
 
 
-class AlertStore:
+class AlertStore(Opened):
     """The alerts of a project. Open it with :meth:`open`; safe to share between threads and processes.
 
     Example:
@@ -153,30 +152,7 @@ class AlertStore:
         >>> folder.cleanup()
     """
 
-    def __init__(self, database: Database) -> None:
-        """Use :meth:`open`."""
-        self._database = database
-
-    @classmethod
-    def open(cls, path: str | Path) -> Self:
-        """Open the alerts, made if there are none.
-
-        Raises:
-            StoreError: the file holds something else, or cannot be opened.
-        """
-        return cls(Database(Path(path), KIND))
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    KIND = KIND
 
     # --- What happens ------------------------------------------------------------------------------
 

@@ -17,13 +17,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from headwater.core.errors import Problem, StoreError
-from headwater.store.database import Database, Kind
+from headwater.store.database import Kind
 from headwater.store.decision import canonical_json
+from headwater.store.opened import Opened
 
 State = Literal["waiting", "running", "done", "refused", "failed"]
 
@@ -99,7 +98,7 @@ def number_of(id: str) -> int | None:
     return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 19 else None
 
 
-class JobStore:
+class JobStore(Opened):
     """The jobs of a project. Open it with :meth:`open`; safe to share between threads.
 
     Example:
@@ -116,30 +115,7 @@ class JobStore:
         >>> folder.cleanup()
     """
 
-    def __init__(self, database: Database) -> None:
-        """Use :meth:`open`."""
-        self._database = database
-
-    @classmethod
-    def open(cls, path: str | Path) -> Self:
-        """Open the jobs, made if there are none.
-
-        Raises:
-            StoreError: the file holds something else, or cannot be opened.
-        """
-        return cls(Database(Path(path), KIND))
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    KIND = KIND
 
     # --- The life of a job ---------------------------------------------------------------------------
 

@@ -12,13 +12,12 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from headwater.core.errors import StoreError
-from headwater.store.database import Database, Kind
+from headwater.store.database import Kind
 from headwater.store.decision import canonical_json
+from headwater.store.opened import Opened
 
 _TABLES = """
 CREATE TABLE reports (
@@ -60,7 +59,7 @@ class Report:
     body: Mapping[str, Any]
 
 
-class ReportStore:
+class ReportStore(Opened):
     """The reports of a project. Open it with :meth:`open`; safe to share between threads.
 
     Example:
@@ -75,30 +74,7 @@ class ReportStore:
         >>> folder.cleanup()
     """
 
-    def __init__(self, database: Database) -> None:
-        """Use :meth:`open`."""
-        self._database = database
-
-    @classmethod
-    def open(cls, path: str | Path) -> Self:
-        """Open the reports, made if there are none.
-
-        Raises:
-            StoreError: the file holds something else, or cannot be opened.
-        """
-        return cls(Database(Path(path), KIND))
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    KIND = KIND
 
     def keep(
         self, kind: str, subject: str, start: int, stop: int, body: Mapping[str, Any], *, now: int

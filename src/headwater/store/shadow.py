@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from headwater.store.database import Database, Kind
+from headwater.store.database import Kind
+from headwater.store.opened import Opened
 
 _TABLES = """
 CREATE TABLE compared (
@@ -112,7 +111,7 @@ class Summary:
         )
 
 
-class ShadowLedger:
+class ShadowLedger(Opened):
     """The ledger of a project. Open it with :meth:`open`; safe to share between threads.
 
     Example:
@@ -127,30 +126,7 @@ class ShadowLedger:
         >>> folder.cleanup()
     """
 
-    def __init__(self, database: Database) -> None:
-        """Use :meth:`open`."""
-        self._database = database
-
-    @classmethod
-    def open(cls, path: str | Path) -> Self:
-        """Open the ledger, made if there is none.
-
-        Raises:
-            StoreError: the file is none, or cannot be opened.
-        """
-        return cls(Database(Path(path), KIND))
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    KIND = KIND
 
     def reached(self) -> int | None:
         """The last decision record that was looked at; None before the first look."""
