@@ -12,19 +12,15 @@ only if it has the seal under which it was registered. Opened by ``apps.registri
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from threading import Lock
-from typing import Any
 
 from headwater.models.artifact import Artifact, load
 from headwater.models.version import ARTIFACT, CHAMPION, Version, Versions
+from headwater.models.versions_note import VersionsNote
 
 _HEADER = 100  # bytes of an SQLite file, the change counter among them
-_FORMAT = 1
 
 
 class Noted:
@@ -38,7 +34,7 @@ class Noted:
 
     def __init__(self, folder: Path, project: str, opened: Callable[[], Versions]) -> None:
         self._database = folder / "mlflow.db"
-        self._path = folder / "models.json"
+        self._note = VersionsNote(folder / "models.json")
         self._project = project
         self._opened = opened
         self._registry: Versions | None = None
@@ -52,12 +48,12 @@ class Noted:
         """
         with self._lock:
             state = self.sign()
-            noted = self._read(state)
+            noted = {} if state is None else self._note.read(self._kind(state))
             if model in noted:
                 return noted[model]
             found = self._itself().versions(model)
             if state is not None and self.sign() == state:
-                self._write(state, noted | {model: found})
+                self._note.write(self._kind(state), noted | {model: found})
             return found
 
     def version(self, model: str, which: str | int = CHAMPION) -> Version:
@@ -112,28 +108,5 @@ class Noted:
             self._registry = self._opened()
         return self._registry
 
-    def _read(self, state: str | None) -> dict[str, list[Version]]:
-        """What was noted of this state; nothing if that cannot be read: it is only a note."""
-        try:
-            told: dict[str, Any] = json.loads(self._path.read_text(encoding="utf-8"))
-            if state is None or [told[name] for name in ("format", "project", "state")] != self._kind(state):
-                return {}
-            return {
-                model: [Version(**form | {"aliases": tuple(form["aliases"])}) for form in forms]
-                for model, forms in told["models"].items()
-            }
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return {}
-
-    def _write(self, state: str, models: dict[str, list[Version]]) -> None:
-        names = ("format", "project", "state")
-        told = dict(zip(names, self._kind(state), strict=True)) | {
-            "models": {model: [asdict(version) for version in found] for model, found in models.items()}
-        }
-        beside = self._path.with_suffix(".json.new")
-        with suppress(OSError):  # the next start takes longer, and that is all
-            beside.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-            beside.replace(self._path)
-
-    def _kind(self, state: str) -> list[Any]:
-        return [_FORMAT, self._project, state]
+    def _kind(self, state: str) -> str:
+        return f"{self._project} {state}"

@@ -12,27 +12,25 @@ while it is away. Opened by ``apps.registries``.
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import shutil
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from threading import RLock
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from headwater.core.errors import ModelError
 from headwater.models.artifact import Artifact, load
 from headwater.models.version import CHAMPION, Version, Versions
+from headwater.models.versions_note import VersionsNote
 
 LOG = logging.getLogger("headwater.registry")
 REST = 15_000_000_000  # nanoseconds until a registry that was away is asked again
 MOST = 20  # artifacts that are kept
 Answer = TypeVar("Answer")
-_FORMAT = 1
 _SEAL = re.compile("[0-9a-f]{64}")
 
 
@@ -58,7 +56,7 @@ class Recalled:
         self, folder: Path, kind: str, opened: Callable[[], Fetching], stopwatch: Callable[[], int]
     ) -> None:
         self._folder = folder
-        self._path = folder / "versions.json"
+        self._note = VersionsNote(folder / "versions.json")
         self._artifacts = folder / "artifacts"
         self._kind = kind
         self._opened = opened
@@ -74,7 +72,7 @@ class Recalled:
             ModelError: it is away, and nothing of the model was noted.
         """
         with self._lock:
-            noted = self._noted()
+            noted = self._note.read(self._kind)
             try:
                 found = self._asked(lambda registry: registry.versions(model))
             except ModelError:
@@ -82,7 +80,7 @@ class Recalled:
                     return noted[model]
                 raise
             if noted.get(model) != found or [one.tags for one in noted[model]] != [one.tags for one in found]:
-                self._note(noted | {model: found})
+                self._note.write(self._kind, noted | {model: found})
             return found
 
     def version(self, model: str, which: str | int = CHAMPION) -> Version:
@@ -166,7 +164,7 @@ class Recalled:
         return ModelError.of(
             f"the registry is away, and no such version of {model!r} was noted before",
             got=str(which),
-            where=str(self._path),
+            where=str(self._note.path),
             do="try again when the registry is back",
         )
 
@@ -194,30 +192,3 @@ class Recalled:
             self._keep(version, kept)
         except ModelError:
             raise error from None
-
-    def _noted(self) -> dict[str, list[Version]]:
-        """What was noted of this registry; nothing if that cannot be read: it is only a note."""
-        try:
-            told: dict[str, Any] = json.loads(self._path.read_text(encoding="utf-8"))
-            if [told["format"], told["kind"]] != [_FORMAT, self._kind]:
-                return {}
-            return {
-                model: [Version(**form | {"aliases": tuple(form["aliases"])}) for form in forms]
-                for model, forms in told["models"].items()
-            }
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return {}
-
-    def _note(self, models: dict[str, list[Version]]) -> None:
-        told = {
-            "format": _FORMAT,
-            "kind": self._kind,
-            "models": {model: [asdict(version) for version in found] for model, found in models.items()},
-        }
-        with suppress(OSError):  # while the registry is away, an older note counts; or none
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(
-                "w", encoding="utf-8", dir=self._folder, suffix=".new", delete=False
-            ) as file:
-                file.write(json.dumps(told, indent=1) + "\n")
-            Path(file.name).replace(self._path)
