@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
+import os
+import signal
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, replace
 from itertools import takewhile
 from pathlib import Path
@@ -19,13 +22,16 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.harness import stopwatch
-from benchmarks.loop.lives import AFTER, LIVES, Lives, Size, live
+from benchmarks.loop.kept import code, folder_of
+from benchmarks.loop.life import Lives, Size
+from benchmarks.loop.lives import AFTER, LIVES, live
 from benchmarks.loop.picture import draw
 from benchmarks.loop.recovery import COSTS, RETRAINS, WANTED, Share, counts, shares, weekly
 from benchmarks.machine import machine, pin
 
 QUICK = Size(accounts=400, before=2, after=3, bootstrap=20)
 SEEDS = (7, 8)
+_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS", "NUMBA_NUM_THREADS")
 _DIGITS = {"auc": 3, "brier": 4, "cost": 2}
 PROMISED = "whole"  # before that no label tells of the regime that the model is to be good in
 _TOLD = {
@@ -40,17 +46,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     console = Console(width=None if Console().is_terminal else 120)
     threads, elapsed = pin(2), stopwatch()
     size = QUICK if arguments.quick else Size(accounts=arguments.accounts)
-    worlds = []
-    for seed in arguments.seed or ([size.seed] if arguments.quick else SEEDS):
-        console.print(f"a lender of {size.accounts:,} accounts, seed {seed}", style="dim", highlight=False)
-        with tempfile.TemporaryDirectory(prefix="headwater-loop-") as folder:
-            worlds.append(
-                live(
-                    replace(size, seed=seed),
-                    Path(folder),
-                    lambda line: console.print(f"  {line}", style="dim", highlight=False),
-                )
-            )
+    seeds = arguments.seed or ([size.seed] if arguments.quick else SEEDS)
+    home = arguments.folder / "lives"
+    digest = arguments.code or code()
+    folders = {seed: folder_of(home, replace(size, seed=seed), digest) for seed in seeds}
+    try:
+        worlds = _lived(size, folders, threads)
+    except KeyboardInterrupt:
+        console.print(f"stopped; the same command goes on from the last turn, kept in {home}")
+        return 130
     weeks, found, starts = weekly(worlds), shares(worlds), counts()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     promoted = [turn.week for one in worlds for turn in one.turns if turn.verdict == "promote"]
@@ -68,6 +72,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     console.print(f"{elapsed():,.0f} s; {picture} and {target}", style="dim", highlight=False)
     kept = bool(content["recovery"][PROMISED]["kept"])
     return 1 if arguments.strict and not kept and not arguments.quick else 0
+
+
+def _lived(size: Size, folders: Mapping[int, Path], threads: int) -> list[Lives]:
+    """One life after the other; or as many at a time as there are threads, each with one."""
+    if len(folders) == 1 or threads == 1:
+        return [_life(replace(size, seed=seed), folder) for seed, folder in folders.items()]
+    os.environ |= dict.fromkeys(_ONE_THREAD, "1")
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(threads, mp_context=context, initializer=_silently_interrupted) as pool:
+        begun = [pool.submit(_life, replace(size, seed=seed), folder) for seed, folder in folders.items()]
+        return [life.result() for life in begun]
+
+
+def _life(size: Size, folder: Path) -> Lives:
+    def tell(line: str) -> None:
+        sys.stdout.write(f"  seed {size.seed}, {size.accounts:,} accounts: {line}\n")
+        sys.stdout.flush()
+
+    return live(size, folder, tell)
+
+
+def _silently_interrupted() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _content(
@@ -161,6 +188,7 @@ def _parser() -> argparse.ArgumentParser:
         "--seed", type=int, action="append", help="of a lender; repeat it for several  [default: 7 and 8]"
     )
     parser.add_argument("--folder", type=Path, default=Path("build/bench"), help="where table and picture go")
+    parser.add_argument("--code", help="go on with, and judge, lives that code of this digest began")
     parser.add_argument("--picture", type=Path, help="the picture's file  [default: FOLDER/loop.svg]")
     parser.add_argument("--quick", action="store_true", help="a small world and few weeks; no figure counts")
     parser.add_argument("--strict", action="store_true", help="a missed promise is an error")

@@ -30,7 +30,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.loop.lives import AFTER, CHANGING, LIVES, Float64, Int64, Lives
+from benchmarks.loop.life import Float64, Int64, Lives
+from benchmarks.loop.lives import AFTER, CHANGING, LIVES
 from headwater.apps.demo import project as demo
 from headwater.core.instant import WEEK
 from headwater.models.bootstrap import intervals, resamples
