@@ -7,12 +7,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
-import os
-import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from itertools import takewhile
 from pathlib import Path
@@ -24,14 +20,14 @@ from rich.table import Table
 from benchmarks.harness import stopwatch
 from benchmarks.loop.kept import code, folder_of
 from benchmarks.loop.life import Lives, Size
-from benchmarks.loop.lives import AFTER, LIVES, live
+from benchmarks.loop.lives import AFTER, LIVES
 from benchmarks.loop.picture import draw
 from benchmarks.loop.recovery import COSTS, RETRAINS, WANTED, Share, counts, shares, weekly
+from benchmarks.loop.together import together
 from benchmarks.machine import machine, pin
 
 QUICK = Size(accounts=400, before=2, after=3, bootstrap=20)
 SEEDS = (7, 8)
-_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS", "NUMBA_NUM_THREADS")
 _DIGITS = {"auc": 3, "brier": 4, "cost": 2}
 PROMISED = "whole"  # before that no label tells of the regime that the model is to be good in
 _TOLD = {
@@ -51,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     digest = arguments.code or code()
     folders = {seed: folder_of(home, replace(size, seed=seed), digest) for seed in seeds}
     try:
-        worlds = _lived(size, folders, threads)
+        worlds = together(size, folders, threads)
     except KeyboardInterrupt:
         console.print(f"stopped; the same command goes on from the last turn, kept in {home}")
         return 130
@@ -72,29 +68,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     console.print(f"{elapsed():,.0f} s; {picture} and {target}", style="dim", highlight=False)
     kept = bool(content["recovery"][PROMISED]["kept"])
     return 1 if arguments.strict and not kept and not arguments.quick else 0
-
-
-def _lived(size: Size, folders: Mapping[int, Path], threads: int) -> list[Lives]:
-    """One life after the other; or as many at a time as there are threads, each with one."""
-    if len(folders) == 1 or threads == 1:
-        return [_life(replace(size, seed=seed), folder) for seed, folder in folders.items()]
-    os.environ |= dict.fromkeys(_ONE_THREAD, "1")
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(threads, mp_context=context, initializer=_silently_interrupted) as pool:
-        begun = [pool.submit(_life, replace(size, seed=seed), folder) for seed, folder in folders.items()]
-        return [life.result() for life in begun]
-
-
-def _life(size: Size, folder: Path) -> Lives:
-    def tell(line: str) -> None:
-        sys.stdout.write(f"  seed {size.seed}, {size.accounts:,} accounts: {line}\n")
-        sys.stdout.flush()
-
-    return live(size, folder, tell)
-
-
-def _silently_interrupted() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _content(
