@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,13 +49,15 @@ AFTER = 8  # weeks on which a retraining is judged
 CHANGING = 59 * DAY  # January and February: from March on the new regime is whole
 
 
-def live(size: Size, folder: Path, tell: Callable[[str], None]) -> Lives:
+def live(size: Size, folder: Path, tell: Callable[[str], None], until: int | None = None) -> Lives:
     """Live all four.
 
     Args:
         size: of the world.
         folder: for registry and audit trail; one in which a life was begun is gone on with.
         tell: called with a line on each retraining.
+        until: the last week in which the loop is retrained; None for all of them. What was lived by then is
+            judged as if the life was no longer; later it can be gone on with.
     """
     over = kept.load(folder)
     if over is not None:
@@ -73,13 +76,14 @@ def live(size: Size, folder: Path, tell: Callable[[str], None]) -> Lives:
         else:
             loop.turn(-size.before, trail)  # the first champion: all lives begin with it
             tell(f"first model as of {iso(begin)}; the regime changes from {iso(regime)} on")
-        for week in range(loop.turns[-1].week + 1, size.after):
+        stop = size.after if until is None else min(until + 1, size.after)
+        for week in range(loop.turns[-1].week + 1, stop):
             loop.turn(week, trail)
-            tell(_told(loop.turns[-1], size.after - 1 - week))
+            tell(_told(loop.turns[-1], stop - 1 - week))
     first = loop.champion(loop.turns[0].version)
     accounts = decisions.entity.to_numpy().astype(np.int64)
-    whole = Lives(
-        size,
+    lived = Lives(
+        replace(size, after=loop.turns[-1].week + 1),
         regime,
         decisions.times,
         accounts,
@@ -94,8 +98,9 @@ def live(size: Size, folder: Path, tell: Callable[[str], None]) -> Lives:
         tuple(loop.turns[1:]),
         loop.candidates,
     )
-    kept.save(folder, whole)
-    return whole
+    if lived.size == size:
+        kept.save(folder, lived)
+    return lived
 
 
 def _told(turn: Turn, left: int) -> str:

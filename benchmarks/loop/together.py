@@ -17,29 +17,32 @@ from benchmarks.loop.lives import live
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS", "NUMBA_NUM_THREADS")
 
 
-def together(size: Size, folders: Mapping[int, Path], threads: int) -> list[Lives]:
+def together(size: Size, folders: Mapping[int, Path], threads: int, until: int | None = None) -> list[Lives]:
     """Live one life after the other; or as many at a time as there are threads, each with one.
 
     Args:
         size: of every world, but for its seed.
         folders: seed to where that life is kept.
         threads: how many there are.
+        until: see ``lives.live``.
     """
     if len(folders) == 1 or threads == 1:
-        return [_life(replace(size, seed=seed), folder) for seed, folder in folders.items()]
+        return [_life(replace(size, seed=seed), folder, until) for seed, folder in folders.items()]
     os.environ |= dict.fromkeys(_ONE_THREAD, "1")
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(threads, mp_context=context, initializer=_interruptible) as pool:
-        begun = [pool.submit(_life, replace(size, seed=seed), folder) for seed, folder in folders.items()]
+        begun = [
+            pool.submit(_life, replace(size, seed=seed), folder, until) for seed, folder in folders.items()
+        ]
         return [life.result() for life in begun]
 
 
-def _life(size: Size, folder: Path) -> Lives:
+def _life(size: Size, folder: Path, until: int | None) -> Lives:
     def tell(line: str) -> None:
         sys.stdout.write(f"  seed {size.seed}, {size.accounts:,} accounts: {line}\n")
         sys.stdout.flush()
 
-    return live(size, folder, tell)
+    return live(size, folder, tell, until)
 
 
 def _interruptible() -> None:
