@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from collections.abc import Generator, Mapping
 from pathlib import Path
 
@@ -13,6 +14,11 @@ from hypothesis import settings
 # The first call of a kernel compiles it, so no deadline; in CI every run tries the same examples.
 settings.register_profile("headwater", deadline=None, print_blob=True, derandomize="CI" in os.environ)
 settings.load_profile("headwater")
+
+# A program that a test starts is compiled once, not each time: without bytecode it takes ten times as long
+# to rise.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 ENV = Path(__file__).resolve().parents[1] / "build" / "services" / "env"
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from itertools import takewhile
@@ -19,14 +18,19 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.harness import stopwatch
-from benchmarks.loop.lives import AFTER, LIVES, Lives, Size, live
+from benchmarks.loop.kept import code, folder_of
+from benchmarks.loop.life import Lives, Size
+from benchmarks.loop.lives import AFTER, LIVES
 from benchmarks.loop.picture import draw
 from benchmarks.loop.recovery import COSTS, RETRAINS, WANTED, Share, counts, shares, weekly
+from benchmarks.loop.together import together
 from benchmarks.machine import machine, pin
+from headwater.models.metrics import Metric
 
 QUICK = Size(accounts=400, before=2, after=3, bootstrap=20)
 SEEDS = (7, 8)
 _DIGITS = {"auc": 3, "brier": 4, "cost": 2}
+COUNTED = 6  # retrainings that are shown by number
 PROMISED = "whole"  # before that no label tells of the regime that the model is to be good in
 _TOLD = {
     "change": "from the change on (no outcome of it is known before the thirty-first day)",
@@ -40,17 +44,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     console = Console(width=None if Console().is_terminal else 120)
     threads, elapsed = pin(2), stopwatch()
     size = QUICK if arguments.quick else Size(accounts=arguments.accounts)
-    worlds = []
-    for seed in arguments.seed or ([size.seed] if arguments.quick else SEEDS):
-        console.print(f"a lender of {size.accounts:,} accounts, seed {seed}", style="dim", highlight=False)
-        with tempfile.TemporaryDirectory(prefix="headwater-loop-") as folder:
-            worlds.append(
-                live(
-                    replace(size, seed=seed),
-                    Path(folder),
-                    lambda line: console.print(f"  {line}", style="dim", highlight=False),
-                )
-            )
+    seeds = arguments.seed or ([size.seed] if arguments.quick else SEEDS)
+    home = arguments.folder / "lives"
+    digest = arguments.code or code()
+    folders = {seed: folder_of(home, replace(size, seed=seed), digest) for seed in seeds}
+    try:
+        worlds = together(size, folders, threads, arguments.until)
+    except KeyboardInterrupt:
+        console.print(f"stopped; the same command goes on from the last turn, kept in {home}")
+        return 130
     weeks, found, starts = weekly(worlds), shares(worlds), counts()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     promoted = [turn.week for one in worlds for turn in one.turns if turn.verdict == "promote"]
@@ -63,6 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     console.print(_table(weeks))
     for line in _sentences(worlds, found, starts):
         console.print(line, highlight=False, soft_wrap=True)
+    console.print(_counted(found, starts))
     if arguments.quick:
         console.print("A quick run: it shows that all of this works, and no figure counts.")
     console.print(f"{elapsed():,.0f} s; {picture} and {target}", style="dim", highlight=False)
@@ -141,17 +144,37 @@ def _sentences(worlds: Sequence[Lives], found: Sequence[Share], starts: dict[str
     for name, start in starts.items():
         told = _recovered(found, start)
         third, needed = told["third"], told["retrains_needed"]
-        got = "not lived to see it" if third is None else f"{third['champion'][0]:.0%}"
+        if third is None:
+            yield f"Third retraining {_TOLD[name]}: not lived to see it."
+            continue
         when = (
             f"from retraining {needed} on it stays at {WANTED:.0%} or more"
             if needed
             else f"at the end it is not at {WANTED:.0%}"
         )
         yield (
-            f"Third retraining {_TOLD[name]}: the loop has {got}, wanted {WANTED:.0%}: "
+            f"Third retraining {_TOLD[name]}: the loop has {third['champion'][0]:.0%}, wanted {WANTED:.0%}: "
             + ("kept" if told["kept"] else "MISSED")
             + f"; {when}."
         )
+
+
+def _counted(found: Sequence[Share], starts: dict[str, int]) -> Table:
+    """The loop's own share by the number of the retraining, counted in each way."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("retraining", justify="right")
+    for name, start in starts.items():
+        table.add_column(f"since {name}\n(week {start:+d} is 1)", justify="right")
+    by_week = {share.week: share for share in found}
+    for number in range(1, COUNTED + 1):
+        shares_ = [by_week.get(start + number - 1) for start in starts.values()]
+        cells = ["-" if one is None else _cell(one.champion) for one in shares_]
+        table.add_row(str(number), *cells, style="bold" if number == RETRAINS else None)
+    return table
+
+
+def _cell(share: Metric) -> str:
+    return f"{share.value:.0%} ({share.low:.0%} to {share.high:.0%})"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -161,6 +184,8 @@ def _parser() -> argparse.ArgumentParser:
         "--seed", type=int, action="append", help="of a lender; repeat it for several  [default: 7 and 8]"
     )
     parser.add_argument("--folder", type=Path, default=Path("build/bench"), help="where table and picture go")
+    parser.add_argument("--until", type=int, metavar="WEEK", help="retrain no later than in this week")
+    parser.add_argument("--code", help="go on with, and judge, lives that code of this digest began")
     parser.add_argument("--picture", type=Path, help="the picture's file  [default: FOLDER/loop.svg]")
     parser.add_argument("--quick", action="store_true", help="a small world and few weeks; no figure counts")
     parser.add_argument("--strict", action="store_true", help="a missed promise is an error")

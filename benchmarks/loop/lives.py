@@ -17,20 +17,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from benchmarks.loop import kept
+from benchmarks.loop.life import Float64, Lives, Size, Turn
 from headwater.apps.demo import project as demo
 from headwater.apps.demo.compare import last_night
 from headwater.apps.demo.lender import Lender, simulate
 from headwater.core.batch import Batch
 from headwater.core.instant import DAY, WEEK, iso
-from headwater.models.registry import CHALLENGER, Registry
-from headwater.retraining.gate import gate
+from headwater.models.registry import CHALLENGER, CHAMPION, Registry, Version
+from headwater.retraining.gate import VERDICT, gate
 from headwater.retraining.promotion import Office, promote
 from headwater.retraining.rules import Rules
 from headwater.retraining.run import Recipe, retrain
@@ -40,9 +42,6 @@ from headwater.store.audit import AuditTrail
 from headwater.training.dataset import TrainingSet, build, features
 from headwater.training.spine import Spine
 
-Float64 = npt.NDArray[np.float64]
-Int64 = npt.NDArray[np.int64]
-
 MODEL = demo.early_warning
 LIVES = ("nightly", "fresh", "loop", "truth")
 REGIME = 365 * DAY  # before the end of the simulation
@@ -50,82 +49,21 @@ AFTER = 8  # weeks on which a retraining is judged
 CHANGING = 59 * DAY  # January and February: from March on the new regime is whole
 
 
-@dataclass(frozen=True)
-class Size:
-    """How long and how large a world.
-
-    Attributes:
-        accounts, seed: of the lender.
-        before, after: weeks before and after the change of regime.
-        bootstrap: resamples for the intervals of the gate and of the retraining's own figures.
-    """
-
-    accounts: int = 2_500
-    seed: int = 7
-    before: int = 6
-    after: int = 18
-    bootstrap: int = 100
-
-
-@dataclass(frozen=True)
-class Turn:
-    """One retraining of the loop.
-
-    Attributes:
-        week: counted from the change of regime.
-        version: the number of the candidate.
-        new: outcomes of the new regime in its window, and positives among them.
-        verdict: of its gate.
-        held_by: the checks that held it.
-        seconds: retraining, and gate with promotion.
-    """
-
-    week: int
-    version: int
-    new: tuple[int, int]
-    verdict: str
-    held_by: tuple[str, ...]
-    seconds: tuple[float, float]
-
-
-@dataclass(frozen=True)
-class Lives:
-    """What was lived.
-
-    Attributes:
-        size: of the world.
-        regime: when it begins to change, microseconds.
-        times, accounts, y: of each decision, shape (n,), ascending by time.
-        scores: life to scores, each shape (n,).
-        bookings: the exact risk given only the bookings, shape (n,): the best that a model can know.
-        turns: the retrainings of the loop.
-        candidates: week of a retraining to its model's scores of all decisions, shape (n,); NaN before it.
-    """
-
-    size: Size
-    regime: int
-    times: Int64
-    accounts: Int64
-    y: Float64
-    scores: Mapping[str, Float64]
-    bookings: Float64
-    turns: tuple[Turn, ...] = ()
-    candidates: Mapping[int, Float64] = field(default_factory=dict)
-
-    @property
-    def week(self) -> Int64:
-        """The week of each decision, shape (n,)."""
-        return np.floor_divide(self.times - self.regime, WEEK)
-
-
-def live(size: Size, folder: Path, tell: Callable[[str], None]) -> Lives:
+def live(size: Size, folder: Path, tell: Callable[[str], None], until: int | None = None) -> Lives:
     """Live all four.
 
     Args:
         size: of the world.
-        folder: an empty folder for registry and audit trail.
+        folder: for registry and audit trail; one in which a life was begun is gone on with.
         tell: called with a line on each retraining.
+        until: the last week in which the loop is retrained; None for all of them. What was lived by then is
+            judged as if the life was no longer; later it can be gone on with.
     """
+    over = kept.load(folder)
+    if over is not None:
+        tell("lived before")
+        return over
+    folder.mkdir(parents=True, exist_ok=True)
     lender = simulate(accounts=size.accounts, years=3, seed=size.seed)
     regime = lender.stop - REGIME
     events = {view.stream.name: batch(lender, view.stream.name) for view in MODEL.features}
@@ -133,19 +71,19 @@ def live(size: Size, folder: Path, tell: Callable[[str], None]) -> Lives:
     decisions = build(MODEL, events, begin, regime + (size.after + AFTER) * WEEK)
     loop = _Loop(size, regime, events, folder, decisions)
     with AuditTrail.open(folder / "audit.db") as trail:
-        loop.turn(-size.before, trail)  # the first champion: all lives begin with it
-        first = loop.champion()
-        loop.rule(-size.before)
-        tell(f"first model as of {iso(begin)}; the regime changes from {iso(regime)} on")
-        for week in range(1 - size.before, size.after):
+        if loop.turns:
+            tell(f"goes on from week {loop.turns[-1].week:+d}")
+        else:
+            loop.turn(-size.before, trail)  # the first champion: all lives begin with it
+            tell(f"first model as of {iso(begin)}; the regime changes from {iso(regime)} on")
+        stop = size.after if until is None else min(until + 1, size.after)
+        for week in range(loop.turns[-1].week + 1, stop):
             loop.turn(week, trail)
-            loop.rule(week)
-            told = loop.turns[-1]
-            held = f" by {', '.join(told.held_by)}" if told.held_by else ""
-            tell(f"week {week:+d}: version {told.version}, {told.verdict}{held}; {sum(told.seconds):.1f} s")
+            tell(_told(loop.turns[-1], stop - 1 - week))
+    first = loop.champion(loop.turns[0].version)
     accounts = decisions.entity.to_numpy().astype(np.int64)
-    return Lives(
-        size,
+    lived = Lives(
+        replace(size, after=loop.turns[-1].week + 1),
         regime,
         decisions.times,
         accounts,
@@ -160,6 +98,18 @@ def live(size: Size, folder: Path, tell: Callable[[str], None]) -> Lives:
         tuple(loop.turns[1:]),
         loop.candidates,
     )
+    if lived.size == size:
+        kept.save(folder, lived)
+    return lived
+
+
+def _told(turn: Turn, left: int) -> str:
+    held = f" by {', '.join(turn.held_by)}" if turn.held_by else ""
+    took = sum(turn.seconds)
+    return (
+        f"week {turn.week:+d}: version {turn.version}, {turn.verdict}{held}; {took:.1f} s, "
+        f"about {left * took / 60:.0f} min left"
+    )
 
 
 class _Loop:
@@ -171,13 +121,17 @@ class _Loop:
         self.size, self.regime, self.events, self.folder = size, regime, events, folder
         self.decisions = decisions
         self.registry = Registry(folder, demo.project.name)
+        self.turns: list[Turn] = []
         self.scores: Float64 = np.full(len(decisions), np.nan)
         self.candidates: dict[int, Float64] = {}
-        self.turns: list[Turn] = []
+        so_far = kept.load_so_far(folder)
+        if so_far is not None:
+            self.turns, self.scores, self.candidates = so_far
 
-    def champion(self) -> Scoring:
-        """Who decides."""
-        return Scoring(MODEL, self.registry.load(MODEL.name), self.registry.version(MODEL.name).digest)
+    def champion(self, which: str | int = CHAMPION) -> Scoring:
+        """Who decides, or another version."""
+        version = self.registry.version(MODEL.name, which)
+        return Scoring(MODEL, self.registry.load(MODEL.name, version.number), version.digest)
 
     def rule(self, week: int) -> None:
         """Whoever is champion now decides from this week on, until the next turn."""
@@ -185,7 +139,7 @@ class _Loop:
         self.scores[from_now] = _scores(self.champion(), self.decisions.frame.filter(from_now))
 
     def turn(self, week: int, trail: AuditTrail) -> None:
-        """Retrain, gate, and promote if the gate says so; the first model becomes champion unasked."""
+        """Retrain, gate, promote if the gate says so, and decide with whoever is champion now."""
         now = self.regime + week * WEEK
         watch = time.perf_counter()
         done = retrain(
@@ -200,7 +154,29 @@ class _Loop:
             recipe=Recipe(bootstrap=self.size.bootstrap),
         )
         trained = time.perf_counter() - watch
+        verdict, held = self._gated(now, done.version, trail)
+        self.turns.append(
+            Turn(
+                week,
+                done.version.number,
+                self._new(now),
+                verdict,
+                held,
+                (trained, time.perf_counter() - watch - trained),
+            )
+        )
+        later = self.decisions.times >= now
+        scores = np.full(len(self.decisions), np.nan)
+        scores[later] = _scores(self.champion(done.version.number), self.decisions.frame.filter(later))
+        self.candidates[week] = scores
+        self.rule(week)
+        kept.save_so_far(self.folder, self.turns, self.scores, self.candidates)
+
+    def _gated(self, now: int, candidate: Version, trail: AuditTrail) -> tuple[str, tuple[str, ...]]:
+        """The verdict and the checks that held it; the first model becomes champion unasked."""
         first = not self.turns
+        if CHAMPION in candidate.aliases:  # promoted, and killed before that was kept
+            return candidate.tags[VERDICT], ()
         report = gate(
             demo.project,
             MODEL.name,
@@ -215,22 +191,7 @@ class _Loop:
             promote(
                 office, MODEL.name, CHALLENGER, force=first, why="all lives begin with it" if first else None
             )
-        held = tuple(f"{one.family} {one.name}" for one in report.checks if one.holds)
-        self.turns.append(
-            Turn(
-                week,
-                done.version.number,
-                self._new(now),
-                report.verdict,
-                held,
-                (trained, time.perf_counter() - watch - trained),
-            )
-        )
-        later = self.decisions.times >= now
-        scores = np.full(len(self.decisions), np.nan)
-        candidate = Scoring(MODEL, self.registry.load(MODEL.name, done.version.number), done.version.digest)
-        scores[later] = _scores(candidate, self.decisions.frame.filter(later))
-        self.candidates[week] = scores
+        return report.verdict, tuple(f"{one.family} {one.name}" for one in report.checks if one.holds)
 
     def _new(self, now: int) -> tuple[int, int]:
         """Outcomes of the new regime that are known by now, and positives among them."""

@@ -30,7 +30,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.loop.lives import AFTER, CHANGING, LIVES, Float64, Int64, Lives
+from benchmarks.loop.life import Float64, Int64, Lives
+from benchmarks.loop.lives import AFTER, CHANGING, LIVES
 from headwater.apps.demo import project as demo
 from headwater.core.instant import WEEK
 from headwater.models.bootstrap import intervals, resamples
@@ -161,7 +162,7 @@ def _share(worlds: Sequence[Lives], week: int) -> Share:
     point = np.mean([part.figures() for part in parts], axis=0)
     draws = np.mean([list(part.drawn()) for part in parts], axis=0)
     low, high = intervals(np.column_stack([draws[:, :2], draws[:, 1:3] / draws[:, :1]]))
-    values = [point[0], point[1], point[1] / point[0], point[2] / point[0]]
+    values = [point[0], point[1], point[1] / point[0], point[2] / point[0] + 0.0]  # no minus zero
     taken, regained, share, champion = (
         Metric(float(v), float(a), float(b)) for v, a, b in zip(values, low, high, strict=True)
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.loop.lives import Lives, Size, Turn
+from benchmarks.loop.life import Lives, Size, Turn
 from benchmarks.loop.recovery import Ranked, auc, cost, counts, shares, weekly
 from headwater.core.instant import DAY, WEEK
 

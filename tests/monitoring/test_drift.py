@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -174,6 +175,47 @@ def test_few_rows_or_few_entities_get_no_verdict(base: Baseline) -> None:
     assert look(base, X, entities=np.arange(700) % 20).level == "too few"
     assert look(base, X[:0]).level == "too few"
     assert all(one.level == "too few" for one in look(base, X[:20]).features)
+    assert {one.unjudged for one in look(base, X, entities=np.arange(700) % 20).features} == {
+        "too few entities: 20 of 30"
+    }
+
+
+def test_a_distribution_with_too_few_rows_is_not_called_quiet(base: Baseline) -> None:
+    """The age moves so much from week to week that no window is worth more than twelve rows of it."""
+    restless = replace(base.spreads["age"], variation=1 / 12.9)
+    moving = replace(base, spreads={**base.spreads, "age": restless})
+    X = vectors(700, 7)
+    X[:, 0] += 3.0
+    report = look(moving, X)
+    age = next(one for one in report.features if one.name == "age")
+    assert [one.measure for one in age.findings] == ["missing"]  # that could be looked at, and is as usual
+    assert (age.level, age.unjudged, age.findings[0].level) == ("too few", "too few rows: 12 of 50", "quiet")
+    others = [one for one in report.features if one.name != "age"]
+    assert {(one.level, one.unjudged) for one in others} == {("quiet", None)}
+    said = "Whether 1 of 5 moved is not known: age (too few rows: 12 of 50)."
+    assert said in report.words()
+    form = report.to_json()
+    assert (form["unjudged"], form["features"][-1]["unjudged"]) == ([said], "too few rows: 12 of 50")
+
+
+def test_what_can_be_looked_at_is_loud_though_the_distribution_is_not_known(base: Baseline) -> None:
+    moving = replace(base, spreads={**base.spreads, "age": replace(base.spreads["age"], variation=1 / 12.9)})
+    X = vectors(700, 7)
+    X[::3, 0] = np.nan
+    age = look(moving, X).features[0]
+    assert (age.name, age.level, age.findings[0].measure) == ("age", "alarm", "missing")
+    assert age.unjudged == "too few rows: 12 of 50"
+
+
+def test_a_column_that_was_always_null_is_quiet_while_it_stays_so() -> None:
+    usual = vectors(20_000, 0)
+    usual[:, 1] = np.nan
+    who = np.random.default_rng(1).integers(0, 3_000, len(usual))
+    empty = Baseline.learned_from(usual, NAMES, categories={"way": WAYS}, entities=who, times=who, flows={})
+    X = vectors(700, 7)
+    X[:, 1] = np.nan
+    income = next(one for one in look(empty, X).features if one.name == "income")
+    assert (income.level, income.unjudged) == ("quiet", None)
 
 
 def test_very_many_rows_do_not_make_a_trifle_an_alarm() -> None:

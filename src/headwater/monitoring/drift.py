@@ -29,6 +29,7 @@ from headwater.monitoring.verdict import LEVELS, Finding, Level, Rule, judge, wo
 from headwater.monitoring.window import Window
 
 SCORE = "score"
+_NAMED = 5  # features that a sentence names
 _VARIANCE_ROWS = 20_000  # of a window, that its design effects are taken from
 
 
@@ -82,7 +83,16 @@ class DriftReport:
         span = f"{iso(self.start)} to {iso(self.stop)}"
         head = f"{self.level}: {self.rows:,} rows of {self.entities:,} entities, {span}"
         lines = [f"{one.subject} {one.words} ({one.level})" for one in self.findings]
-        return "\n".join([head, *lines, *self.notes])
+        return "\n".join([head, *lines, *self.notes, *self.unjudged()])
+
+    def unjudged(self) -> Iterator[str]:
+        """A sentence on the features whose distribution got no verdict, by why; none where all got one."""
+        parts = [*self.features, *([] if self.score is None else [self.score])]
+        short = [(one.name, one.unjudged) for one in parts if one.unjudged is not None]
+        if short:
+            named = "; ".join(f"{name} ({why})" for name, why in short[:_NAMED])
+            more = f"; and {len(short) - _NAMED:,} more" if len(short) > _NAMED else ""
+            yield f"Whether {len(short):,} of {len(parts):,} moved is not known: {named}{more}."
 
     def frame(self) -> pl.DataFrame:
         """A row for each feature and the score, the gravest first."""
@@ -98,6 +108,7 @@ class DriftReport:
             "score": None if self.score is None else self.score.to_json(),
             "streams": [one.to_json() for one in self.streams],
             "notes": list(self.notes),
+            "unjudged": list(self.unjudged()),
             "words": self.words(),
         }
 

@@ -32,7 +32,9 @@ class FeatureDrift:
 
     Attributes:
         name: of the input, or ``score``.
-        level: the gravest of ``findings``; ``too few`` where no verdict can be given.
+        level: the gravest of ``findings``; ``too few`` where no verdict can be given on the distribution,
+            unless something else stands out.
+        unjudged: why the distribution got no verdict, as in ``too few rows: 12 of 50``; None if it got one.
         rows: in the window; ``effective`` of those with a value count as independent.
         psi, ks, js: distances from the reference; NaN where there is nothing to compare, ``ks`` also for
             categories.
@@ -61,6 +63,7 @@ class FeatureDrift:
     median: float
     usual_median: float
     p: float = 1.0
+    unjudged: str | None = None
     findings: tuple[Finding, ...] = ()
 
     @property
@@ -74,6 +77,8 @@ class FeatureDrift:
             return self
         order = ranked(findings)
         level = worst(finding.level for finding in order)
+        if self.unjudged is not None and level == "quiet":
+            level = "too few"  # of what could be looked at nothing stands out, and the rest is not known
         return replace(self, findings=order, level=level, p=order[0].adjusted)
 
     def to_json(self) -> dict[str, Any]:
@@ -153,13 +158,14 @@ class _Column:
         if not few and self.null_worth >= rule.least_rows:
             found += self._missing()
             found += self._unseen_categories()
-        if not few and comparable and self.worth >= rule.least_rows:
+        if comparable and self._unjudged(rule) is None:
             found += self._moved(shares, ks)
             found += self._vanished()
             found += self._outside(below, above)
+        unjudged = self._unjudged(rule)
         return FeatureDrift(
             name=self.name,
-            level="quiet" if found else "too few",
+            level="quiet" if found and unjudged is None else "too few",
             rows=self.count,
             effective=self.raw_worth,
             psi=index,
@@ -173,8 +179,20 @@ class _Column:
             above=above,
             median=self._median(),
             usual_median=self._usual_median(),
+            unjudged=unjudged,
             findings=tuple(found),
         )
+
+    def _unjudged(self, rule: Rule) -> str | None:
+        """Why the distribution of the known values gets no verdict. Rows are counted as independent ones."""
+        if self.rows.entities < rule.least_entities:
+            return f"too few entities: {self.rows.entities:,} of {rule.least_entities:,}"
+        if not self.known and not self.spread.known and self.count:
+            return None  # null in training, and null now
+        if not self.spread.known:
+            return "no values in training"
+        worth = int(self.worth)
+        return f"too few rows: {worth:,} of {rule.least_rows:,}" if worth < rule.least_rows else None
 
     def _ks(self) -> float:
         return kolmogorov_smirnov(np.cumsum(self.counts[:-1]) / self.known, np.array(self.spread.below))

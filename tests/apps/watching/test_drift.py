@@ -61,6 +61,19 @@ def test_the_table(headwater: Headwater) -> None:
     assert "payments" in ended.out.split("Streams, in whole days")[1]
 
 
+def test_a_distribution_with_too_few_rows_is_not_called_quiet(headwater: Headwater) -> None:
+    day = ("--from", "2026-05-02", "--to", "2026-05-04")
+    told = headwater("drift", *day, "--no-keep", "--json").json
+    few = [one for one in told["features"] if one["level"] == "too few"]
+    assert few
+    assert all(one["unjudged"].startswith("too few rows: ") for one in few)
+    assert told["unjudged"][0].startswith(f"Whether {len(few) + 1} of 5 moved is not known: ")  # and the score
+    said = headwater("drift", *day, "--no-keep", "--all").out
+    for one in few:
+        (line,) = (row for row in said.splitlines() if row.startswith(one["name"] + " "))
+        assert one["unjudged"] in line
+
+
 def test_a_stretch_without_decisions_is_said(headwater: Headwater) -> None:
     headwater("drift", "--from", "2026-01-01", "--to", "2026-01-08").fails(
         4,

@@ -104,7 +104,7 @@ def _print(screen: Screen, document: dict[str, Any], *, everything: bool) -> Non
         screen.say(document["score_drift"]["words"])
         screen.say()
     _streams(screen, document["streams"])
-    for note in document["notes"]:
+    for note in [*document["notes"], *document["unjudged"]]:
         screen.note(note)
 
 
@@ -114,7 +114,7 @@ def _features(screen: Screen, document: dict[str, Any], *, everything: bool) -> 
     loud = sum(one["level"] in ("alarm", "watch") for one in features)
     shown = features if everything else features[: max(loud, _QUIET)]
     measures = ("psi", "ks", "js", "missing", "usual_missing", "unseen", "median", "usual_median")
-    rows = [(one["name"], one["level"], *(one[name] for name in measures)) for one in [*score, *shown]]
+    rows = [(one["name"], _verdict(one), *(one[name] for name in measures)) for one in [*score, *shown]]
     columns = (
         "feature",
         "verdict",
@@ -129,8 +129,16 @@ def _features(screen: Screen, document: dict[str, Any], *, everything: bool) -> 
     )
     screen.table(None, columns, rows, numbers=columns[2:])
     if len(shown) < len(features):
-        screen.say(f"{len(features) - len(shown):,} more features, all quiet: --all shows them.")
+        few = sum(one["level"] == "too few" for one in features[len(shown) :])
+        quiet = "quiet" if not few else f"quiet or, {few:,} of them, with too few rows"
+        screen.say(f"{len(features) - len(shown):,} more features, all {quiet}: --all shows them.")
         screen.say()
+
+
+def _verdict(one: dict[str, Any]) -> str:
+    """The level; of a feature that got no verdict on its distribution, why."""
+    level, why = str(one["level"]), one["unjudged"]
+    return level if why is None else str(why) if level == "too few" else f"{level}; {why}"
 
 
 def _streams(screen: Screen, streams: list[dict[str, Any]]) -> None:

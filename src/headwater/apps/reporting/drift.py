@@ -38,6 +38,7 @@ def section(material: Material) -> Section:
     ]
     if newest["score_drift"] is not None:
         blocks.append(Words(newest["score_drift"]["words"]))
+    blocks += [Words(one, "quiet") for one in newest.get("unjudged", [])]
     origin = "kept by the watch" if kept else "looked at for this report, week by week"
     blocks.append(Words(f"{len(found):,} windows, {origin}.", "quiet"))
     return Section(ID, TITLE, tuple(blocks), tone=TONES[newest["level"]])
@@ -78,9 +79,11 @@ def _looked_at(material: Material) -> tuple[list[Body], str | None]:
 def _said(newest: Body) -> str:
     span = f"{day(newest['start'])} to {day(newest['stop'])}"
     loud = sum(one["level"] in ("alarm", "watch") for one in newest["features"])
+    few = sum(one["level"] == "too few" for one in newest["features"])
+    unknown = f", {few:,} have too few rows for a verdict" if few else ""
     return (
         f"The newest window, {span}: {newest['level']}. {loud:,} of {len(newest['features']):,} features "
-        f"stand out, in {newest['rows']:,} rows of {newest['entities']:,} entities."
+        f"stand out{unknown}, in {newest['rows']:,} rows of {newest['entities']:,} entities."
     )
 
 
