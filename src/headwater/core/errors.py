@@ -107,7 +107,7 @@ class UnavailableError(StoreError):
     """A database that servers share is away; ``retry_after`` says in seconds when to come again."""
 
     code = "store-unavailable"
-    retry_after: float = 1.0
+    retry_after: int = 1
 
 
 class ClusterError(StoreError):

@@ -12,7 +12,8 @@ removed from the log is known by the last id. Obeys ``log.protocol.DeadLetters``
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from threading import Lock
 from typing import Any
 
 import sqlalchemy as sa
@@ -40,6 +41,7 @@ class PostgresDeadLetters:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._one = Lock()
 
     def move(self, log: DeadLetters, origin: str) -> int:
         """Bring the letters of a log here; how many.
@@ -53,10 +55,11 @@ class PostgresDeadLetters:
             LogError: the log.
         """
         moved = 0
-        while page := log.dead_letters(limit=PAGE):
-            self._take(page, origin)
-            log.remove_dead_letters(ids=[letter.id for letter in page])
-            moved += len(page)
+        with self._one:
+            while page := log.dead_letters(limit=PAGE):
+                self._take(page, origin)
+                log.remove_dead_letters(ids=[letter.id for letter in page])
+                moved += len(page)
         return moved
 
     def dead_letters(
@@ -92,6 +95,42 @@ class PostgresDeadLetters:
             if new:
                 connection.execute(sa.insert(LETTERS), new)
                 connection.exec_driver_sql(note, (new[-1]["origin_id"], origin))
+
+
+class Moved:
+    """The dead letters of a database, those of this process's own log among them: moved before they show.
+
+    Args:
+        shared: the letters of the database.
+        log: gives the log as it is open now.
+        origin: what the log is known by.
+    """
+
+    def __init__(self, shared: PostgresDeadLetters, log: Callable[[], DeadLetters], origin: str) -> None:
+        self._shared, self._log, self._origin = shared, log, origin
+
+    def move(self) -> int:
+        """Bring what the log holds here; how many letters. Raises as ``PostgresDeadLetters.move``."""
+        return self._shared.move(self._log(), self._origin)
+
+    def dead_letters(
+        self, *, stream: str | None = None, reason: str | None = None, after: int = 0, limit: int = 100
+    ) -> list[DeadLetter]:
+        """Refused events, the oldest first: at most ``limit`` of those behind the id ``after``."""
+        self.move()
+        return self._shared.dead_letters(stream=stream, reason=reason, after=after, limit=limit)
+
+    def dead_letter_counts(self, stream: str | None = None) -> dict[str, int]:
+        """How many dead letters there are, by reason, the most frequent first."""
+        self.move()
+        return self._shared.dead_letter_counts(stream)
+
+    def remove_dead_letters(
+        self, *, stream: str | None = None, reason: str | None = None, ids: Sequence[int] | None = None
+    ) -> int:
+        """Delete the dead letters that match all that is given; how many."""
+        self.move()
+        return self._shared.remove_dead_letters(stream=stream, reason=reason, ids=ids)
 
 
 def _row(letter: DeadLetter, origin: str) -> dict[str, Any]:

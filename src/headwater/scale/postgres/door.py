@@ -5,7 +5,7 @@ from __future__ import annotations
 from headwater.scale.postgres.address import Address
 from headwater.scale.postgres.audit import PostgresTrail
 from headwater.scale.postgres.database import Database
-from headwater.scale.postgres.dead_letters import PostgresDeadLetters
+from headwater.scale.postgres.dead_letters import Moved, PostgresDeadLetters
 from headwater.scale.postgres.decisions import PostgresDecisions
 from headwater.scale.postgres.jobs import PostgresJobs
 from headwater.scale.postgres.schema import Standing, need_current, standing, upgrade
@@ -13,6 +13,7 @@ from headwater.scale.postgres.schema import Standing, need_current, standing, up
 __all__ = [
     "Address",
     "Database",
+    "Moved",
     "PostgresDeadLetters",
     "PostgresDecisions",
     "PostgresJobs",
