@@ -98,7 +98,7 @@ def test_a_changed_entry_is_located(path: Path) -> None:
               expected: link {wrong.hex()}
               got:      link {entries[1].chain.hex()}
               where:    {path}, number 2
-              do:       restore the file from a copy; nobody may change it
+              do:       restore the records from a copy; nobody may change it
             """,
         ),
     ):

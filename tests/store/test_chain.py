@@ -65,7 +65,7 @@ def test_a_gap() -> None:
           expected: number 2
           got:      number 3
           where:    some.db
-          do:       restore the file from a copy; nobody may change it
+          do:       restore the records from a copy; nobody may change it
         """,
     ):
         follow([rows[0], rows[2]], FILE, "audit entry")
@@ -79,7 +79,7 @@ def test_a_row_before_the_first() -> None:
           expected: number 1
           got:      number 0
           where:    some.db
-          do:       restore the file from a copy; nobody may change it
+          do:       restore the records from a copy; nobody may change it
         """,
     ):
         follow([(0, b"x", GENESIS), *chained(b"a")], FILE, "row")

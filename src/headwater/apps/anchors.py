@@ -14,14 +14,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from headwater.core.errors import Problem
-from headwater.store.audit import Act, AuditTrail, Entry
-from headwater.store.decisions import DecisionStore
+from headwater.store.audit import Act, Entry
+from headwater.store.protocol import Decisions, Trail
 
 ACTION = "decisions.anchor"
 _PAGE = 1_000
 
 
-def note(trail: AuditTrail, store: DecisionStore, *, now: int, actor: str) -> Entry | None:
+def note(trail: Trail, store: Decisions, *, now: int, actor: str) -> Entry | None:
     """Note the last link of the decision records; None if there is none, or it is noted already.
 
     Raises:
@@ -34,10 +34,10 @@ def note(trail: AuditTrail, store: DecisionStore, *, now: int, actor: str) -> En
     last = next((entry for entry in trail.newest(_PAGE) if entry.act.action == ACTION), None)
     if last is not None and last.act.details == details:
         return None
-    return trail.append(Act(now, actor, ACTION, store.path.name, details))
+    return trail.append(Act(now, actor, ACTION, store.name, details))
 
 
-def missing(trail: AuditTrail, store: DecisionStore | None) -> Iterator[Problem]:
+def missing(trail: Trail, store: Decisions | None) -> Iterator[Problem]:
     """The anchors that the decision records do not have any more, the oldest first.
 
     Args:
@@ -57,7 +57,7 @@ def missing(trail: AuditTrail, store: DecisionStore | None) -> Iterator[Problem]
             )
 
 
-def _anchors(trail: AuditTrail) -> Iterator[Entry]:
+def _anchors(trail: Trail) -> Iterator[Entry]:
     after = 0
     while page := trail.page(after=after, limit=_PAGE):
         after = page[-1].number

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from headwater.apps.database import DatabaseSettings
 from headwater.core.errors import DataError
 from headwater.store.folder import DataFolder
 
@@ -48,6 +49,26 @@ SETTINGS: tuple[Setting, ...] = (
         None,
         "SQLite in the data folder",
         "Where runs and models are kept, if not in the data folder: an MLflow server or another store.",
+    ),
+    Setting(
+        "HEADWATER_DATABASE_URL",
+        "--database",
+        "not set: all records in the data folder",
+        "The Postgres database that servers share for decision records, audit trail, dead letters and jobs:"
+        " `postgresql://user:password@host:5432/name`. A secret: better in a file.",
+    ),
+    Setting("HEADWATER_DATABASE_URL_FILE", None, "not set", "A file that holds that address."),
+    Setting(
+        "HEADWATER_DATABASE_POOL",
+        None,
+        "5",
+        "Connections to the database that each process keeps, 1 to 100; twice as many when they are needed.",
+    ),
+    Setting(
+        "HEADWATER_DATABASE_PATIENCE",
+        None,
+        "5",
+        "Seconds, 0 to 60, that a decision waits for a database that is away before it is refused.",
     ),
     Setting(
         "HEADWATER_LOG_BYTES",
@@ -247,6 +268,7 @@ class Settings:
         log_bytes: the size that the log may reach; None for no bound.
         parity_share: how much of what is served is derived again.
         shadow_share: how many of the decisions a challenger scores.
+        database: that servers share; None where all records are in the data folder.
 
     Example:
         >>> settings = Settings.read({"HEADWATER_PROJECT": "bank/project.py"})
@@ -260,6 +282,7 @@ class Settings:
     log_bytes: int | None = None
     parity_share: float = 0.01
     shadow_share: float = 1.0
+    database: DatabaseSettings | None = None
 
     @classmethod
     def read(
@@ -268,6 +291,7 @@ class Settings:
         *,
         project: str | None = None,
         data: str | None = None,
+        database: str | None = None,
     ) -> Settings:
         """Read the settings: given options first, then the environment, then the defaults.
 
@@ -275,6 +299,7 @@ class Settings:
             environ: the environment; the process's own if none is given.
             project: the option ``--project``.
             data: the option ``--data``.
+            database: the option ``--database``.
 
         Raises:
             DataError: a setting cannot be read.
@@ -290,12 +315,17 @@ class Settings:
             log_bytes=_number("HEADWATER_LOG_BYTES", known),
             parity_share=_share("HEADWATER_PARITY_SHARE", known, 0.01),
             shadow_share=_share("HEADWATER_SHADOW_SHARE", known, 1.0),
+            database=DatabaseSettings.read(known, database),
         )
 
     @property
     def log(self) -> Path:
         """The event log's file."""
         return DataFolder(self.data).log
+
+    def handed_down(self) -> dict[str, str]:
+        """The environment that lets a child process find what an option of this one named."""
+        return {} if self.database is None else self.database.handed_down()
 
     @property
     def applied(self) -> Path:

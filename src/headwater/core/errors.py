@@ -103,6 +103,13 @@ class StoreError(HeadwaterError):
     code = "store"
 
 
+class UnavailableError(StoreError):
+    """A database that servers share is away; ``retry_after`` says in seconds when to come again."""
+
+    code = "store-unavailable"
+    retry_after: int = 1
+
+
 class ClusterError(StoreError):
     """An engine outside of this process (Spark) cannot be started, or did not finish its work."""
 

@@ -118,6 +118,26 @@ class DeadLetter:
 Letters = Callable[[Sequence[Receipt]], Sequence[DeadLetter]]
 
 
+class DeadLetters(Protocol):
+    """Refused events that nobody settled yet: in the log's own file, or in a database that servers share."""
+
+    def dead_letters(
+        self, *, stream: str | None = None, reason: str | None = None, after: int = 0, limit: int = 100
+    ) -> list[DeadLetter]:
+        """Refused events, the oldest first: at most ``limit`` of those behind the id ``after``."""
+        ...
+
+    def dead_letter_counts(self, stream: str | None = None) -> dict[str, int]:
+        """How many dead letters there are, by reason, the most frequent first."""
+        ...
+
+    def remove_dead_letters(
+        self, *, stream: str | None = None, reason: str | None = None, ids: Sequence[int] | None = None
+    ) -> int:
+        """Delete the dead letters that match all that is given; how many."""
+        ...
+
+
 class EventLog(Protocol):
     """A durable log of events of several streams in one order.
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from headwater.core.instant import iso
 from headwater.models.canary import Canary
-from headwater.store.decisions import DecisionStore
+from headwater.store.protocol import Decisions
 from headwater.store.shadow import ShadowLedger, Summary
 
 
@@ -90,7 +90,7 @@ def shadow_json(one: Summary) -> dict[str, Any]:
     return {**one.to_json(), "first": iso(one.first), "last": iso(one.last), "words": one.words()}
 
 
-def standing(decisions: DecisionStore, shadow: ShadowLedger, canary: Canary) -> Standing:
+def standing(decisions: Decisions, shadow: ShadowLedger, canary: Canary) -> Standing:
     """How a canary stands.
 
     Raises:

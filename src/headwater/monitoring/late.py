@@ -32,8 +32,9 @@ from headwater.serving.rederive import Asked, Step, features, reach, rederive
 from headwater.serving.replay import Deciders
 from headwater.serving.scoring import Float64, Scoring
 from headwater.store.decision import Decision
-from headwater.store.decisions import DecisionStore, Record
+from headwater.store.decisions import Record
 from headwater.store.late import LateEvent, LateLedger, Reached, Touched
+from headwater.store.protocol import Decisions
 
 STRETCH = 1 << 18  # offsets that are looked through at a time
 TOGETHER = 512  # late events, or pairs of one and a decision, that are derived at once
@@ -78,7 +79,7 @@ class LateWatch:
     def __init__(
         self,
         log: EventLog,
-        decisions: DecisionStore,
+        decisions: Decisions,
         ledger: LateLedger,
         scorings: Sequence[Scoring],
         views: Sequence[FeatureView],

@@ -28,8 +28,9 @@ from headwater.serving.rederive import Asked, Step, rederive
 from headwater.serving.replay import Deciders
 from headwater.serving.scoring import Float64, Scoring
 from headwater.store.chain import GENESIS, link
-from headwater.store.decisions import DecisionStore, Record
+from headwater.store.decisions import Record
 from headwater.store.parity import Compared, Mismatch, ParityLedger
+from headwater.store.protocol import Decisions
 
 ROOM = 1_000  # fresh scores that wait for a check
 TOGETHER = 256  # vectors that are derived at once
@@ -109,7 +110,7 @@ class ParityWatch:
     def __init__(
         self,
         log: EventLog,
-        decisions: DecisionStore,
+        decisions: Decisions,
         ledger: ParityLedger,
         deciders: Deciders,
         *,

@@ -27,7 +27,8 @@ from headwater.serving.rederive import Asked, Step, rederive
 from headwater.serving.replay import Deciders
 from headwater.serving.scoring import Float64, Scoring
 from headwater.store.decision import Decision
-from headwater.store.decisions import DecisionStore, Record
+from headwater.store.decisions import Record
+from headwater.store.protocol import Decisions
 from headwater.store.shadow import Shadowed, ShadowLedger
 
 TOGETHER = 256  # records that are looked at before the ledger is written
@@ -67,7 +68,7 @@ class ShadowWatch:
 
     def __init__(
         self,
-        decisions: DecisionStore,
+        decisions: Decisions,
         ledger: ShadowLedger,
         challengers: Mapping[str, Scoring],
         deciders: Deciders,

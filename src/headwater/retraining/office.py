@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headwater.models.registry import Registry
-from headwater.store.audit import Act, AuditTrail
+from headwater.store.audit import Act
+from headwater.store.protocol import Trail
 
 _PAGE = 1_000
 
@@ -28,7 +29,7 @@ class Office:
     """
 
     registry: Registry
-    trail: AuditTrail
+    trail: Trail
     folder: Path
     actor: str
     now: int

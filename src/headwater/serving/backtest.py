@@ -17,7 +17,8 @@ from headwater.log.protocol import EventLog
 from headwater.serving.attribution import Cause
 from headwater.serving.decide import Decider
 from headwater.serving.replay import Deciders, Replayed, replay_many
-from headwater.store.decisions import DecisionStore, Record
+from headwater.store.decisions import Record
+from headwater.store.protocol import Decisions
 
 STRETCH = 20_000  # decisions with one pass over the log
 EXAMPLES = 100
@@ -84,7 +85,7 @@ class Backtest:
 
 
 def backtest(
-    store: DecisionStore,
+    store: Decisions,
     log: EventLog,
     decider: Decider,
     *,
@@ -109,7 +110,7 @@ def backtest(
         stretch: decisions with one pass over the log; they are held in memory.
         hidden: inputs whose values are not to be told in the examples.
         filters: which decisions: ``policy``, ``key``, ``since``, ``until``, ``band``, as for
-            :meth:`DecisionStore.page`.
+            :meth:`Decisions.page`.
 
     Raises:
         DataError: a decision lacks a key or request column of the model.

@@ -21,7 +21,8 @@ from headwater.serving.commit import failed
 from headwater.serving.live import Scored, Stopwatch
 from headwater.serving.waiting import Waiting
 from headwater.store.decision import Decision
-from headwater.store.decisions import DecisionStore, Idempotency, Record
+from headwater.store.decisions import Idempotency, Record
+from headwater.store.protocol import Decisions
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Recorder:
 
     def __init__(
         self,
-        store: DecisionStore,
+        store: Decisions,
         waiting: Waiting[Asked],
         stopwatch: Stopwatch,
         on_turn: Callable[[Recorded], None],

@@ -25,6 +25,7 @@ from headwater.core.schema import check_frame
 from headwater.core.tracing import current, span
 from headwater.definitions.project import Project
 from headwater.log.embedded import EmbeddedLog
+from headwater.log.protocol import DeadLetters
 from headwater.serving.commit import Ears, Turn, Writer
 from headwater.serving.decide import Decider, sound
 from headwater.serving.feed import Feed
@@ -46,6 +47,7 @@ from headwater.store.decision import Decision
 from headwater.store.decisions import DecisionStore, Idempotency, Record
 from headwater.store.definitions import DefinitionStore
 from headwater.store.folder import DataFolder
+from headwater.store.protocol import Decisions
 
 __all__ = ["Clock", "Hooks", "Limits", "Service", "Serving", "UnknownError", "key_types", "unknown"]
 
@@ -103,13 +105,14 @@ class Service:
         serving: what is served now.
         feed: the score stream.
         passed_over: snapshots that could not be used at the start, with the reason.
+        shared_letters: dead letters in a database that servers share; None where they are in the log.
     """
 
     def __init__(
         self,
         serving: Serving,
         log: EmbeddedLog,
-        decisions: DecisionStore,
+        decisions: Decisions,
         definitions: DefinitionStore,
         folder: DataFolder,
         clock: Clock,
@@ -129,6 +132,7 @@ class Service:
         self.limits = limits
         self.feed = Feed()
         self.passed_over = passed_over
+        self.shared_letters: DeadLetters | None = None
         self._clock = clock
         self._watch = stopwatch
         self._hooks = hooks
@@ -162,6 +166,7 @@ class Service:
         hooks: Hooks | None = None,
         max_log_bytes: int | None = None,
         ahead: Ahead | None = None,
+        decisions: Decisions | None = None,
     ) -> Service:
         """Rise from the newest whole snapshot and the tail of the log, and begin to serve.
 
@@ -175,6 +180,7 @@ class Service:
             hooks: who is told.
             max_log_bytes: the size that the log may reach.
             ahead: the newest snapshot, already being read.
+            decisions: the records, closed with the service; those of the data folder if none are given.
 
         Raises:
             LogError: the log is in use, damaged, or of other definitions.
@@ -182,9 +188,9 @@ class Service:
         """
         folder.make()
         log = EmbeddedLog.open(folder.log, project.streams, max_bytes=max_log_bytes)
-        opened: list[DecisionStore | DefinitionStore] = []
+        opened: list[Decisions | DefinitionStore] = []
         try:
-            opened.append(decisions := DecisionStore.open(folder.decisions))
+            opened.append(decisions := decisions or DecisionStore.open(folder.decisions))
             opened.append(definitions := DefinitionStore.open(folder.definitions))
             definitions.keep(project, now=clock())
             keeper = Keeper(folder.snapshots)
@@ -392,6 +398,11 @@ class Service:
     def offset(self) -> int:
         """The last place in the log that scores rest on."""
         return self.serving.vectors.offset
+
+    @property
+    def letters(self) -> DeadLetters:
+        """The dead letters."""
+        return self.shared_letters or self.log
 
     @property
     def broken(self) -> BaseException | None:

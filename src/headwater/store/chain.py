@@ -24,7 +24,7 @@ from headwater.core.errors import StoreError
 
 GENESIS = bytes(32)
 
-_RESTORE = "restore the file from a copy; nobody may change it"
+_RESTORE = "restore the records from a copy; nobody may change it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def link(chain: bytes, text: str | bytes) -> bytes:
 
 def follow(
     rows: Iterable[tuple[int, bytes | None, bytes | None]],
-    path: Path,
+    path: Path | str,
     noun: str,
     marks: Collection[bytes] = (),
 ) -> Walk:
@@ -88,7 +88,7 @@ def follow(
     return Walk(count, chain, frozenset(found))
 
 
-def _gap(path: Path, noun: str, expected: int, number: int) -> StoreError:
+def _gap(path: Path | str, noun: str, expected: int, number: int) -> StoreError:
     what = "is missing" if number > expected else "was slipped in"
     return StoreError.of(
         f"an {noun} {what}" if noun[0] in "aeiou" else f"a {noun} {what}",
@@ -99,7 +99,7 @@ def _gap(path: Path, noun: str, expected: int, number: int) -> StoreError:
     )
 
 
-def _changed(path: Path, noun: str, number: int, chain: bytes, written: bytes | None) -> StoreError:
+def _changed(path: Path | str, noun: str, number: int, chain: bytes, written: bytes | None) -> StoreError:
     return StoreError.of(
         f"{'an' if noun[0] in 'aeiou' else 'a'} {noun} is not the one that was written",
         expected=f"link {chain.hex()}",

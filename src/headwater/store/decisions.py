@@ -94,6 +94,11 @@ class DecisionStore:
         """The file."""
         return self._database.path
 
+    @property
+    def name(self) -> str:
+        """What the records are called in the audit trail."""
+        return self.path.name
+
     def close(self) -> None:
         """Let go of the file."""
         self._database.close()

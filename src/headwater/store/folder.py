@@ -16,6 +16,7 @@
     mlflow.db      the models (``models.registry``), with their files under mlruns/
     registry/      what a registry elsewhere said last, and its models (``models.recalled``)
     models.json    what it said last (``models.noted``)
+    origin         what this folder's log is called in a database that servers share (``apps.stores``)
 
 Called by ``apps``, which say where the folder is.
 """
@@ -101,6 +102,11 @@ class DataFolder:
     def jobs_lock(self) -> Path:
         """The file that is held while jobs are planned and run."""
         return self.path / "jobs.lock"
+
+    @property
+    def origin(self) -> Path:
+        """The file with the name of this folder's log."""
+        return self.path / "origin"
 
     @property
     def registry(self) -> Path:

@@ -39,8 +39,8 @@ CREATE INDEX jobs_by_state ON jobs (state)
 CREATE TABLE known (name TEXT PRIMARY KEY, since INTEGER NOT NULL)
 """
 KIND = Kind("jobs", 0x48574A42, 1, _TABLES)  # "HWJB"
-_COLUMNS = "number, name, due, state, why, asked_by, planned, attempt, started, ended, again, outcome, letter"
-_SELECT = f"SELECT {_COLUMNS} FROM jobs"  # noqa: S608 - our own words
+COLUMNS = "number, name, due, state, why, asked_by, planned, attempt, started, ended, again, outcome, letter"
+_SELECT = f"SELECT {COLUMNS} FROM jobs"  # noqa: S608 - our own words
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ class JobStore(Opened):
                 (name, due, why, asked_by, now),
             )
             row = connection.execute(f"{_SELECT} WHERE name = ? AND due = ?", (name, due)).fetchone()
-        return _job(row)
+        return job_of(row)
 
     def start(self, number: int, *, now: int) -> Job:
         """It is run now. Callers hold the project's lock."""
@@ -138,9 +138,13 @@ class JobStore(Opened):
             (now,),
         )
 
+    def take(self, job: Job, *, now: int) -> Job | None:
+        """It is run now: nobody else can have taken it, for callers hold the project's lock."""
+        return self.start(job.number, now=now)
+
     def note(self, number: int, facts: Mapping[str, Any]) -> Job:
         """Facts that an attempt needs again if it is cut short, such as the moment that it trains as of."""
-        return self._change(number, "outcome = json_patch(outcome, ?)", (_canonical(facts),))
+        return self._change(number, "outcome = json_patch(outcome, ?)", (canonical(facts),))
 
     def put_back(self, number: int, *, counts: bool) -> Job:
         """It was cut short and waits again. An attempt that was ended on purpose does not count."""
@@ -167,11 +171,10 @@ class JobStore(Opened):
             letter: why not.
             again: when it is tried again.
         """
-        told = json.dumps([{name: getattr(one, name) for name in Problem.__slots__} for one in letter])
         return self._change(
             number,
             "state = ?, ended = ?, outcome = json_patch(outcome, ?), letter = ?, again = ?",
-            (state, now, _canonical(outcome or {}), told, again),
+            (state, now, canonical(outcome or {}), letter_text(letter), again),
         )
 
     def known_since(self, names: Sequence[str], *, now: int) -> dict[str, int]:
@@ -196,6 +199,10 @@ class JobStore(Opened):
     def running(self) -> list[Job]:
         """Those that are run; or were, by a process that died."""
         return self._jobs("WHERE state = 'running' ORDER BY number", ())
+
+    def abandoned(self) -> list[Job]:
+        """Those that were run by a process that died: all that run, for whoever holds the project's lock."""
+        return self.running()
 
     def open_ones(self) -> list[Job]:
         """Those that wait, run, or are to be tried again; the one that was due first comes first."""
@@ -224,16 +231,26 @@ class JobStore(Opened):
 
     def _jobs(self, which: str, values: tuple[Any, ...]) -> list[Job]:
         with self._database.reading() as connection:
-            return [_job(row) for row in connection.execute(f"{_SELECT} {which}", values)]
+            return [job_of(row) for row in connection.execute(f"{_SELECT} {which}", values)]
 
     def _change(self, number: int, what: str, values: tuple[Any, ...]) -> Job:
         with self._database.writing() as connection:
             connection.execute(f"UPDATE jobs SET {what} WHERE number = ?", (*values, number))  # noqa: S608
             row = connection.execute(f"{_SELECT} WHERE number = ?", (number,)).fetchone()
-        return _job(row)
+        return job_of(row)
 
 
-def _canonical(facts: Mapping[str, Any]) -> str:
+def letter_text(letter: Sequence[Problem]) -> str:
+    """Problems as the table holds them."""
+    return json.dumps([{name: getattr(one, name) for name in Problem.__slots__} for one in letter])
+
+
+def canonical(facts: Mapping[str, Any]) -> str:
+    """Facts as the table holds them.
+
+    Raises:
+        StoreError: JSON cannot hold them.
+    """
     try:
         return canonical_json(facts)
     except (TypeError, ValueError) as error:
@@ -245,8 +262,9 @@ def _canonical(facts: Mapping[str, Any]) -> str:
         ) from None
 
 
-def _job(row: tuple[Any, ...]) -> Job:
-    facts: dict[str, Any] = dict(zip(_COLUMNS.split(", "), row, strict=True))
+def job_of(row: Sequence[Any]) -> Job:
+    """A job as a row of the table holds it."""
+    facts: dict[str, Any] = dict(zip(COLUMNS.split(", "), row, strict=True))
     facts["outcome"] = json.loads(facts["outcome"])
     facts["letter"] = tuple(Problem(**one) for one in json.loads(facts["letter"]))
     return Job(**facts)

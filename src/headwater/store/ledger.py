@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from headwater.store.chain import GENESIS, link
 from headwater.store.database import Kind
 from headwater.store.decision import Decision
 
-_COPY = "restore the file from a copy; nobody may change decisions"
+_COPY = "restore the records from a copy; nobody may change decisions"
 
 _TABLES = """
 CREATE TABLE decisions (
@@ -68,12 +69,12 @@ def fill(connection: sqlite3.Connection, head: Head, decision: Decision, text: s
     """Write one record with its link, and what it is found by."""
     connection.execute(
         "INSERT INTO decisions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (head.number, *_found_by(decision), head.chain, text),
+        (head.number, *found_by(decision), head.chain, text),
     )
-    connection.executemany("INSERT INTO keys VALUES (?, ?, ?)", _keys(decision, head.number))
+    connection.executemany("INSERT INTO keys VALUES (?, ?, ?)", key_rows(decision, head.number))
 
 
-def verify(connection: sqlite3.Connection, path: Path, known: Head | None) -> int:
+def verify(connection: sqlite3.Connection, path: Path | str, known: Head | None) -> int:
     """Follow the chain over the whole table: see ``DecisionStore.verify``."""
     chain, number = GENESIS, 0
     connection.execute("BEGIN")  # one moment of the records, whatever is appended meanwhile
@@ -81,7 +82,7 @@ def verify(connection: sqlite3.Connection, path: Path, known: Head | None) -> in
         for row in connection.execute("SELECT * FROM decisions ORDER BY number"):
             chain, number = _verified(connection, path, chain, number, row)
             if known is not None and number == known.number and chain != known.chain:
-                raise _other(path, number, known.chain, chain)
+                raise other(path, number, known.chain, chain)
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # a page, or the bytes of a text
         raise StoreError.of(
             "a decision record cannot be read",
@@ -91,32 +92,48 @@ def verify(connection: sqlite3.Connection, path: Path, known: Head | None) -> in
         ) from None
     _nothing_beside(connection, path, number)
     if known is not None and number < known.number:
-        raise _missing(path, known.number, f"no record after {number}")
+        raise missing(path, known.number, f"no record after {number}")
     return number
 
 
 def _verified(
-    connection: sqlite3.Connection, path: Path, chain: bytes, number: int, row: tuple[Any, ...]
+    connection: sqlite3.Connection, path: Path | str, chain: bytes, number: int, row: tuple[Any, ...]
 ) -> tuple[bytes, int]:
     """The next link and number, once the row has proved to be the one that was written."""
-    found, *columns, stored, text = row
+    right, decision = proved(path, chain, number + 1, row)
     number += 1
-    if found != number:
-        raise _missing(path, number, f"record {found}")
-    right = link(chain, text) if isinstance(text, str) else b""
-    if right != stored:
-        raise _other(path, number, right, stored)
-    decision = Decision.from_json(json.loads(text))
-    if tuple(columns) != _found_by(decision):
-        raise _misplaced(path, number)
-    for value, name, _ in _keys(decision, number):
+    for value, name, _ in key_rows(decision, number):
         asked = "SELECT count(*) FROM keys WHERE value = ? AND name = ? AND number = ?"
         if not connection.execute(asked, (value, name, number)).fetchone()[0]:
-            raise _misplaced(path, number)
+            raise misplaced(path, number)
     return right, number
 
 
-def _nothing_beside(connection: sqlite3.Connection, path: Path, count: int) -> None:
+def proved(place: Path | str, chain: bytes, number: int, row: Sequence[Any]) -> tuple[bytes, Decision]:
+    """The link of a row, and its decision, once it has proved to be the one that was written as this number.
+
+    Args:
+        place: where the records lie, for the error.
+        chain: the link before.
+        number: that it must have.
+        row: number, what it is found by, link and text.
+
+    Raises:
+        StoreError: it is another.
+    """
+    found, *columns, stored, text = row
+    if found != number:
+        raise missing(place, number, f"record {found}")
+    right = link(chain, text) if isinstance(text, str) else b""
+    if right != stored:
+        raise other(place, number, right, stored)
+    decision = Decision.from_json(json.loads(text))
+    if tuple(columns) != found_by(decision):
+        raise misplaced(place, number)
+    return right, decision
+
+
+def _nothing_beside(connection: sqlite3.Connection, path: Path | str, count: int) -> None:
     """The indices lead to nothing but the records."""
     stray = connection.execute("SELECT max(number) FROM keys").fetchone()[0]
     told = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
@@ -126,16 +143,18 @@ def _nothing_beside(connection: sqlite3.Connection, path: Path, count: int) -> N
             expected="an index that leads to the records",
             got=told if told != "ok" else f"an entry for record {stray}",
             where=str(path),
-            do="restore the file from a copy",
+            do="restore the records from a copy",
         )
 
 
-def _found_by(decision: Decision) -> tuple[str, str, str, int, int, int]:
+def found_by(decision: Decision) -> tuple[str, str, str, int, int, int]:
+    """The columns that a record is found by: model, policy, band, when it was decided, time and offset."""
     d = decision
     return d.model, d.policy, d.band, d.decided_at, d.time, d.offset
 
 
-def _keys(decision: Decision, number: int) -> list[tuple[str, str, int]]:
+def key_rows(decision: Decision, number: int) -> list[tuple[str, str, int]]:
+    """What an entity's key is found by: value, column and number."""
     return [(key_value(value), name, number) for name, value in decision.keys.items()]
 
 
@@ -155,17 +174,19 @@ def _upgrade(connection: sqlite3.Connection, _version: int) -> None:
 KIND = Kind("decision records", 0x48574443, 2, _TABLES, _upgrade)  # "HWDC"
 
 
-def _missing(path: Path, expected: int, got: str) -> StoreError:
+def missing(path: Path | str, expected: int, got: str) -> StoreError:
+    """A record is not there."""
     return StoreError.of(
         "a decision record is missing",
         expected=f"record {expected}",
         got=got,
         where=str(path),
-        do="restore the file from a copy; nobody may remove decisions",
+        do="restore the records from a copy; nobody may remove decisions",
     )
 
 
-def _other(path: Path, number: int, right: bytes, found: bytes) -> StoreError:
+def other(path: Path | str, number: int, right: bytes, found: bytes) -> StoreError:
+    """A record was changed."""
     return StoreError.of(
         "a decision record is not the one that was written",
         expected=f"link {right.hex()}",
@@ -175,7 +196,8 @@ def _other(path: Path, number: int, right: bytes, found: bytes) -> StoreError:
     )
 
 
-def _misplaced(path: Path, number: int) -> StoreError:
+def misplaced(path: Path | str, number: int) -> StoreError:
+    """What a record is found by was changed."""
     return StoreError.of(
         "a decision record would not be found by what it says",
         expected="model, policy, band, times, offset and keys as in its text",

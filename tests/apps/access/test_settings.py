@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from headwater.apps.access.settings import AccessSettings, TlsSettings, read_secret
+from headwater.apps.access.secret import read_secret
+from headwater.apps.access.settings import AccessSettings, TlsSettings
 from headwater.apps.access.trust import Trust
 from headwater.apps.settings import SETTINGS
 from headwater.core.errors import DataError

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from headwater.apps.access.secret import read_secret, unreadable
 from headwater.apps.access.trust import ALGORITHMS, Trust
 from headwater.core.errors import DataError, HeadwaterError, Problem
 from headwater.core.instant import span
@@ -20,7 +21,6 @@ from headwater.store.credentials import Role
 
 RATE = 5_000.0
 BURST = 10_000
-_LONGEST_SECRET = 64 * 1024
 _VERSIONS = ("1.2", "1.3")
 _MOST_LEEWAY = 600_000_000  # 10 minutes
 
@@ -77,45 +77,18 @@ class AccessSettings:
         return cls(tls, trust, environ.get("HEADWATER_OIDC_JWKS") or None, rate, burst)
 
 
-def read_secret(variable: str, environ: Mapping[str, str]) -> Secret | None:
-    """A secret from its variable or from the file that ``<variable>_FILE`` names; None if neither is set.
-
-    Raises:
-        DataError: both are set, or the file cannot be read, is empty or is too large to be a secret.
-
-    Example:
-        >>> read_secret("HEADWATER_API_KEY", {"HEADWATER_API_KEY": "hw_..."})
-        Secret((secret))
-    """
-    text, name = environ.get(variable), environ.get(f"{variable}_FILE")
-    if text and name:
-        raise _unreadable(variable, f"{variable} or {variable}_FILE", "both", "unset one of them")
-    if not name:
-        return Secret(text) if text else None
-    try:
-        with Path(name).open(encoding="utf-8") as file:
-            text = file.read(_LONGEST_SECRET + 1).rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        got = (error.strerror if isinstance(error, OSError) else None) or "no text"
-        raise _unreadable(f"{variable}_FILE", "a file with the secret", got, "look at the file") from None
-    if not text or len(text) > _LONGEST_SECRET:
-        got = "nothing in it" if not text else "too much to be a secret"
-        raise _unreadable(f"{variable}_FILE", "a file with the secret", got, "look at the file")
-    return Secret(text)
-
-
 def _tls(environ: Mapping[str, str]) -> TlsSettings | None:
     certificate, key = environ.get("HEADWATER_TLS_CERTIFICATE"), environ.get("HEADWATER_TLS_KEY")
     minimum = environ.get("HEADWATER_TLS_MINIMUM") or "1.2"
     if minimum not in _VERSIONS:
-        raise _unreadable(
+        raise unreadable(
             "HEADWATER_TLS_MINIMUM", " or ".join(_VERSIONS), repr(minimum), "correct it, or unset it"
         )
     if not certificate and not key:
         return None
     if not certificate or not key:
         missing = "HEADWATER_TLS_KEY" if certificate else "HEADWATER_TLS_CERTIFICATE"
-        raise _unreadable(missing, "a certificate and its key", "one of the two", "set both, or neither")
+        raise unreadable(missing, "a certificate and its key", "one of the two", "set both, or neither")
     return TlsSettings(
         Path(certificate), Path(key), read_secret("HEADWATER_TLS_KEY_PASSWORD", environ), minimum
     )
@@ -128,7 +101,7 @@ def _trust(environ: Mapping[str, str]) -> Trust | None:
     if not issuer or not audience:
         missing = "HEADWATER_OIDC_AUDIENCE" if issuer else "HEADWATER_OIDC_ISSUER"
         do = "set both: a token that names no audience could be one for another service"
-        raise _unreadable(missing, "an issuer and an audience", "one of the two", do)
+        raise unreadable(missing, "an issuer and an audience", "one of the two", do)
     usual = Trust(issuer, audience)
     return Trust(
         issuer,
@@ -146,7 +119,7 @@ def _algorithms(text: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     if not names or set(names) - set(ALGORITHMS):
         do = "name signatures with public keys only: whoever has a shared secret can make tokens"
-        raise _unreadable("HEADWATER_OIDC_ALGORITHMS", "some of " + ", ".join(ALGORITHMS), text, do)
+        raise unreadable("HEADWATER_OIDC_ALGORITHMS", "some of " + ", ".join(ALGORITHMS), text, do)
     return names
 
 
@@ -157,7 +130,7 @@ def _roles(text: str) -> dict[str, Role]:
         theirs, _, ours = pair.rpartition("=")
         if not theirs.strip() or ours.strip() not in list(Role):
             expected = "pairs such as risk-team=analyst, with one of " + ", ".join(Role)
-            raise _unreadable("HEADWATER_OIDC_ROLES", expected, repr(pair), "correct the pair")
+            raise unreadable("HEADWATER_OIDC_ROLES", expected, repr(pair), "correct the pair")
         table[theirs.strip()] = Role(ours.strip())
     return table
 
@@ -168,7 +141,7 @@ def _leeway(text: str | None) -> int:
     except HeadwaterError:
         leeway = -1
     if not 0 <= leeway <= _MOST_LEEWAY:
-        raise _unreadable(
+        raise unreadable(
             "HEADWATER_OIDC_LEEWAY", "a span from 0s to 10m", repr(text), "correct it, or unset it"
         )
     return leeway
@@ -177,14 +150,8 @@ def _leeway(text: str | None) -> int:
 def _number(environ: Mapping[str, str], variable: str, default: int) -> int:
     text = environ.get(variable, "")
     if text and not (text.isascii() and text.isdecimal() and len(text) <= 9):
-        raise _unreadable(variable, "a whole number", repr(text), "correct it, or unset it")
+        raise unreadable(variable, "a whole number", repr(text), "correct it, or unset it")
     return int(text) if text else default
-
-
-def _unreadable(variable: str, expected: str, got: str, do: str) -> DataError:
-    return DataError.of(
-        f"the setting {variable} cannot be read", expected=expected, got=got, where=variable, do=do
-    )
 
 
 @contextmanager

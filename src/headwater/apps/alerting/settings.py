@@ -11,7 +11,7 @@ from email.utils import parseaddr
 from pathlib import Path
 from typing import get_args
 
-from headwater.apps.access.settings import read_secret
+from headwater.apps.access.secret import read_secret
 from headwater.apps.alerting.channels import Channel, LogChannel
 from headwater.apps.alerting.mail import Mail, Post, Security
 from headwater.apps.alerting.webhook import Webhook

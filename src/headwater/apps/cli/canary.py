@@ -9,12 +9,12 @@ import click
 from headwater.apps.cli.office import office_of
 from headwater.apps.cli.screen import Screen
 from headwater.apps.cli.workplace import Workplace, at_workplace
+from headwater.apps.stores import records_of
 from headwater.core.errors import DataError
 from headwater.definitions.finding import find_model
 from headwater.models.canary import checked
 from headwater.monitoring.canary import Standing, none_of, standing
 from headwater.retraining.canary import CanaryChanged, declare, in_force, stop
-from headwater.store.decisions import DecisionStore
 from headwater.store.folder import DataFolder
 from headwater.store.shadow import ShadowLedger
 
@@ -60,7 +60,11 @@ def command(
         screen.write(told) if screen.as_json else screen.say(told["words"])
         return
     folder = DataFolder(work.settings.data).make()
-    with DecisionStore.open(folder.decisions) as decisions, ShadowLedger.open(folder.shadow) as ledger:
+    with (
+        records_of(work.settings.data, work.settings.database) as records,
+        records.decisions() as decisions,
+        ShadowLedger.open(folder.shadow) as ledger,
+    ):
         stands = standing(decisions, ledger, found)
     if screen.as_json:
         screen.write(stands.to_json())

@@ -14,13 +14,14 @@ from headwater.apps.cli.moments import MOMENT
 from headwater.apps.cli.records import PERSONAL, Hidden, archive_of, keys_text
 from headwater.apps.cli.screen import Screen
 from headwater.apps.cli.workplace import Workplace, at_workplace
+from headwater.apps.stores import records_of
 from headwater.core.errors import ModelError
 from headwater.core.instant import DAY, HOUR, MINUTE, SECOND, iso
 from headwater.log.protocol import EventLog
 from headwater.monitoring.late import LateWatch
-from headwater.store.decisions import DecisionStore
 from headwater.store.folder import DataFolder
 from headwater.store.late import LateEvent, LateLedger
+from headwater.store.protocol import Decisions
 
 _PAGE = 1_000
 
@@ -54,7 +55,10 @@ def command(
     """
     folder = DataFolder(work.settings.data)
     with work.reading() as log, LateLedger.open(folder.late) as ledger:
-        with DecisionStore.open(folder.decisions) as decisions:
+        with (
+            records_of(work.settings.data, work.settings.database) as records,
+            records.decisions() as decisions,
+        ):
             if not as_is:
                 _watch(work, log, decisions, ledger).settle()
             apart = _apart(work, log, decisions, ledger) if check else None
@@ -74,7 +78,7 @@ def command(
         click.get_current_context().exit(Exit.UNPROVEN)
 
 
-def _watch(work: Workplace, log: EventLog, decisions: DecisionStore, ledger: LateLedger) -> LateWatch:
+def _watch(work: Workplace, log: EventLog, decisions: Decisions, ledger: LateLedger) -> LateWatch:
     archive = archive_of(work)
     champions = archive.champions()
     if not champions:
@@ -87,7 +91,7 @@ def _watch(work: Workplace, log: EventLog, decisions: DecisionStore, ledger: Lat
     return LateWatch(log, decisions, ledger, champions, work.project.views, archive.own)
 
 
-def _apart(work: Workplace, log: EventLog, decisions: DecisionStore, ledger: LateLedger) -> int:
+def _apart(work: Workplace, log: EventLog, decisions: Decisions, ledger: LateLedger) -> int:
     """How many rows differ between the ledger and one that is made anew."""
     with TemporaryDirectory() as place, LateLedger.open(Path(place) / "late.db") as anew:
         _watch(work, log, decisions, anew).settle(stop=ledger.reached().offset)

@@ -33,6 +33,10 @@ COMMANDS = {
     "canary": (f"{_HERE}.canary", "Let the challenger answer a share of the decisions."),
     "shadow": (f"{_HERE}.shadow", "Show what challengers would have said of live decisions."),
     "serve": (f"{_HERE}.serve", "Serve the project: events in, decisions out, over HTTP."),
+    "database": (
+        f"{_HERE}.database",
+        "Make the tables of a database that servers share, and see how they stand.",
+    ),
     "stream": (f"{_HERE}.stream", "Keep scores fresh from Kafka: events in, scores out, exactly once."),
     "status": (
         f"{_HERE}.status",

@@ -17,13 +17,12 @@ from headwater.apps.cli.moments import NEWEST, read_moment
 from headwater.apps.cli.screen import Screen
 from headwater.apps.cli.versions import version_json
 from headwater.apps.cli.workplace import Workplace
+from headwater.apps.stores import records_of
 from headwater.core.errors import DataError
 from headwater.log.protocol import EventLog
 from headwater.retraining.promotion import Changed, Office
 from headwater.retraining.report import GateReport
 from headwater.retraining.rules import Rules
-from headwater.store.audit import AuditTrail
-from headwater.store.folder import DataFolder
 
 
 @contextmanager
@@ -35,7 +34,7 @@ def office_of(work: Workplace) -> Iterator[Office]:
         ModelError: the registry cannot be opened.
     """
     registry = registry_of(work)
-    with AuditTrail.open(DataFolder(work.settings.data).make().access) as trail:
+    with records_of(work.settings.data, work.settings.database) as records, records.trail() as trail:
         yield Office(registry, trail, work.settings.data, actor(), work.clock.now())
 
 

@@ -18,14 +18,15 @@ from headwater.apps.cli.models import registry_of
 from headwater.apps.cli.screen import Screen
 from headwater.apps.cli.workplace import Workplace
 from headwater.apps.masking import masked, personal_inputs
+from headwater.apps.stores import records_of
 from headwater.core.errors import StoreError
 from headwater.definitions.loading import FILE
 from headwater.definitions.project import Project
 from headwater.definitions.restoring import restored_project
 from headwater.log.embedded import EmbeddedLog
-from headwater.store.decisions import DecisionStore
 from headwater.store.definitions import DefinitionStore
 from headwater.store.folder import DataFolder
+from headwater.store.protocol import Decisions
 
 DEFINITIONS = click.option(
     "--definitions",
@@ -104,21 +105,21 @@ def exchange_of(texts: Sequence[str], definitions: str | None) -> Exchange:
 
 
 @contextmanager
-def decisions_of(work: Workplace) -> Iterator[DecisionStore]:
+def decisions_of(work: Workplace) -> Iterator[Decisions]:
     """The decision records.
 
     Raises:
         StoreError: there are none, or they cannot be opened.
     """
-    path = DataFolder(work.settings.data).decisions
-    if not path.is_file():
-        raise StoreError.of(
-            "nothing was decided yet",
-            where=str(path),
-            do="serve the project and ask for decisions first; or name the data folder with --data",
-        )
-    with DecisionStore.open(path) as store:
-        yield store
+    with records_of(work.settings.data, work.settings.database) as records:
+        if not records.decided():
+            raise StoreError.of(
+                "nothing was decided yet",
+                where=str(DataFolder(work.settings.data).decisions),
+                do="serve the project and ask for decisions first; or name the data folder with --data",
+            )
+        with records.decisions() as store:
+            yield store
 
 
 class Hidden:

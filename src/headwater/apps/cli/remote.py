@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import click
 
-from headwater.apps.access.settings import read_secret
+from headwater.apps.access.secret import read_secret
 from headwater.apps.settings import environment
 from headwater.client.failures import ApiError, UnreachableError
 from headwater.client.sync import URL, Client

@@ -25,7 +25,8 @@ from headwater.core.instant import iso
 from headwater.log.protocol import EventLog
 from headwater.serving.decide import Decider
 from headwater.serving.replay import Replayed, replay_many
-from headwater.store.decisions import DecisionStore, Record
+from headwater.store.decisions import Record
+from headwater.store.protocol import Decisions
 
 _MOST = 20
 
@@ -73,7 +74,7 @@ def command(
         click.get_current_context().exit(Exit.UNPROVEN)
 
 
-def _records(store: DecisionStore, ids: tuple[str, ...], last: int | None) -> list[Record]:
+def _records(store: Decisions, ids: tuple[str, ...], last: int | None) -> list[Record]:
     if last is not None:
         return store.page(newest=True, limit=last)
     return [store.get(id) for id in ids]

@@ -9,6 +9,7 @@ from importlib import import_module
 
 import click
 
+from headwater.apps.cli.database.option import DATABASE, warn_of_password
 from headwater.apps.cli.screen import Screen
 from headwater.apps.cli.workplace import Workplace, at_workplace
 from headwater.apps.settings import Settings
@@ -39,6 +40,7 @@ _PORTS = 65_535
     show_default=True,
     help="Of the JSON log on stderr; `info` has a line for each request.",
 )
+@DATABASE
 @at_workplace
 def command(
     work: Workplace,
@@ -48,15 +50,18 @@ def command(
     port: int,
     snapshot_every: float,
     log_level: str,
+    database: str | None,
 ) -> None:
     """Serve the project: events in, decisions out, over HTTP.
 
     Rises from the newest snapshot and the rest of the log; then takes events, keeps every score fresh,
-    decides with reasons, and records each decision. Ctrl-C finishes what was taken.
+    decides with reasons, and records each decision. With `--database`, records are shared by several servers
+    (`headwater database upgrade` makes the tables). Ctrl-C finishes what was taken.
     """
-    if file is not None:
-        data = click.get_current_context().params["data"]
-        work = Workplace(Settings.read(project=file, data=data), work.clock)
+    given = click.get_current_context().params
+    named = {"project": file or given["project"], "data": given["data"], "database": database}
+    work = Workplace(Settings.read(**named), work.clock)
+    warn_of_password(screen, database)
     ahead = Ahead(DataFolder(work.settings.data).snapshots)
     serve = import_module("headwater.apps.cli.serving").serve
     serve(work, screen, host, port, snapshot_every, log_level, ahead)

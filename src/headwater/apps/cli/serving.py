@@ -6,8 +6,8 @@ Imported by ``serve`` once that has begun to read the newest snapshot; called by
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from importlib import import_module
 
 from headwater.apps import anchors
@@ -33,12 +33,15 @@ from headwater.apps.jobs.timetable import timetable
 from headwater.apps.masking import LogMask, Mask
 from headwater.apps.registries import versions_of
 from headwater.apps.settings import environment
+from headwater.apps.stores import Records, records_of
 from headwater.apps.tracing import traces
+from headwater.core.errors import UnavailableError
 from headwater.serving.service import Service
 from headwater.store.ahead import Ahead
-from headwater.store.audit import AuditTrail
 from headwater.store.folder import DataFolder
-from headwater.store.jobs import JobStore
+from headwater.store.protocol import Trail
+
+_LOOK = 1.0  # seconds between two looks at the database
 
 
 def serve(
@@ -72,6 +75,7 @@ def serve(
             stopwatch=_microseconds,
             look=LOOK,
         ) as access,
+        records_of(work.settings.data, work.settings.database) as records,
         Service.open(
             work.project,
             data,
@@ -81,11 +85,14 @@ def serve(
             hooks=hooks,
             max_log_bytes=work.settings.log_bytes,
             ahead=ahead,
+            decisions=records.decisions(),
         ) as service,
         ExitStack() as stack,
     ):
         rise = time.perf_counter() - started
-        trail = stack.enter_context(_anchored(work, service))
+        service.shared_letters = records.letters(lambda: service.log) if records.shared else None
+        metrics.database_up.set_function(lambda: int(records.away is None))
+        trail = stack.enter_context(_anchored(work, service, records))
         archive = Archive(work.project, registry, service.definitions)
         past = Attic(archive)
         following = Following(service, registry, shelf, archive, hooks.on_fault)
@@ -98,11 +105,16 @@ def serve(
         metrics.registry_up.set_function(lambda: int(following.up))
         hooks.monitors.challengers = following.challengers
         worker = hooks.monitors.worker(job(work.settings, log_level=log_level))
-        jobs = stack.enter_context(JobStore.open(data.jobs))
-        scheduler = Scheduler(service, work.settings, how, jobs, work.clock.now, metrics)
+        jobs = stack.enter_context(records.jobs())
+        scheduler = Scheduler(service, work.settings, how, jobs, trail, work.clock.now, metrics)
         workers = [worker, scheduler.worker(child(work.settings, log_level))]
         chores = {"keys": access.credentials.note_uses}
-        often = {"registry": (EVERY, following.look)}
+        often: dict[str, tuple[float, Callable[[], object]]] = {"registry": (EVERY, following.look)}
+        if records.shared:
+            often |= {
+                "database": (_LOOK, records.look),
+                "letters": (_LOOK, service.letters.dead_letter_counts),
+            }
         app = create_app(
             service,
             time.perf_counter_ns,
@@ -123,6 +135,7 @@ def serve(
             monitors=hooks.monitors,
             desk=desk,
             scheduler=scheduler,
+            records=records,
             traced=None if tracing is None else tracing.around,
         )
         settle()
@@ -131,12 +144,13 @@ def serve(
 
 
 @contextmanager
-def _anchored(work: Workplace, service: Service) -> Iterator[AuditTrail]:
+def _anchored(work: Workplace, service: Service, records: Records) -> Iterator[Trail]:
     """The audit trail; where the decision records stand is noted in it: now, and at the end."""
-    with AuditTrail.open(service.folder.access) as trail:
+    with records.trail() as trail:
         anchors.note(trail, service.decisions, now=work.clock.now(), actor="server")
         yield trail
-        anchors.note(trail, service.decisions, now=work.clock.now(), actor="server")
+        with suppress(UnavailableError):  # the next server that starts or ends notes it
+            anchors.note(trail, service.decisions, now=work.clock.now(), actor="server")
 
 
 def _microseconds() -> int:

@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 
-from headwater.apps.access.settings import read_secret
+from headwater.apps.access.secret import read_secret
 from headwater.apps.cli.models import registry_of
 from headwater.apps.cli.screen import Screen
 from headwater.apps.cli.stream_on_spark import Told, run_on_spark

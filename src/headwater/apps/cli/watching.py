@@ -34,7 +34,8 @@ NOT_KEPT = click.option("--no-keep", is_flag=True, help="Do not keep the report 
 
 def place_of(work: Workplace) -> Place:
     """The project, its data folder and its registry."""
-    return Place(DataFolder(work.settings.data), work.project, work.settings.tracking_uri)
+    settings = work.settings
+    return Place(DataFolder(settings.data), work.project, settings.tracking_uri, settings.database)
 
 
 def stretch(

@@ -40,6 +40,7 @@ from headwater.apps.http.routes import (
 from headwater.apps.http.scheduler import Scheduler
 from headwater.apps.http.security import PUBLIC, Guard, guard, principal_of, protect
 from headwater.apps.http.site import Bounds, Loop, Past, Present, Site
+from headwater.apps.stores import Records
 from headwater.core.errors import DataError, HeadwaterError, Problem
 from headwater.serving.live import Stopwatch
 from headwater.serving.service import Service
@@ -88,6 +89,7 @@ def create_app(
     monitors: Monitors | None = None,
     desk: Loop | None = None,
     scheduler: Scheduler | None = None,
+    records: Records | None = None,
     access: Access | None = None,
     tls: bool = False,
     lifespan: Callable[[FastAPI], Any] | None = None,
@@ -105,6 +107,7 @@ def create_app(
         monitors: who keeps the late ledger, if anybody does.
         desk: who changes which version decides, if there is a registry.
         scheduler: who plans and runs jobs, if anybody does.
+        records: where decisions, acts and jobs are kept, if not only in the data folder.
         access: the door; without one, nobody is asked who they are (for tests).
         tls: whether the server speaks TLS.
         lifespan: what runs beside it.
@@ -114,7 +117,15 @@ def create_app(
     metrics = metrics or Metrics()
     metrics.watch(service)
     app.state.site = Site(
-        service, bounds or Bounds(), metrics, reload, past or Present(service), monitors, desk, scheduler
+        service,
+        bounds or Bounds(),
+        metrics,
+        reload,
+        past or Present(service),
+        monitors,
+        desk,
+        scheduler,
+        records,
     )
     app.add_exception_handler(HeadwaterError, _problem)
     app.add_exception_handler(RequestValidationError, _invalid)

@@ -26,7 +26,7 @@ from headwater.retraining.canary import CanaryChanged, declare, settle_in_turn, 
 from headwater.retraining.kept import latest_report
 from headwater.retraining.promotion import Changed, Office, promote, rollback
 from headwater.serving.service import Service
-from headwater.store.audit import AuditTrail
+from headwater.store.protocol import Trail
 from headwater.store.shadow import ShadowLedger
 
 SQLITE = "sqlite:///"
@@ -45,7 +45,7 @@ class Desk:
     """
 
     def __init__(
-        self, service: Service, following: Following, trail: AuditTrail, clock: Callable[[], int]
+        self, service: Service, following: Following, trail: Trail, clock: Callable[[], int]
     ) -> None:
         self._service = service
         self._following = following

@@ -7,6 +7,7 @@ offsets) is looked up when the page is read. ``docs/reference/http.md`` lists th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 
 from prometheus_client import (
     CollectorRegistry,
@@ -19,6 +20,7 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from headwater.core.errors import StoreError
 from headwater.serving.commit import Turn
 from headwater.serving.record import Recorded
 from headwater.serving.served import Trial
@@ -110,6 +112,12 @@ class Metrics:
             "Whether the process runs that keeps the late ledger and checks parity.",
             registry=registry,
         )
+        self.database_up = Gauge(
+            "headwater_database_up",
+            "Whether the database of the records can be reached; 1 where they lie in the data folder.",
+            registry=registry,
+        )
+        self.database_up.set(1)
         self.registry_up = Gauge(
             "headwater_registry_up",
             "Whether the registry of models answers; while it is 0, what was served before goes on.",
@@ -285,8 +293,9 @@ class _Now(Collector):
         letters = GaugeMetricFamily(
             "headwater_dead_letters", "Refused events that nobody settled yet.", labels=["reason"]
         )
-        for reason, count in service.log.dead_letter_counts().items():
-            letters.add_metric([reason], count)
+        with suppress(StoreError):  # a database that is away: `headwater_database_up` tells it
+            for reason, count in service.letters.dead_letter_counts().items():
+                letters.add_metric([reason], count)
         yield letters
         lookups = CounterMetricFamily(
             "headwater_cache_lookups",

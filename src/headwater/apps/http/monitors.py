@@ -15,7 +15,7 @@ from headwater.apps.monitors.rounds import RATE, Figures
 from headwater.apps.monitors.served import FAULT, FIGURES, SHADOW, fresh_message, serve_message
 from headwater.apps.settings import Settings
 from headwater.apps.workers.message import Message
-from headwater.apps.workers.worker import Job, Worker
+from headwater.apps.workers.worker import ALONE, Job, Worker
 from headwater.monitoring.parity import Share
 from headwater.serving.rescored import Rescored
 from headwater.serving.service import Service, Serving
@@ -28,7 +28,8 @@ def job(settings: Settings, log_level: str = "warning") -> Job:
     """How the monitors of a project are run."""
     where = str(settings.project.absolute()), str(settings.data.absolute())
     how = str(settings.parity_share), str(settings.shadow_share), log_level
-    return Job("monitors", "headwater.apps.monitors.process", (*where, *how))
+    around = {**ALONE, **settings.handed_down()}
+    return Job("monitors", "headwater.apps.monitors.process", (*where, *how), environment=around)
 
 
 class Monitors:

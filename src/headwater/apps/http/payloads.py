@@ -286,6 +286,9 @@ class Health(Answer):
 
     status: Literal["ok"]
     monitors: MonitorsHealth | None = Field(description="Null where there are none.")
+    database: Literal["up", "away"] | None = Field(
+        None, description="The database that servers share; null where there is none."
+    )
 
 
 class Readiness(Answer):

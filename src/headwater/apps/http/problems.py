@@ -42,6 +42,7 @@ from headwater.core.errors import (
     ReplayError,
     StoreError,
     TrainingError,
+    UnavailableError,
 )
 from headwater.serving.commit import ScoringError, StoppedError
 from headwater.serving.service import UnknownError
@@ -158,7 +159,7 @@ def document(error: HeadwaterError, request_id: str) -> dict[str, Any]:
 def response(error: HeadwaterError, request_id: str, headers: Mapping[str, str] = _NONE) -> Response:
     """An error as an answer."""
     headers = dict(headers)
-    if isinstance(error, OverloadedError):
+    if isinstance(error, (OverloadedError, UnavailableError)):
         headers["Retry-After"] = str(error.retry_after)
     return Response(
         msgspec.json.encode(document(error, request_id)),

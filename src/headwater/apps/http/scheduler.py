@@ -17,19 +17,21 @@ from headwater.apps.jobs.telling import listed, plain
 from headwater.apps.jobs.timetable import timing_of
 from headwater.apps.settings import Settings
 from headwater.apps.workers.message import Message
-from headwater.apps.workers.worker import FARTHEST, Worker
+from headwater.apps.workers.worker import ALONE, FARTHEST, Worker
 from headwater.apps.workers.worker import Job as Child
 from headwater.core.errors import DataError
 from headwater.definitions.compile import content_hash
 from headwater.serving.service import Service
-from headwater.store.audit import Act, AuditTrail
-from headwater.store.jobs import JobStore
+from headwater.store.audit import Act
+from headwater.store.protocol import Jobs, Trail
 
 
 def child(settings: Settings, log_level: str = "warning") -> Child:
     """How the scheduler of a project is run."""
     where = str(settings.project.absolute()), str(settings.data.absolute())
-    return Child("jobs", "headwater.apps.jobs.process", (*where, log_level), niceness=FARTHEST)
+    around = {**ALONE, **settings.handed_down()}
+    how = (*where, log_level)
+    return Child("jobs", "headwater.apps.jobs.process", how, niceness=FARTHEST, environment=around)
 
 
 class Scheduler:
@@ -40,6 +42,7 @@ class Scheduler:
         settings: where project, data and registry are.
         how: what is set about jobs.
         jobs: their records.
+        trail: where it is written down who asked for one.
         clock: microseconds UTC.
         metrics: what is counted.
     """
@@ -49,7 +52,8 @@ class Scheduler:
         service: Service,
         settings: Settings,
         how: JobSettings,
-        jobs: JobStore,
+        jobs: Jobs,
+        trail: Trail,
         clock: Callable[[], int],
         metrics: Metrics,
     ) -> None:
@@ -57,6 +61,7 @@ class Scheduler:
         self._settings = settings
         self._how = how
         self._jobs = jobs
+        self._trail = trail
         self._clock = clock
         self._metrics = metrics
         self._worker: Worker | None = None
@@ -124,8 +129,7 @@ class Scheduler:
             if waiting
             else self._jobs.plan(name, now, why or "Asked for.", now=now, asked_by=actor)
         )
-        with AuditTrail.open(self._service.folder.access) as trail:
-            trail.append(Act(now, actor, "job.run", name, {"job": job.id, "why": why}))
+        self._trail.append(Act(now, actor, "job.run", name, {"job": job.id, "why": why}))
         self._worker.send({"kind": LOOK})
         return plain(self.desk(), job)
 

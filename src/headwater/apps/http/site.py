@@ -18,6 +18,7 @@ from headwater.apps.http.monitors import Monitors
 from headwater.apps.http.problems import NotReadyError
 from headwater.apps.http.scheduler import Scheduler
 from headwater.apps.masking import Mask, Masks
+from headwater.apps.stores import Records
 from headwater.core.errors import DataError
 from headwater.serving.decide import Decider
 from headwater.serving.service import Service, unknown
@@ -169,6 +170,7 @@ class Site:
         monitors: who keeps the late ledger; None if nobody does.
         loop: who changes which version decides; None where there is no registry.
         scheduler: who plans and runs jobs; None if nobody does.
+        records: where decisions, acts and jobs are kept; None for the data folder.
         holds: whether whoever was let in with a request still would be.
         jobs: backtests.
         masks: what is personal, by the project that is served.
@@ -184,6 +186,7 @@ class Site:
     monitors: Monitors | None = None
     loop: Loop | None = None
     scheduler: Scheduler | None = None
+    records: Records | None = None
     holds: Callable[[Request], bool] = lambda _: True
     jobs: Jobs = field(default_factory=Jobs)
     masks: Masks = field(default_factory=Masks)

@@ -40,7 +40,8 @@ from headwater.core.instant import HOUR, MINUTE
 from headwater.definitions.project import Project
 from headwater.store.folder import DataFolder
 from headwater.store.holding import holding
-from headwater.store.jobs import Job, JobStore
+from headwater.store.jobs import Job
+from headwater.store.protocol import Jobs
 
 LOG = logging.getLogger("headwater.jobs")
 RESTS = (
@@ -72,7 +73,7 @@ class Desk:
     settings: Settings
     how: JobSettings
     environ: Mapping[str, str]
-    jobs: JobStore
+    jobs: Jobs
     clock: Callable[[], int]
     stops: tuple[type[BaseException], ...] = ()
     find: Callable[[str], Work] = work_of
@@ -96,11 +97,11 @@ class Desk:
             yield mine
 
     def interrupted(self, job: Job) -> bool:
-        """Whether a job that is told to be running is that of a process that died: nobody has the turn."""
+        """Whether a job that is told to be running is that of a process that died."""
         if job.state != "running":
             return False
         with holding(self.folder.jobs_lock) as free:
-            return free
+            return free and any(one.number == job.number for one in self.jobs.abandoned())
 
     def plan(self) -> list[Job]:
         """Write down what is due now. For whoever has the turn."""
@@ -128,7 +129,9 @@ class Desk:
         if job.state == "done":
             return job
         timing = timing_of(job.name, self.timings)
-        running = self.jobs.start(job.number, now=self.clock())
+        running = self.jobs.take(job, now=self.clock())
+        if running is None:  # another server was quicker
+            return self.jobs.find(job.number) or job
         task = Task(
             running,
             timing.model,
@@ -172,7 +175,7 @@ class Desk:
 
     def _recover(self) -> None:
         """Jobs whose process died wait again; one that dies again and again does not."""
-        for job in self.jobs.running():
+        for job in self.jobs.abandoned():
             LOG.warning("a job's process died; it goes on", extra={"job": job.name, "attempt": job.attempt})
             if job.attempt <= len(RESTS):
                 self.jobs.put_back(job.number, counts=True)

@@ -18,7 +18,8 @@ from headwater.models.metrics import Metric
 from headwater.monitoring.outcomes import FIGURES, Performance, Period
 from headwater.monitoring.verdict import Level
 from headwater.store.folder import DataFolder
-from headwater.store.jobs import Job, JobStore
+from headwater.store.jobs import Job
+from headwater.store.protocol import Jobs
 from headwater.store.reports import Report, ReportStore
 
 DRIFT, OUTCOMES = "drift", "outcomes"  # kinds of reports, as ``apps.watching`` keeps them
@@ -48,7 +49,7 @@ class KeptDrift:
     findings: tuple[KeptFinding, ...]
 
 
-def history(folder: DataFolder, jobs: JobStore, timings: Sequence[Timing], now: int) -> History:
+def history(folder: DataFolder, jobs: Jobs, timings: Sequence[Timing], now: int) -> History:
     """What the data folder knows.
 
     Raises:
@@ -78,7 +79,7 @@ def trained_at(job: Job | None) -> int | None:
     return job.due if found is None else int(found)
 
 
-def _watched(path: Path, jobs: JobStore, models: Sequence[str]) -> dict[str, Watched]:
+def _watched(path: Path, jobs: Jobs, models: Sequence[str]) -> dict[str, Watched]:
     with ReportStore.open(path) as reports:
         return {
             model: _of(

@@ -17,7 +17,8 @@ from headwater.apps.settings import Settings
 from headwater.core.instant import DAY, HOUR, WEEK
 from headwater.definitions.project import Project
 from headwater.store.folder import DataFolder
-from headwater.store.jobs import Job, JobStore
+from headwater.store.jobs import Job
+from headwater.store.protocol import Jobs
 
 _HERE = "headwater.apps.jobs"
 
@@ -44,7 +45,7 @@ class Task:
     settings: Settings
     how: JobSettings
     environ: Mapping[str, str]
-    jobs: JobStore
+    jobs: Jobs
     now: int
     step: Callable[[], None]
 

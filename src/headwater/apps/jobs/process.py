@@ -21,6 +21,7 @@ from headwater.apps.jobs.desk import Desk
 from headwater.apps.jobs.settings import JobSettings
 from headwater.apps.masking import Mask
 from headwater.apps.settings import Settings, environment
+from headwater.apps.stores import records_of
 from headwater.apps.workers.message import Message
 from headwater.apps.workers.parent import GoneError, Parent
 from headwater.apps.workers.worker import AGAIN
@@ -28,8 +29,7 @@ from headwater.core.clock import Clock, SystemClock
 from headwater.core.errors import DefinitionError, HeadwaterError
 from headwater.definitions.compile import content_hash
 from headwater.definitions.loading import load_project
-from headwater.store.folder import DataFolder
-from headwater.store.jobs import Job, JobStore
+from headwater.store.jobs import Job
 
 SERVE, LOOK, STANDS, ENDED, FAULT = "serve", "look", "stands", "ended", "fault"
 EVERY = 5.0  # seconds between two looks
@@ -67,6 +67,8 @@ class Scheduler:
                     self._tell(running=job)
                     if job is not None:
                         done = self.desk.run(job, self.server.step)
+                        if done.state == "running":
+                            continue  # another server was quicker
                         self._tell_end(done)
                         return done
             self._tell(running=None, beat=True)
@@ -124,7 +126,7 @@ def main(server: Parent, arguments: Sequence[str], clock: Clock = SystemClock())
             do="let the server read it: POST /v1/reload",
         )
     logs.set_up(log_level, mask=Mask.of(project))
-    with JobStore.open(DataFolder(settings.data).make().jobs) as jobs:
+    with records_of(settings.data, settings.database) as records, records.jobs() as jobs:
         how = JobSettings.read(environ)
         desk = Desk(project, settings, how, environ, jobs, clock.now, stops=(GoneError,))
         try:

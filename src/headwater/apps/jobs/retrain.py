@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from headwater.apps.jobs.kinds import Task
+from headwater.apps.stores import records_of
 from headwater.core.instant import iso
 from headwater.definitions.finding import find_model
 from headwater.definitions.model import Model
@@ -23,7 +24,7 @@ from headwater.retraining.promotion import Office, promote
 from headwater.retraining.report import GateReport
 from headwater.retraining.run import AS_OF, Retraining, retrain
 from headwater.retraining.triggers import Why
-from headwater.store.audit import AuditTrail
+from headwater.store.protocol import Trail
 from headwater.training.train import open_registry
 
 
@@ -112,6 +113,7 @@ def _promoted(task: Task, registry: Registry, version: Version, report: GateRepo
 
 
 @contextmanager
-def _trail(task: Task) -> Iterator[AuditTrail]:
-    with AuditTrail.open(task.folder.make().access) as trail:
+def _trail(task: Task) -> Iterator[Trail]:
+    settings = task.settings
+    with records_of(settings.data, settings.database) as records, records.trail() as trail:
         yield trail

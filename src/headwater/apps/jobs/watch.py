@@ -114,7 +114,7 @@ def _place(task: Task) -> Place:
             where=task.subject,
             do="train one and promote it: headwater retrain, gate, promote",
         )
-    return Place(task.folder, task.project, task.settings.tracking_uri)
+    return Place(task.folder, task.project, task.settings.tracking_uri, task.settings.database)
 
 
 def _log(task: Task) -> EmbeddedLog:

@@ -21,6 +21,7 @@ from headwater.apps.monitors.rounds import Figures, Rounds, Served
 from headwater.apps.monitors.served import FAULT, FRESH, SERVE
 from headwater.apps.registries import versions_of
 from headwater.apps.settings import Settings
+from headwater.apps.stores import records_of
 from headwater.apps.workers.message import Message
 from headwater.apps.workers.parent import Parent
 from headwater.core.errors import DefinitionError, HeadwaterError, ModelError
@@ -30,10 +31,10 @@ from headwater.definitions.model import Model
 from headwater.definitions.project import Project
 from headwater.log.embedded import EmbeddedLog
 from headwater.serving.scoring import Scoring
-from headwater.store.decisions import DecisionStore
 from headwater.store.folder import DataFolder
 from headwater.store.late import LateLedger
 from headwater.store.parity import ParityLedger
+from headwater.store.protocol import Decisions
 from headwater.store.shadow import ShadowLedger
 
 LOG = logging.getLogger("headwater.monitors")
@@ -87,7 +88,7 @@ class Process:
         self._wanted: Message | None = None
         self._serving: Message | None = None
         self._rounds: Rounds | None = None
-        self._decisions: DecisionStore | None = None
+        self._decisions: Decisions | None = None
         self._told: tuple[Figures, Message] | None = None
         self._beat, self._fold = _Due(BEAT), _Due(FOLD)
         self._since = time.process_time()
@@ -175,7 +176,8 @@ class Process:
         folder = DataFolder(self._settings.data)
         opened = self._stack.enter_context
         log = opened(EmbeddedLog.open(folder.log, project.streams, writer=False))
-        self._decisions = opened(DecisionStore.open(folder.decisions))
+        records = opened(records_of(self._settings.data, self._settings.database))
+        self._decisions = opened(records.decisions())
         late, parity = opened(LateLedger.open(folder.late)), opened(ParityLedger.open(folder.parity))
         served = _served(self._settings, project, wanted)
         shadow, (rate, share) = opened(ShadowLedger.open(folder.shadow)), self._shares

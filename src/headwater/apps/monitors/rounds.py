@@ -28,9 +28,9 @@ from headwater.monitoring.shadow import Looked, ShadowWatch, added
 from headwater.serving.extract import Extract
 from headwater.serving.replay import Deciders
 from headwater.serving.scoring import Scoring
-from headwater.store.decisions import DecisionStore
 from headwater.store.late import LateLedger
 from headwater.store.parity import Mismatch, ParityLedger
+from headwater.store.protocol import Decisions
 from headwater.store.shadow import ShadowLedger
 
 LOG = logging.getLogger("headwater.monitors")
@@ -113,7 +113,7 @@ class Rounds:
     def __init__(
         self,
         log: EventLog,
-        decisions: DecisionStore,
+        decisions: Decisions,
         late: LateLedger,
         parity: ParityLedger,
         served: Served,

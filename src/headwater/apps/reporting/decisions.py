@@ -9,7 +9,6 @@ from headwater.core.instant import DAY
 from headwater.paper.bars import stacked
 from headwater.paper.chart import rung
 from headwater.paper.document import Block, Section, Table, Tile, Tiles
-from headwater.store.decisions import DecisionStore
 
 ID, TITLE = "decisions", "Decisions"
 _DO = "let a service decide: headwater serve, then POST /v1/decisions"
@@ -18,11 +17,12 @@ _DO = "let a service decide: headwater serve, then POST /v1/decisions"
 def section(material: Material) -> Section:
     """Counts by day and band, and the share of each band now and in the stretch before."""
     name, length = material.model.name, material.stop - material.start
-    if not material.place.folder.decisions.is_file():
-        return missing(ID, TITLE, "nothing was ever decided here", do=_DO)
-    with DecisionStore.open(material.place.folder.decisions) as store:
-        counted = store.tally(name, material.start, material.stop)
-        before = store.tally(name, material.start - length, material.start)
+    with material.place.records() as records:
+        if not records.decided():
+            return missing(ID, TITLE, "nothing was ever decided here", do=_DO)
+        with records.decisions() as store:
+            counted = store.tally(name, material.start, material.stop)
+            before = store.tally(name, material.start - length, material.start)
     if not counted:
         return missing(ID, TITLE, f"{name} decided nothing in this stretch", do=_DO)
     known = list(material.policy.bands) if material.policy is not None else []

@@ -12,7 +12,6 @@ from headwater.core.instant import DAY, WEEK
 from headwater.paper.document import Block, Picture, Section, Table, Words, interval
 from headwater.paper.lines import Line, Mark, Point, over_time
 from headwater.retraining.run import AS_OF
-from headwater.store.audit import AuditTrail
 
 ID, TITLE = "outcomes", "Outcomes"
 _DRAWN = {"roc_auc": "ROC AUC", "brier": "Brier score"}
@@ -113,8 +112,8 @@ def _marks(material: Material) -> list[Mark]:
         for one in material.versions
         if (as_of := int(one.tags.get(AS_OF, "-1"))) >= 0 and material.holds(as_of)
     ]
-    if material.place.folder.access.is_file():
-        with AuditTrail.open(material.place.folder.access) as trail:
+    if material.place.database is not None or material.place.folder.access.is_file():
+        with material.place.records() as records, records.trail() as trail:
             acts = [entry.act for entry in trail.newest(1_000)]
         marks += [
             Mark(float(act.at), f"v{act.details.get('version', '?')} {_ACTS[act.action]}", "five")

@@ -76,7 +76,7 @@ def make_report(settings: Settings, start: int, stop: int, *, now: int | None = 
             do="bring events in first: headwater import stream=file; or name the folder with --data",
         )
     project = load_project(settings.project)
-    place = Place(DataFolder(settings.data), project, settings.tracking_uri)
+    place = Place(DataFolder(settings.data), project, settings.tracking_uri, settings.database)
     with EmbeddedLog.open(settings.log, project.streams, writer=False) as log:
         materials = [
             Material(place, log, start, stop, max(now or stop, stop), model) for model in project.models

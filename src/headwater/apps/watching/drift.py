@@ -21,7 +21,6 @@ from headwater.monitoring.reference import reference
 from headwater.monitoring.score_drift import ScoreDrift, attribute
 from headwater.monitoring.verdict import Finding, Rule
 from headwater.monitoring.window import Window
-from headwater.store.decisions import DecisionStore
 from headwater.store.reports import Report, ReportStore
 
 KIND = "drift"
@@ -98,7 +97,7 @@ def drift(
     if source == "log":
         served = from_log(watched, events_of(watched, log), start, stop)
     else:
-        with DecisionStore.open(place.folder.decisions) as decisions:
+        with place.records() as records, records.decisions() as decisions:
             served = from_decisions(watched, decisions, start, stop)
     need(served)
     window = served.window()

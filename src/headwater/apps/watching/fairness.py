@@ -22,7 +22,6 @@ from headwater.apps.watching.truth import values_of
 from headwater.core.errors import DataError
 from headwater.log.protocol import EventLog
 from headwater.monitoring.fairness import Fairness, audit
-from headwater.store.decisions import DecisionStore
 from headwater.store.reports import Report, ReportStore
 
 KIND = "fairness"
@@ -107,7 +106,7 @@ def fairness(
     if source == "log":
         served = from_log(watched, batches, start, stop)
     else:
-        with DecisionStore.open(place.folder.decisions) as decisions:
+        with place.records() as records, records.decisions() as decisions:
             served = from_decisions(watched, decisions, start, stop)
     need(served)
     bands = _bands(served, favourable)

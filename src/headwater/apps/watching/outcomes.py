@@ -14,7 +14,6 @@ from headwater.apps.watching.truth import outcomes as outcomes_of
 from headwater.core.instant import WEEK, iso
 from headwater.log.protocol import EventLog
 from headwater.monitoring.outcomes import Performance, Period, Scored, gaps, performance
-from headwater.store.decisions import DecisionStore
 from headwater.store.reports import Report, ReportStore
 from headwater.training.labels import gap
 
@@ -95,7 +94,7 @@ def outcomes(
     if source == "log":
         served = from_log(watched, batches, start, stop)
     else:
-        with DecisionStore.open(place.folder.decisions) as decisions:
+        with place.records() as records, records.decisions() as decisions:
             served = from_decisions(watched, decisions, start, stop)
     need(served)
     scored = Scored(served.time, served.entities, served.scores, outcomes_of(served, batches, now))

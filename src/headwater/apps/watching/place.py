@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from headwater.apps.database import DatabaseSettings
+from headwater.apps.stores import Records, records_of
 from headwater.definitions.compile import content_hash
 from headwater.definitions.finding import find_model, find_policy
 from headwater.definitions.model import Model
@@ -36,11 +38,21 @@ class Place:
         folder: its data.
         project: its definitions.
         tracking_uri: of the registry; None for the data folder.
+        database: that servers share for their records; None for the data folder.
     """
 
     folder: DataFolder
     project: Project
     tracking_uri: str | None = None
+    database: DatabaseSettings | None = None
+
+    def records(self) -> Records:
+        """What was decided and administered; to be closed.
+
+        Raises:
+            StoreError: the database is away, or has other tables.
+        """
+        return records_of(self.folder.path, self.database)
 
     def watched(self, name: str | None = None, which: int | str = CHAMPION) -> Watched:
         """A version of a model, the champion by default.

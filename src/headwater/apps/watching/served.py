@@ -23,7 +23,7 @@ from headwater.engine.keys import entity_keys
 from headwater.log.protocol import EventLog
 from headwater.monitoring.window import Window, numbered
 from headwater.store.decision import Decision
-from headwater.store.decisions import DecisionStore
+from headwater.store.protocol import Decisions
 from headwater.training.dataset import features
 from headwater.training.history import gather, streams_of
 from headwater.training.spine import Spine, observations
@@ -86,7 +86,7 @@ class Served:
         return Window(self.start, self.stop, names, self.X, self.entities, self.scores, notes=self.notes)
 
 
-def from_decisions(watched: Watched, store: DecisionStore, start: int, stop: int) -> Served:
+def from_decisions(watched: Watched, store: Decisions, start: int, stop: int) -> Served:
     """Decisions of a model as of a time from ``start`` until before ``stop``.
 
     Decisions of another definition are left out; those of another version with the same inputs are scored by

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import click
 
 from headwater.apps.cli.screen import Screen
 from headwater.apps.cli.workplace import Workplace, at_workplace
+from headwater.apps.stores import records_of
 from headwater.core.instant import iso
 from headwater.store.audit import AuditTrail, Entry
 from headwater.store.folder import DataFolder
+from headwater.store.protocol import Trail
 
 _PAGE = 1_000
 _SEALS = ("id", "secret", "old_secret")
@@ -51,25 +54,27 @@ def command(work: Workplace, screen: Screen, actor: str | None, action: str | No
 
 
 def _found(work: Workplace, actor: str | None, action: str | None) -> list[Entry]:
+    """What was administered here and, where servers share a database, in that; the oldest act first."""
     file = DataFolder(work.settings.data).access
-    if not file.is_file():
-        return []
     found: list[Entry] = []
-    with AuditTrail.open(file) as trail:
-        after = 0
-        while page := trail.page(after=after, limit=_PAGE):
-            after = page[-1].number
-            found += [
-                entry
-                for entry in page
-                if actor in (None, entry.act.actor)
-                and (
-                    action is None
-                    or entry.act.action == action
-                    or entry.act.action.partition(".")[0] == action
-                )
-            ]
+    if file.is_file():
+        with AuditTrail.open(file) as trail:
+            found += _matching(trail, actor, action)
+    if work.settings.database is not None:
+        with records_of(work.settings.data, work.settings.database) as records, records.trail() as shared:
+            found += _matching(shared, actor, action)
+        found.sort(key=lambda entry: entry.act.at)
     return found
+
+
+def _matching(trail: Trail, actor: str | None, action: str | None) -> Iterator[Entry]:
+    after = 0
+    while page := trail.page(after=after, limit=_PAGE):
+        after = page[-1].number
+        for entry in page:
+            kinds = entry.act.action, entry.act.action.partition(".")[0]
+            if actor in (None, entry.act.actor) and (action is None or action in kinds):
+                yield entry
 
 
 def _facts(entry: Entry) -> str:

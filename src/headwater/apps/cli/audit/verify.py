@@ -18,15 +18,17 @@ from headwater.apps.cli.exits import Exit
 from headwater.apps.cli.records import archive_of
 from headwater.apps.cli.screen import Screen
 from headwater.apps.cli.workplace import Workplace, at_workplace
+from headwater.apps.stores import Records, records_of
 from headwater.core.errors import HeadwaterError, Problem
 from headwater.log.embedded import EmbeddedLog
 from headwater.serving.decide import Decider
 from headwater.serving.replay import Deciders, Replayed, replay_many
 from headwater.store.audit import AuditTrail
 from headwater.store.credentials import CredentialStore
-from headwater.store.decisions import DecisionStore, Record
+from headwater.store.decisions import Record
 from headwater.store.definitions import DefinitionStore
 from headwater.store.folder import DataFolder
+from headwater.store.protocol import Decisions
 
 TOGETHER = 5_000  # decisions that are held in memory, and derived with one pass over the log
 _LINK = 32  # bytes
@@ -65,6 +67,7 @@ class _Found:
     """What came out."""
 
     trail: dict[str, Any] | None = None
+    shared: dict[str, Any] | None = None
     keys: int | None = None
     decisions: dict[str, Any] | None = None
     definitions: int | None = None
@@ -96,17 +99,39 @@ def command(work: Workplace, screen: Screen, sample: int, seed: int | None, link
     7 if anything is otherwise than it was written. The last links are shown: noted elsewhere and given with
     `--link` the next time, they prove that nothing was cut off or written anew since.
     """
+    with records_of(work.settings.data, work.settings.database) as records:
+        found = _looked(work, screen, records, sample, seed, links)
+    _tell(screen, found)
+    if found.problems:
+        click.get_current_context().exit(Exit.UNPROVEN)
+
+
+def _looked(
+    work: Workplace,
+    screen: Screen,
+    records: Records,
+    sample: int,
+    seed: int | None,
+    links: tuple[bytes, ...],
+) -> _Found:
+    """Everything, whatever was found in the parts before."""
     folder = DataFolder(work.settings.data)
     found = _Found()
     if folder.access.is_file():
         _administered(found, folder, links)
-    if folder.decisions.is_file():
-        _decided(found, folder, links)
+    if records.shared:
+        with _noting(found), records.trail() as trail:
+            walk = trail.verify(links)
+            found.shared = {"entries": walk.count, "link": walk.head.hex()}
+            found.met |= walk.found
+    if records.decided():
+        _decided(found, records, links)
     if folder.definitions.is_file():
         with _noting(found), DefinitionStore.open(folder.definitions) as store:
             found.definitions = store.verify()
-    if found.trail is not None and (found.decisions is not None or not folder.decisions.is_file()):
-        _anchored(found, folder)
+    whole = found.shared if records.shared else found.trail
+    if whole is not None and (found.decisions is not None or not records.decided()):
+        _anchored(found, records)
     found.problems += [
         Problem(
             "a link that was noted is in no chain", expected=one.hex(), do="the records were rewritten or cut"
@@ -119,13 +144,11 @@ def command(work: Workplace, screen: Screen, sample: int, seed: int | None, link
             work,
             screen,
             found,
-            folder,
+            records,
             sample,
             random.SystemRandom().getrandbits(32) if seed is None else seed,
         )
-    _tell(screen, found)
-    if found.problems:
-        click.get_current_context().exit(Exit.UNPROVEN)
+    return found
 
 
 def _administered(found: _Found, folder: DataFolder, links: tuple[bytes, ...]) -> None:
@@ -137,8 +160,8 @@ def _administered(found: _Found, folder: DataFolder, links: tuple[bytes, ...]) -
         found.keys = store.verify()
 
 
-def _decided(found: _Found, folder: DataFolder, links: tuple[bytes, ...]) -> None:
-    with _noting(found), DecisionStore.open(folder.decisions) as store:
+def _decided(found: _Found, records: Records, links: tuple[bytes, ...]) -> None:
+    with _noting(found), records.decisions() as store:
         count = store.verify()
         last = store.get(count).chain.hex() if count else None
         found.decisions = {"records": count, "link": last}
@@ -146,22 +169,20 @@ def _decided(found: _Found, folder: DataFolder, links: tuple[bytes, ...]) -> Non
             found.met |= {record.chain for record in store if record.chain in links}
 
 
-def _anchored(found: _Found, folder: DataFolder) -> None:
+def _anchored(found: _Found, records: Records) -> None:
     """Decisions against the anchors in the trail, once each of the two was found whole."""
-    with _noting(found), AuditTrail.open(folder.access) as trail:
-        if not folder.decisions.is_file():
+    with _noting(found), records.trail() as trail:
+        if not records.decided():
             found.problems += missing(trail, None)
             return
-        with DecisionStore.open(folder.decisions) as store:
+        with records.decisions() as store:
             found.problems += missing(trail, store)
 
 
-def _derive(
-    work: Workplace, screen: Screen, found: _Found, folder: DataFolder, sample: int, seed: int
-) -> None:
+def _derive(work: Workplace, screen: Screen, found: _Found, records: Records, sample: int, seed: int) -> None:
     own = archive_of(work).own
     told: dict[str, Any] = {"seed": seed, "same": 0, "different": 0, "gone": 0}
-    with DecisionStore.open(folder.decisions) as store, work.reading() as log, screen.progress() as advance:
+    with records.decisions() as store, work.reading() as log, screen.progress() as advance:
         numbers: Sequence[int] = range(1, len(store) + 1)
         if 0 <= sample < len(numbers):
             numbers = sorted(random.Random(seed).sample(numbers, sample))
@@ -174,7 +195,7 @@ def _derive(
     found.replayed = told
 
 
-def _records(store: DecisionStore, numbers: Sequence[int]) -> list[Record]:
+def _records(store: Decisions, numbers: Sequence[int]) -> list[Record]:
     """Some records, ascending; in one go where none lies between them."""
     if numbers[-1] - numbers[0] + 1 == len(numbers):
         return list(store.scan(after=numbers[0] - 1, until_number=numbers[-1]))
@@ -256,6 +277,7 @@ def _tell(screen: Screen, found: _Found) -> None:
         (name, part[counted], part["link"])
         for name, part, counted in (
             ("audit trail", found.trail, "entries"),
+            ("shared audit trail", found.shared, "entries"),
             ("decision records", found.decisions, "records"),
         )
         if part is not None

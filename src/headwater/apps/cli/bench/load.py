@@ -11,7 +11,7 @@ from typing import Any
 import click
 import polars as pl
 
-from headwater.apps.access.settings import read_secret
+from headwater.apps.access.secret import read_secret
 from headwater.apps.cli.exits import Exit
 from headwater.apps.cli.moments import SPAN
 from headwater.apps.cli.remote import service

@@ -12,8 +12,8 @@ from headwater.apps.jobs.desk import Desk
 from headwater.apps.jobs.settings import JobSettings
 from headwater.apps.jobs.telling import plain
 from headwater.apps.settings import environment
-from headwater.store.folder import DataFolder
-from headwater.store.jobs import Job, JobStore
+from headwater.apps.stores import records_of
+from headwater.store.jobs import Job
 
 STYLES = {"done": "bold green", "refused": "bold yellow", "failed": "bold red"}
 
@@ -28,7 +28,7 @@ def desk_of(work: Workplace) -> Iterator[Desk]:
     """
     environ = environment()
     how = JobSettings.read(environ)
-    with JobStore.open(DataFolder(work.settings.data).make().jobs) as jobs:
+    with records_of(work.settings.data, work.settings.database) as records, records.jobs() as jobs:
         yield Desk(work.project, work.settings, how, environ, jobs, work.clock.now)
 
 

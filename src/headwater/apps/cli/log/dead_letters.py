@@ -8,6 +8,7 @@ import click
 
 from headwater.apps.cli.screen import Screen
 from headwater.apps.cli.workplace import Workplace, at_workplace
+from headwater.apps.stores import records_of
 from headwater.core.instant import iso
 from headwater.log.protocol import DeadLetter
 
@@ -37,13 +38,18 @@ def command(
     The oldest first, each with the file and row that it came from. Personal columns are masked. Once the
     events are mended and imported again, remove the letters.
     """
-    with work.bare_log(writer=remove) as log:
-        removed = log.remove_dead_letters(stream=stream, reason=reason) if remove else None
-        letters = [] if remove else log.dead_letters(stream=stream, reason=reason, after=after, limit=limit)
+    settings = work.settings
+    with work.bare_log(writer=remove) as log, records_of(settings.data, settings.database) as records:
+        box = records.letters(lambda: log, move=remove)
+        removed = box.remove_dead_letters(stream=stream, reason=reason) if remove else None
+        letters = [] if remove else box.dead_letters(stream=stream, reason=reason, after=after, limit=limit)
         if not show_personal:
             mask = work.mask(log)
             letters = [mask.letter(letter) for letter in letters]
-        counts = log.dead_letter_counts(stream)
+        counts = box.dead_letter_counts(stream)
+        waiting = sum(log.dead_letter_counts(stream).values()) if records.shared else 0
+    if waiting:
+        screen.note(f"{waiting:,} more are still in the log; a server that starts moves them to the database")
     if screen.as_json:
         screen.write(
             {"removed": removed, "counts": counts, "letters": [_plain(letter) for letter in letters]}

@@ -35,12 +35,12 @@ async def get_dead_letters(
 ) -> Response:
     """The oldest first. Personal values are masked."""
     site = site_of(request)
-    log = site.service.log
+    box = site.service.letters
 
     def read() -> tuple[list[DeadLetter], dict[str, int]]:
         return (
-            log.dead_letters(stream=stream, reason=reason, after=after, limit=limit),
-            log.dead_letter_counts(stream),
+            box.dead_letters(stream=stream, reason=reason, after=after, limit=limit),
+            box.dead_letter_counts(stream),
         )
 
     letters, counts = await asyncio.to_thread(read)
@@ -65,7 +65,7 @@ async def post_redrive(request: Request) -> Response:
     site = site_of(request)
     asked = body.valid(RedriveRequest, body.parsed(await body.read(request, site.bounds.body)))
     letters = await asyncio.to_thread(
-        lambda: site.service.log.dead_letters(
+        lambda: site.service.letters.dead_letters(
             stream=asked.stream, reason=asked.reason, after=asked.after, limit=asked.limit
         )
     )
@@ -93,7 +93,7 @@ async def _settle(site: Site, letters: list[DeadLetter], taken: list[int]) -> in
     tried = {letter.id for letter in letters if _event(letter) is not None}
     tried &= {letter.id for letter in letters if letter.stream in site.service.serving.readers}
     if tried:
-        await asyncio.to_thread(lambda: site.service.log.remove_dead_letters(ids=sorted(tried)))
+        await asyncio.to_thread(lambda: site.service.letters.remove_dead_letters(ids=sorted(tried)))
     return len(taken)
 
 

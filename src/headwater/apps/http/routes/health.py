@@ -13,6 +13,7 @@ from headwater.apps.http.metrics import CONTENT_TYPE
 from headwater.apps.http.monitors import Monitors
 from headwater.apps.http.openapi import documented
 from headwater.apps.http.payloads import Health, Readiness
+from headwater.apps.http.problems import NotReadyError
 from headwater.apps.http.site import ready, site_of
 
 router = APIRouter(tags=["health"])
@@ -22,8 +23,11 @@ measuring = APIRouter(tags=["health"])
 @router.get("/healthz", summary="Does it live?", **documented(Health))
 async def healthz(request: Request) -> Response:
     """The process answers. What works beside it is told too, and changes nothing in the status."""
-    monitors = site_of(request).monitors
-    return answer({"status": "ok", "monitors": None if monitors is None else _monitors(monitors)})
+    site = site_of(request)
+    monitors, records = site.monitors, site.records
+    database = None if records is None or not records.shared else "away" if records.away else "up"
+    told = None if monitors is None else _monitors(monitors)
+    return answer({"status": "ok", "monitors": told, "database": database})
 
 
 def _monitors(monitors: Monitors) -> dict[str, Any]:
@@ -38,7 +42,14 @@ def _monitors(monitors: Monitors) -> dict[str, Any]:
 @router.get("/readyz", summary="Does it serve?", **documented(Readiness, "not-ready"))
 async def readyz(request: Request) -> Response:
     """State, models and records are there, and the writer runs."""
-    service = ready(site_of(request))
+    site = site_of(request)
+    service = ready(site)
+    if site.records is not None and site.records.away is not None:
+        raise NotReadyError.of(
+            "the database of the records is away, so nothing can be decided",
+            got=site.records.away,
+            do="look at the database; the service goes on by itself once that is back",
+        )
     return answer({"status": "ready", "offset": service.offset, "waiting": service.waiting[0]})
 
 
