@@ -8,9 +8,7 @@ the same bits. Called by ``serving`` and ``apps``; the bytes are those of ``engi
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,9 +18,9 @@ from headwater.engine import sections, snapshot_npz
 from headwater.engine.run import Engine
 from headwater.engine.sections import Sections
 from headwater.store.ahead import SUFFIX, Ahead, files
+from headwater.store.whole import UNDONE, remove, write_whole
 
 KEEP = 2  # the newest, and one to fall back on
-UNDONE = ".new"  # how the name of one ends that is being written
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,25 +69,9 @@ class Snapshots:
             StoreError: the disk will not have it; nothing changed then.
         """
         path = self.folder / f"{engine.offset + 1:020d}{SUFFIX}"
-        beside = path.with_suffix(UNDONE)
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            for left in self.folder.glob(f"*{UNDONE}"):  # whoever wrote it was ended
-                left.unlink(missing_ok=True)
-            _write(beside, engine.pieces())
-            beside.replace(path)
-            _flush_folder(self.folder)
-            for old in self.files()[self._keep :]:
-                old.unlink(missing_ok=True)
-        except OSError as error:
-            with suppress(OSError):
-                beside.unlink(missing_ok=True)
-            raise StoreError.of(
-                "a snapshot cannot be written",
-                got=error.strerror or type(error).__name__,
-                where=str(path),
-                do="make room, or look at the rights of the folder; the log alone is enough to go on",
-            ) from error
+        do = "make room, or look at the rights of the folder; the log alone is enough to go on"
+        write_whole(path, engine.pieces(), left=f"*{UNDONE}", do=do)
+        remove(self.files()[self._keep :])
         return path
 
     def files(self) -> list[Path]:
@@ -130,22 +112,3 @@ def _read(path: Path) -> Sections:
         if file.read(len(snapshot_npz.MAGIC)) == snapshot_npz.MAGIC:
             return snapshot_npz.read(path.read_bytes())
         return sections.read(file)
-
-
-def _write(path: Path, pieces: Iterable[memoryview | bytes]) -> None:
-    with path.open("wb") as file:
-        for piece in pieces:
-            file.write(piece)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _flush_folder(folder: Path) -> None:
-    """Make the rename itself survive, where the system lets folders be opened."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -16,6 +16,7 @@ from confluent_kafka.cimpl import NewTopic
 from headwater.core.errors import DefinitionError, LogError
 from headwater.definitions.project import Project
 from headwater.definitions.stream import Stream
+from headwater.scale.kafka.payloads.registry import Registry
 
 PARTITIONS = 12  # so that 2, 3, 4, 6 and 12 hosts share evenly
 _PATIENCE = 30.0  # seconds for a question about topics
@@ -28,10 +29,12 @@ class Cluster:
     Attributes:
         brokers: ``host:port``, commas between several.
         security: properties of librdkafka for SASL and TLS; never shown.
+        registry: where schemas are registered, if there is one.
     """
 
     brokers: str
     security: Mapping[str, str] = field(default_factory=dict, repr=False)
+    registry: Registry | None = field(default=None, repr=False)
 
     def settings(self, **more: str | int | bool) -> dict[str, str | int | float | bool]:
         """The settings of a client; underscores in the names of ``more`` stand for dots."""

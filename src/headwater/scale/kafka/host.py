@@ -16,7 +16,9 @@ Called by the command ``headwater stream``. Read ``partition`` and ``snapshots``
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -27,21 +29,22 @@ from confluent_kafka import (
     Consumer,
     KafkaError,
     KafkaException,
-    Producer,
     TopicPartition,
 )
 
-from headwater.core.errors import StoreError
 from headwater.definitions.project import Project
 from headwater.scale.kafka import out
 from headwater.scale.kafka.cluster import Cluster, Topics, make_topics, unreachable
-from headwater.scale.kafka.partition import Effect, Partition, Record
-from headwater.scale.kafka.snapshots import PartitionSnapshots
+from headwater.scale.kafka.keeper import Keeper
+from headwater.scale.kafka.partition import Effect, Partition
+from headwater.scale.kafka.payloads.reading import CONTENT_TYPE, Record
+from headwater.scale.kafka.producer import PATIENCE, Teller, through
 from headwater.serving.scoring import Scoring
 
-MOST = 5_000  # records of one turn
-_PATIENCE = 30.0  # seconds for one answer of the brokers
-_TRIES = 4
+MOST = 50_000  # records of one turn: the more at once, the less each costs
+WORTH = 1_000  # records of a turn from which on partitions are worked on beside each other
+
+Place = tuple[int, str]  # partition and stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,19 +73,6 @@ class Hooks:
     on_effect: Callable[[int, str, Effect], None] = lambda _number, _stream, _effect: None
 
 
-@dataclass(slots=True)
-class _Owned:
-    """A partition that this host owns.
-
-    ``committed``: stream to the offset from which on effects are told. ``kept``: its position at the last
-    snapshot.
-    """
-
-    state: Partition
-    committed: dict[str, int]
-    kept: int
-
-
 @dataclass(frozen=True, slots=True)
 class Member:
     """Who a host is.
@@ -92,11 +82,13 @@ class Member:
         name: of this host, unique in its group; the same after a restart, so that what it left open when it
             was killed is closed at once.
         session_ms: after how long without a sign of life its partitions go to others.
+        threads: that work on partitions beside each other; 0 for one a processor.
     """
 
     group: str
     name: str
     session_ms: int = 10_000
+    threads: int = 0
 
 
 class Host:
@@ -125,26 +117,15 @@ class Host:
         hooks: Hooks | None = None,
     ) -> None:
         self._cluster = cluster
-        self._project = project
-        self._scorings = scorings
-        self._snapshots = PartitionSnapshots(folder)
         self._hooks = hooks or Hooks()
         self._topics = Topics(project)
         self._streams = {topic: stream.name for topic, stream in self._topics.streams.items()}
-        self._owned: dict[int, _Owned] = {}
+        self._keeper = Keeper(project, scorings, folder, cluster.registry, self._hooks.on_fault)
+        self._pool = ThreadPoolExecutor(member.threads or os.cpu_count() or 1, "headwater-partitions")
         self._moved = False  # partitions came or went while records were asked for
         make_topics(cluster, self._topics)
         try:
-            self._producer = Producer(
-                cluster.settings(
-                    transactional_id=f"{member.group}-{member.name}",
-                    transaction_timeout_ms=30_000,
-                    linger_ms=0,
-                    compression_type="lz4",
-                    partitioner="murmur2_random",
-                )
-            )
-            self._producer.init_transactions(_PATIENCE)
+            self._teller = Teller(cluster, f"{member.group}-{member.name}")
             self._consumer = Consumer(
                 cluster.settings(
                     group_id=member.group,
@@ -172,7 +153,7 @@ class Host:
     @property
     def partitions(self) -> dict[int, Partition]:
         """The partitions that it owns."""
-        return {number: owned.state for number, owned in self._owned.items()}
+        return {number: owned.state for number, owned in self._keeper.owned.items()}
 
     def turn(self, timeout: float = 0.2) -> int:
         """Take in what has come, and tell what it did; how many records.
@@ -193,6 +174,7 @@ class Host:
                 return 0
         except KafkaException as error:
             raise unreachable(self._cluster, error) from error
+        self._keeper.step()
         records = self._sorted(messages)
         if not records:
             return 0
@@ -216,38 +198,41 @@ class Host:
         )
         return count
 
-    def keep(self) -> int:
-        """Write a snapshot of each partition that has moved on; how many.
+    def keep(self) -> None:
+        """Write a snapshot of each partition that has moved on, beside the next turns.
 
         One that cannot be written is told, and tried again the next time: the topics are enough to go on.
         """
-        return sum(self._keep(number, owned) for number, owned in self._owned.items())
+        self._keeper.keep()
+        self._keeper.step()
 
     def close(self) -> None:
         """Keep the state and leave the group, whose other hosts take over at once."""
         try:
-            self.keep()
-            self._owned.clear()
+            self._keeper.close()
+            self._pool.shutdown()
             self._consumer.close()
         except (KafkaException, RuntimeError) as error:  # RuntimeError: it is closed already
             self._hooks.on_fault("close", error)
 
     # --- A turn ------------------------------------------------------------------------------------
 
-    def _sorted(self, messages: Sequence[Any]) -> dict[tuple[int, str], list[Record]]:
+    def _sorted(self, messages: Sequence[Any]) -> dict[Place, list[Record]]:
         """Records by partition and stream, each in order."""
-        records: dict[tuple[int, str], list[Record]] = {}
+        records: dict[Place, list[Record]] = {}
         for message in messages:
             error = message.error()
             if error is not None:
                 self._complain(error)
                 continue
             number = message.partition()
-            if number not in self._owned:
+            if number not in self._keeper.owned:
                 continue
             kind, stamp = message.timestamp()
             arrival = 0 if kind == TIMESTAMP_NOT_AVAILABLE else stamp * 1_000
-            record = Record(message.offset(), arrival, message.value() or b"")
+            headers = message.headers()
+            payload = _content_type(headers) if headers else ""
+            record = Record(message.offset(), arrival, message.value() or b"", payload)
             records.setdefault((number, self._streams[message.topic()]), []).append(record)
         return records
 
@@ -261,13 +246,22 @@ class Host:
             raise unreachable(self._cluster, fault)
         self._hooks.on_fault("consume", fault)
 
-    def _take(
-        self, records: Mapping[tuple[int, str], Sequence[Record]]
-    ) -> dict[tuple[int, str], Effect | None]:
-        """Take in the records; their effects, None for what was told before."""
-        effects: dict[tuple[int, str], Effect | None] = {}
+    def _take(self, records: Mapping[Place, Sequence[Record]]) -> dict[Place, Effect | None]:
+        """Take in the records; their effects, None for what was told before.
+
+        Partitions know nothing of each other, so threads may take one each: the kernels let go of the GIL.
+        """
+        partitions: dict[int, dict[str, Sequence[Record]]] = {}
         for (number, stream), some in records.items():
-            owned = self._owned[number]
+            partitions.setdefault(number, {})[stream] = some
+        beside = len(partitions) > 1 and sum(map(len, records.values())) >= WORTH
+        each = (self._pool.map if beside else map)(self._take_one, partitions, partitions.values())
+        return {place: effect for effects in each for place, effect in effects.items()}
+
+    def _take_one(self, number: int, records: Mapping[str, Sequence[Record]]) -> dict[Place, Effect | None]:
+        owned = self._keeper.owned[number]
+        effects: dict[Place, Effect | None] = {}
+        for stream, some in records.items():
             told = owned.committed.get(stream, 0)
             quiet = [record for record in some if record.offset < told]
             if quiet:
@@ -276,39 +270,21 @@ class Host:
             effects[number, stream] = owned.state.take(stream, loud) if loud else None
         return effects
 
-    def _commit(
-        self,
-        records: Mapping[tuple[int, str], Sequence[Record]],
-        effects: Mapping[tuple[int, str], Effect],
-    ) -> None:
+    def _commit(self, records: Mapping[Place, Sequence[Record]], effects: Mapping[Place, Effect]) -> None:
         """Scores and dead letters out, and the offsets, as one."""
         if not effects:
             return
-        self._producer.begin_transaction()
+        self._teller.begin()
         for (number, stream), effect in effects.items():
             self._hooks.on_effect(number, stream, effect)
             for one in effect.rescored:
-                self._send(self._topics.scores, out.scores(one, number))
-            self._send(self._topics.dead_letters, out.letters(effect.letters, number))
+                self._teller.send(self._topics.scores, out.scores(one, number))
+            self._teller.send(self._topics.dead_letters, out.letters(effect.letters, number))
         ends = {place: records[place][-1].offset + 1 for place in effects}
-        offsets = [
-            TopicPartition(self._topics.of(stream), number, end) for (number, stream), end in ends.items()
-        ]
-        group = self._consumer.consumer_group_metadata()
-        _through(lambda: self._producer.send_offsets_to_transaction(offsets, group, _PATIENCE))
-        _through(lambda: self._producer.commit_transaction(_PATIENCE))
+        topics = {(self._topics.of(stream), number): end for (number, stream), end in ends.items()}
+        self._teller.commit(topics, self._consumer)
         for (number, stream), end in ends.items():
-            self._owned[number].committed[stream] = end
-
-    def _send(self, topic: str, pairs: Any) -> None:
-        for name, value in pairs:
-            while True:
-                try:
-                    self._producer.produce(topic, value, name)
-                except BufferError:
-                    self._producer.poll(0.05)
-                else:
-                    break
+            self._keeper.owned[number].committed[stream] = end
 
     def _start_over(self, error: KafkaException) -> None:
         """A transaction that did not come through: undo it, and build the state again.
@@ -317,11 +293,11 @@ class Host:
             LogError: the client cannot go on; a new one can.
         """
         self._hooks.on_fault("commit", error)
-        self._owned.clear()  # it is ahead of what was told
+        self._keeper.drop()  # it is ahead of what was told
         if not error.args[0].txn_requires_abort():
             raise unreachable(self._cluster, error) from error
         try:
-            _through(lambda: self._producer.abort_transaction(_PATIENCE))
+            self._teller.undo()
             assigned = self._consumer.assignment()
             if assigned:
                 self._assign(self._consumer, assigned)
@@ -332,15 +308,13 @@ class Host:
 
     def _assign(self, consumer: Any, assigned: Sequence[Any]) -> None:
         """Partitions come: each with its newest snapshot, read on from there."""
-        committed = consumer.committed(
-            [TopicPartition(one.topic, one.partition) for one in assigned], _PATIENCE
-        )
+        asked = [TopicPartition(one.topic, one.partition) for one in assigned]
+        committed = through(lambda: consumer.committed(asked, PATIENCE), self._teller.wait)
         told: dict[int, dict[str, int]] = {}
         for one in committed:
             told.setdefault(one.partition, {})[self._streams[one.topic]] = max(one.offset, 0)
         for number, places in told.items():
-            state = self._snapshots.newest(number, self._project, self._scorings, places)
-            self._owned[number] = _Owned(state, places, sum(state.positions.values()))
+            self._keeper.admit(number, places)
         self._moved = True
         consumer.assign(self._starts())
 
@@ -348,7 +322,7 @@ class Host:
         """Where the state of each partition stands."""
         return [
             TopicPartition(topic, number, owned.state.positions[stream] or OFFSET_BEGINNING)
-            for number, owned in self._owned.items()
+            for number, owned in self._keeper.owned.items()
             for topic, stream in self._streams.items()
         ]
 
@@ -356,37 +330,16 @@ class Host:
         """Partitions go: their state is kept for whoever gets them."""
         self._moved = True
         for number in {one.partition for one in revoked}:
-            owned = self._owned.pop(number, None)
-            if owned is not None:
-                self._keep(number, owned)
+            self._keeper.release(number)
 
     def _lose(self, _consumer: Any, lost: Sequence[Any]) -> None:
         """Partitions are gone already: another has them, and we say nothing of them any more."""
         self._moved = True
         for one in lost:
-            self._owned.pop(one.partition, None)
-
-    def _keep(self, number: int, owned: _Owned) -> int:
-        place = sum(owned.state.positions.values())
-        behind = any(at > owned.committed.get(name, 0) for name, at in owned.state.positions.items())
-        if place <= owned.kept or behind:
-            return 0
-        try:
-            self._snapshots.save(number, owned.state)
-        except StoreError as error:
-            self._hooks.on_fault("snapshot", error)
-            return 0
-        owned.kept = place
-        return 1
+            self._keeper.lose(one.partition)
 
 
-def _through(call: Callable[[], object]) -> None:
-    """Do a step of a transaction; again while the brokers are away, as during a restart."""
-    for attempt in range(_TRIES):
-        try:
-            call()
-        except KafkaException as error:
-            if attempt == _TRIES - 1 or not error.args[0].retriable():
-                raise
-        else:
-            return
+def _content_type(headers: Sequence[tuple[str, bytes | None]]) -> str:
+    """What a record's headers say of its payload; the last one counts."""
+    found = [value for name, value in headers if name.lower() == CONTENT_TYPE]
+    return (found[-1] or b"").decode("latin-1") if found else ""

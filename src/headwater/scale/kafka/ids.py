@@ -2,41 +2,36 @@
 
 The newest in a dict; sorted arrays behind it, of which four neighbours of one size become one. The key of an
 integer is itself, that of a text a 64-bit hash; beside it stands a 64-bit hash of the exact values, so that
-the same event sent again is told from another event under its id. Called by ``partition``.
+the same event sent again is told from another event under its id. Both are of ``digests``. Called by
+``partition``.
 """
 
 from __future__ import annotations
 
-from hashlib import blake2b
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
 Int64 = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
 
 RECENT = 65_536
 FAN = 4
 
-_pack = msgspec.msgpack.Encoder().encode
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is to be said of some events by their ids: shape (n,) each.
 
-def digest(values: tuple[Any, ...]) -> int:
-    """A 64-bit hash of an event's exact values.
-
-    Example:
-        >>> digest((1, 2.0, "a")) == digest((1, 2.0, "a")), digest((1,)) == digest((2,))
-        (True, False)
+    Attributes:
+        new: nobody had the id before.
+        conflict: one that had it held other values; what is neither is a duplicate.
     """
-    return int.from_bytes(blake2b(_pack(values), digest_size=8).digest(), "little", signed=True)
 
-
-def key_of(id: int | str) -> int:
-    """A 64-bit key of an id."""
-    if isinstance(id, str):
-        return int.from_bytes(blake2b(id.encode(), digest_size=8).digest(), "little", signed=True)
-    return id if id < 2**63 else id - 2**64
+    new: Flags
+    conflict: Flags
 
 
 class Ids:
@@ -44,9 +39,10 @@ class Ids:
 
     Example:
         >>> ids = Ids()
-        >>> ids.add(7, 100)
-        >>> ids.find(7), ids.find(8)
-        (100, None)
+        >>> ids.take(np.array([7, 8, 7]), np.array([100, 200, 101]))
+        Seen(new=array([ True,  True, False]), conflict=array([False, False,  True]))
+        >>> ids.take(np.array([8]), np.array([200]))
+        Seen(new=array([False]), conflict=array([False]))
     """
 
     def __init__(self) -> None:
@@ -56,32 +52,20 @@ class Ids:
     def __len__(self) -> int:
         return len(self._recent) + sum(len(keys) for keys, _ in self._runs)
 
-    def find(self, key: int) -> int | None:
-        """The digest of the event that has the id, or None."""
-        known = self._recent.get(key)
-        if known is not None:
-            return known
-        for keys, digests in self._runs:
-            place = int(np.searchsorted(keys, key))
-            if place < len(keys) and keys[place] == key:
-                return int(digests[place])
-        return None
+    def take(self, keys: Int64, digests: Int64) -> Seen:
+        """Judge some events in their order, and remember the new ones.
 
-    def any_of(self, keys: Int64) -> bool:
-        """Whether one of some keys may be known: the quick question for a batch."""
-        if not self._recent.keys().isdisjoint(keys.tolist()):
-            return True
-        for known, _ in self._runs:
-            places = np.minimum(np.searchsorted(known, keys), len(known) - 1)
-            if bool((known[places] == keys).any()):
-                return True
-        return False
-
-    def add(self, key: int, digest: int) -> None:
-        """Remember an id that was not known."""
-        self._recent[key] = digest
-        if len(self._recent) >= RECENT:
-            self._settle()
+        Args:
+            keys: of their ids, int64, shape (n,).
+            digests: of their values, int64, shape (n,).
+        """
+        distinct, first, which = np.unique(keys, return_index=True, return_inverse=True)
+        known, of_known = self._find(distinct)
+        new = np.zeros(len(keys), dtype=np.bool_)
+        new[first[~known]] = True
+        base = np.where(known, of_known, digests[first])
+        self._add(distinct[~known], base[~known])
+        return Seen(new, ~new & (digests != base[which]))
 
     def arrays(self) -> tuple[Int64, Int64]:
         """All keys, ascending, and their digests."""
@@ -98,19 +82,48 @@ class Ids:
             made._runs.append((keys, digests))
         return made
 
+    def _find(self, keys: Int64) -> tuple[Flags, Int64]:
+        """Which of some keys, ascending, are known, and the digests of those."""
+        known, digests = np.zeros(len(keys), dtype=np.bool_), np.zeros(len(keys), dtype=np.int64)
+        listed = keys.tolist()
+        if not self._recent.keys().isdisjoint(listed):
+            for place, key in enumerate(listed):
+                digest = self._recent.get(key)
+                if digest is not None:
+                    known[place], digests[place] = True, digest
+        for have, of_have in self._runs:
+            places = np.minimum(np.searchsorted(have, keys), len(have) - 1)
+            hit = have[places] == keys
+            known |= hit
+            digests[hit] = of_have[places[hit]]
+        return known, digests
+
+    def _add(self, keys: Int64, digests: Int64) -> None:
+        """Remember keys, ascending, that were not known."""
+        if len(keys) >= RECENT // FAN:  # a run by itself
+            self._settle()
+            self._push(keys, digests)
+            return
+        self._recent.update(zip(keys.tolist(), digests.tolist(), strict=True))
+        if len(self._recent) >= RECENT:
+            self._settle()
+
     def _settle(self) -> None:
         if not self._recent:
             return
         keys = np.fromiter(self._recent, np.int64, len(self._recent))
         digests = np.fromiter(self._recent.values(), np.int64, len(self._recent))
         order = np.argsort(keys)
-        self._runs.append((keys[order], digests[order]))
         self._recent = {}
+        self._push(keys[order], digests[order])
+
+    def _push(self, keys: Int64, digests: Int64) -> None:
+        self._runs.append((keys, digests))
         while len(self._runs) >= FAN and len(self._runs[-FAN][0]) < 2 * FAN * len(self._runs[-1][0]):
             self._runs[-FAN:] = [_merged(self._runs[-FAN:])]
 
 
-def _merged(runs: list[tuple[Int64, Int64]]) -> tuple[Int64, Int64]:
+def _merged(runs: Sequence[tuple[Int64, Int64]]) -> tuple[Int64, Int64]:
     keys = np.concatenate([keys for keys, _ in runs])
     digests = np.concatenate([digests for _, digests in runs])
     order = np.argsort(keys, kind="stable")

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from headwater.core.instant import iso
-from headwater.scale.kafka.partition import Letter
+from headwater.scale.kafka.entrance import Letter
 from headwater.serving.rescored import Rescored
 
 _encode = msgspec.json.Encoder().encode
@@ -25,22 +25,22 @@ Pairs = Iterator[tuple[bytes, bytes]]  # key and value
 
 def scores(rescored: Rescored, partition: int) -> Pairs:
     """The scores of one model after some events: one an entity, the last."""
-    scoring = rescored.scoring
-    model, digest = scoring.model, scoring.digest
+    model = rescored.scoring.model
     (key,) = model.keys  # more are refused at the start
-    named = rescored.entities.column(key)
-    columns = rescored.time.tolist(), rescored.offset.tolist(), rescored.score.tolist()
-    for entity, time, offset, score in zip(named, *columns, strict=True):
-        told = {
-            "model": model.name,
-            "version": digest,
-            "keys": {key: entity},
-            "time": iso(time),
-            "score": score,
-            "partition": partition,
-            "offset": offset,
-        }
-        yield str(entity).encode(), _encode(told)
+    entities = rescored.entities.column(key)
+    names = [str(entity).encode() for entity in entities]
+    numbers = entities and isinstance(entities[0], int) and not isinstance(entities[0], bool)
+    shown = names if numbers else [_encode(entity) for entity in entities]
+    before = _encode({"model": model.name, "version": rescored.scoring.digest, "keys": {key: 0}})[:-3]
+    after = b',"partition":%d,"offset":%d}'
+    times, offsets, scores_ = rescored.numbers
+    written = _encode(scores_)[1:-1].split(b",")
+    for name, entity, time, offset, score in zip(names, shown, times, offsets, written, strict=True):
+        yield (
+            name,
+            b'%b%b},"time":"%b","score":%b' % (before, entity, iso(time).encode(), score)
+            + after % (partition, offset),
+        )
 
 
 def letters(refused: Sequence[Letter], partition: int) -> Pairs:

@@ -3,7 +3,7 @@
 ::
 
     00003-00000000000000041200.snapshot     partition 3, after 41,200 records of its topics
-    "HWKAFKA1" | sha256 of the rest | npz: header.json, engine, and per stream the ids with their digests
+    "HWKAFKA2" | sha256 of the rest | length of the header | header | engine | per stream ids and digests
 
 Written only behind the commit of the offsets that it stands at, so that a snapshot is never ahead of the
 group; the newest whole one that is not ahead, and the records behind it, give the state of any moment. On a
@@ -15,11 +15,8 @@ engine's bytes are those of ``engine.snapshot``.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import os
-import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,11 +25,13 @@ import numpy as np
 from headwater.core.errors import StoreError
 from headwater.definitions.project import Project
 from headwater.engine.run import Engine
-from headwater.scale.kafka.ids import Ids
+from headwater.scale.kafka.ids import Ids, Int64
 from headwater.scale.kafka.partition import Partition
+from headwater.scale.kafka.payloads.registry import Registry
 from headwater.serving.scoring import Scoring
+from headwater.store.whole import UNDONE, remove, write_whole
 
-MAGIC = b"HWKAFKA1"  # another number whenever the bytes are laid out otherwise
+MAGIC = b"HWKAFKA2"  # another number whenever the bytes are laid out otherwise
 SUFFIX = ".snapshot"
 KEEP = 2  # the newest, and one to fall back on
 
@@ -42,37 +41,28 @@ class PartitionSnapshots:
 
     Args:
         folder: made at the first save.
+        registry: where schemas are registered, for the partitions that are restored.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, registry: Registry | None = None) -> None:
         self.folder = folder
+        self._registry = registry
 
-    def save(self, number: int, partition: Partition) -> Path:
+    def save(self, number: int, place: int, pieces: Sequence[bytes | memoryview]) -> Path:
         """Write a partition's state; on disk when this returns. Older ones of it are removed.
+
+        Args:
+            number: which partition.
+            place: how many records of its topics it has taken in.
+            pieces: from :func:`capture`.
 
         Raises:
             StoreError: the disk will not have it; nothing changed then.
         """
-        path = self.folder / f"{number:05d}-{sum(partition.positions.values()):020d}{SUFFIX}"
-        beside = path.with_suffix(f".{os.getpid()}.new")  # two owners of a moment do not share it
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with beside.open("wb") as file:
-                file.write(dump(partition))
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(path)
-            for old in self.files(number)[KEEP:]:
-                old.unlink(missing_ok=True)
-        except OSError as error:
-            with suppress(OSError):
-                beside.unlink(missing_ok=True)
-            raise StoreError.of(
-                "a snapshot cannot be written",
-                got=error.strerror or type(error).__name__,
-                where=str(path),
-                do="make room, or look at the rights of the folder; the topics alone are enough to go on",
-            ) from error
+        path = self.folder / f"{number:05d}-{place:020d}{SUFFIX}"
+        do = "make room, or look at the rights of the folder; the topics alone are enough to go on"
+        write_whole(path, sealed(pieces), left=f"{number:05d}-*{UNDONE}", do=do)
+        remove(self.files(number)[KEEP:])
         return path
 
     def files(self, number: int) -> list[Path]:
@@ -95,44 +85,64 @@ class PartitionSnapshots:
             committed: stream to the offset that the group has committed.
         """
         for path in self.files(number):
-            with suppress(StoreError, OSError, ValueError, KeyError, zipfile.BadZipFile):
-                found = load(path.read_bytes(), project, scorings)
+            with suppress(StoreError, OSError, ValueError, KeyError):
+                found = load(path.read_bytes(), project, scorings, self._registry)
                 if all(place <= committed.get(name, 0) for name, place in found.positions.items()):
                     return found
-        return Partition(project, scorings)
+        return Partition(project, scorings, registry=self._registry)
+
+
+def capture(partition: Partition) -> list[bytes | memoryview]:
+    """A partition's state as it is now, copied: to be written while the partition goes on."""
+    arrays: dict[str, bytes | memoryview] = {"engine": partition.engine.snapshot()}
+    for stream, ids in partition.ids.items():
+        for name, array in zip(("keys", "digests"), ids.arrays(), strict=True):
+            arrays[f"{stream}/{name}"] = array.tobytes()
+    parts = [[name, len(blob)] for name, blob in arrays.items()]
+    header = json.dumps({"positions": partition.positions, "parts": parts}).encode()
+    return [len(header).to_bytes(8, "little"), header, *arrays.values()]
+
+
+def sealed(pieces: Sequence[bytes | memoryview]) -> Iterator[bytes | memoryview]:
+    """What was captured as a file has it."""
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece)
+    yield MAGIC + digest.digest()
+    yield from pieces
 
 
 def dump(partition: Partition) -> bytes:
     """A partition's state as bytes."""
-    header = {"positions": partition.positions}
-    arrays: dict[str, np.ndarray] = {
-        "header": np.frombuffer(json.dumps(header).encode(), np.uint8),
-        "engine": np.frombuffer(partition.engine.snapshot(), np.uint8),
-    }
-    for stream, ids in partition.ids.items():
-        arrays[f"{stream}/keys"], arrays[f"{stream}/digests"] = ids.arrays()
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)  # type: ignore[arg-type]  # no array is called allow_pickle
-    body = buffer.getvalue()
-    return MAGIC + hashlib.sha256(body).digest() + body
+    return b"".join(sealed(capture(partition)))
 
 
-def load(blob: bytes, project: Project, scorings: Mapping[str, Scoring]) -> Partition:
+def load(
+    blob: bytes, project: Project, scorings: Mapping[str, Scoring], registry: Registry | None = None
+) -> Partition:
     """The state that was dumped.
 
     Raises:
         StoreError: it is damaged, or of other definitions.
     """
-    body = blob[40:]
+    body = memoryview(blob)[40:]
     if blob[:8] != MAGIC or hashlib.sha256(body).digest() != blob[8:40]:
         raise StoreError.of("a snapshot of a partition is damaged", do="the topics alone are enough to go on")
-    arrays = np.load(io.BytesIO(body))
-    positions = json.loads(arrays["header"].tobytes())["positions"]
-    engine = Engine.restore(project.views, arrays["engine"].tobytes())
+    start = 8 + int.from_bytes(body[:8], "little")
+    header = json.loads(bytes(body[8:start]))
+    parts: dict[str, memoryview] = {}
+    for name, length in header["parts"]:
+        parts[name] = body[start : start + length]
+        start += length
+    engine = Engine.restore(project.views, bytes(parts["engine"]))
     streams = {view.stream.name: view.stream for view in project.views}
     ids = {
-        name: Ids.of(arrays[f"{name}/keys"], arrays[f"{name}/digests"])
+        name: Ids.of(_integers(parts[f"{name}/keys"]), _integers(parts[f"{name}/digests"]))
         for name, stream in streams.items()
         if stream.id is not None
     }
-    return Partition(project, scorings, engine, ids, positions)
+    return Partition(project, scorings, engine, ids, header["positions"], registry)
+
+
+def _integers(blob: memoryview) -> Int64:
+    return np.frombuffer(blob, dtype=np.int64)

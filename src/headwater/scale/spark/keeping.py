@@ -23,7 +23,8 @@ import pandas as pd
 from headwater.core.errors import StoreError
 from headwater.definitions.project import Project
 from headwater.scale.kafka import out
-from headwater.scale.kafka.partition import Effect, Partition, Record
+from headwater.scale.kafka.partition import Effect, Partition
+from headwater.scale.kafka.payloads.reading import Record
 from headwater.scale.kafka.snapshots import dump, load
 from headwater.serving.scoring import Scoring
 

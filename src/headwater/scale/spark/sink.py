@@ -14,29 +14,20 @@ can move from one to the other. Runs in the workers; sent there by ``stream``.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import count
 from typing import Any
 
 import pyarrow as pa
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from pyspark import TaskContext
 
 from headwater.scale.kafka.cluster import Cluster, unreachable
+from headwater.scale.kafka.producer import PATIENCE, TRIES, Place, Teller, through
 
+_TOPICS = {"score": "scores", "letter": "dead-letters"}  # of a row by its kind
 COUNTED = ("records", "events", "duplicates", "refused", "scores")
-_PATIENCE = 30.0
-_TRIES = 4
-_WAITS = 60  # for a coordinator; half a second each
-_COORDINATOR = (
-    KafkaError.NOT_COORDINATOR,
-    KafkaError.COORDINATOR_NOT_AVAILABLE,
-    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-)
-
-Place = tuple[str, int]  # topic and partition
 
 
 @dataclass(frozen=True)
@@ -75,14 +66,14 @@ class Sink:
     def send(self, rows: list[dict[str, Any]], name: str) -> None:
         """Send what was not told yet, by the transactional id ``name``."""
         try:
-            for attempt in range(_TRIES):
+            for attempt in range(TRIES):
                 outlet = _outlet(self.cluster.brokers, tuple(self.cluster.security.items()), self.group, name)
                 try:
                     outlet.send(rows, self.project)
                 except KafkaException as error:
                     _outlet.cache_clear()  # fenced, or worse: another client is another epoch
                     outlet.close()
-                    if attempt == _TRIES - 1 or not _recoverable(error):
+                    if attempt == TRIES - 1 or not _recoverable(error):
                         raise
                 else:
                     return
@@ -109,46 +100,30 @@ class Outlet:
     told: dict[Place, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        settings = self.cluster.settings
-        self._producer = Producer(
-            settings(
-                transactional_id=self.name,
-                transaction_timeout_ms=30_000,
-                linger_ms=0,
-                compression_type="lz4",
-                partitioner="murmur2_random",
-            )
-        )
-        self._producer.init_transactions(_PATIENCE)
+        self._teller = Teller(self.cluster, self.name)
         self._consumer = Consumer(
-            settings(group_id=self.group, enable_auto_commit=False, isolation_level="read_committed")
+            self.cluster.settings(
+                group_id=self.group, enable_auto_commit=False, isolation_level="read_committed"
+            )
         )
 
     def send(self, rows: list[dict[str, Any]], project: str) -> None:
         """One transaction: the rows that were not told, and how far that is."""
-        ends = {
-            (f"{project}.{row['stream']}", row["bucket"]): row["offset"]
-            for row in rows
-            if row["kind"] == "end"
-        }
+        ends = {_place(project, row): row["offset"] for row in rows if row["kind"] == "end"}
         self._ask([place for place in ends if place not in self.told])
         news = {place: end for place, end in ends.items() if end > self.told[place]}
         if not news:
             return
-        self._producer.begin_transaction()
+        self._teller.begin()
         try:
-            for row in rows:
-                place = f"{project}.{row['stream']}", row["bucket"]
-                if row["kind"] != "end" and row["offset"] >= self.told[place]:
-                    topic = f"{project}.{'scores' if row['kind'] == 'score' else 'dead-letters'}"
-                    self._produce(topic, row["name"], row["value"])
-            offsets = [TopicPartition(topic, number, end) for (topic, number), end in news.items()]
-            group = self._consumer.consumer_group_metadata()
-            _through(lambda: self._producer.send_offsets_to_transaction(offsets, group, _PATIENCE))
-            _through(lambda: self._producer.commit_transaction(_PATIENCE))
+            for kind, topic in _TOPICS.items():
+                some = (row for row in rows if row["kind"] == kind)
+                fresh = (row for row in some if row["offset"] >= self.told[_place(project, row)])
+                self._teller.send(f"{project}.{topic}", ((row["name"], row["value"]) for row in fresh))
+            self._teller.commit(news, self._consumer)
         except KafkaException as error:
             if error.args[0].txn_requires_abort():
-                self._producer.abort_transaction(_PATIENCE)
+                self._teller.undo()
             raise
         self.told |= news
 
@@ -160,40 +135,18 @@ class Outlet:
         if not places:
             return
         asked = [TopicPartition(*place) for place in places]
-        found = _through(lambda: self._consumer.committed(asked, _PATIENCE), lambda: self._producer.poll(0.5))
+        found = through(lambda: self._consumer.committed(asked, PATIENCE), self._teller.wait)
         self.told |= {(one.topic, one.partition): max(one.offset, 0) for one in found}
 
-    def _produce(self, topic: str, name: bytes, value: bytes) -> None:
-        while True:
-            try:
-                self._producer.produce(topic, value, name)
-            except BufferError:
-                self._producer.poll(0.05)
-            else:
-                return
+
+def _place(project: str, row: Mapping[str, Any]) -> Place:
+    return f"{project}.{row['stream']}", row["bucket"]
 
 
 def _recoverable(error: KafkaException) -> bool:
     """Whether another client may succeed: this one was fenced, or its transaction is over."""
     first = error.args[0]
     return bool(first.fatal() or first.txn_requires_abort() or first.retriable())
-
-
-def _through(step: Callable[[], Any], wait: Callable[[], object] = lambda: None) -> Any:
-    """What a step gives; what may succeed when it is tried again is tried again.
-
-    A group that is new, or whose broker has just started, has no coordinator for some seconds.
-    """
-    for attempt in count(1):
-        try:
-            return step()
-        except KafkaException as error:
-            first = error.args[0]
-            waiting = first.code() in _COORDINATOR and attempt < _WAITS
-            if not waiting and (attempt >= _TRIES or not first.retriable()):
-                raise
-        wait()
-    raise AssertionError("a step comes through or raises")
 
 
 def security_of(settings: Mapping[str, str]) -> dict[str, str]:
