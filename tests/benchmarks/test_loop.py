@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.loop import kept
 from benchmarks.loop.life import Lives, Size, Turn
 from benchmarks.loop.recovery import Ranked, auc, cost, counts, shares, weekly
 from headwater.core.instant import DAY, WEEK
@@ -104,11 +105,34 @@ def test_retrainings_are_counted_from_known_outcomes() -> None:
     assert 5 * WEEK > 30 * DAY >= 4 * WEEK
 
 
+def test_a_life_is_kept_turn_by_turn_and_whole(tmp_path: Path) -> None:
+    one = replace(lives(0.5, 0.5), turns=(Turn(0, 2, (7, 1), "hold", ("outcomes brier",), (1.0, 2.0)),))
+    assert (kept.load_so_far(tmp_path), kept.load(tmp_path)) == (None, None)
+    kept.save_so_far(tmp_path, one.turns, one.scores["loop"], one.candidates)
+    (tmp_path / "mlartifacts").mkdir()
+    turns, scores, candidates = kept.load_so_far(tmp_path) or ([], np.empty(0), {})
+    assert tuple(turns) == one.turns
+    assert np.array_equal(scores, one.scores["loop"])
+    assert np.array_equal(candidates[0], one.candidates[0], equal_nan=True)
+    kept.save(tmp_path, one)
+    assert [path.name for path in tmp_path.iterdir()] == ["life.npz"]
+    again = kept.load(tmp_path)
+    assert again is not None
+    assert (again.size, again.regime, again.turns) == (one.size, one.regime, one.turns)
+    assert shares([again]) == shares([one])
+    assert weekly([again]) == weekly([one])
+
+
 @pytest.mark.slow
 def test_a_quick_run(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks.loop", "--quick", "--folder", str(tmp_path)]
+    begun = subprocess.run([*command, "--until", "0"], capture_output=True, text=True, check=False)
+    assert begun.returncode == 0, begun.stdout + begun.stderr
+    assert "week +0: version 3" in begun.stdout
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "goes on from week +0" in done.stdout
+    assert "week +0: version 3" not in done.stdout
     told = json.loads((tmp_path / "loop.json").read_text(encoding="utf-8"))
     assert [week["week"] for week in told["weeks"]] == [-2, -1, 0, 1, 2]
     assert [turn["week"] for turn in told["turns"][0]] == [-1, 0, 1, 2]

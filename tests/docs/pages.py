@@ -16,9 +16,14 @@ import re
 import shlex
 import subprocess
 import sys
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
 from typing import Any
+
+from headwater.apps.cli.failures import run
+from headwater.apps.cli.main import cli
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -49,6 +54,7 @@ class Reader:
     folder: Path
     names: dict[str, Any] = field(default_factory=lambda: {"__name__": "page"})
     said: str = ""
+    begun: bool = False
 
     def read(self) -> None:
         text = self.page.read_text(encoding="utf-8")
@@ -88,12 +94,26 @@ class Reader:
                 if words[0] == "cd":
                     self.folder /= words[1]
                     continue
-                if words[0] == "headwater":
-                    words[0] = str(Path(sys.executable).parent / "headwater")
-                done = subprocess.run(
-                    words, cwd=self.folder, capture_output=True, text=True, timeout=300, check=False
-                )
-                assert done.returncode == 0, f"{place}: {line}\n{done.stdout}{done.stderr}"
+                code, said = self._command(words)
+                assert code == 0, f"{place}: {line}\n{said}"
+
+    def _command(self, words: list[str]) -> tuple[int, str]:
+        """The exit code and what was said.
+
+        The page's first command is the installed program; later ones run in this process, which has imported
+        by then what a new one would import again for seconds.
+        """
+        if words[0] == "headwater" and self.begun:
+            said = StringIO()
+            with chdir(self.folder), redirect_stdout(said), redirect_stderr(said):
+                return run(cli, words[1:]), said.getvalue()
+        if words[0] == "headwater":
+            self.begun = True
+            words[0] = str(Path(sys.executable).parent / "headwater")
+        done = subprocess.run(
+            words, cwd=self.folder, capture_output=True, text=True, timeout=300, check=False
+        )
+        return done.returncode, done.stdout + done.stderr
 
 
 def marked(text: str) -> list[Block]:

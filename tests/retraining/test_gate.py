@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 
 import polars as pl
 import pytest
@@ -62,6 +63,18 @@ def test_a_better_candidate_is_promoted(house: House) -> None:
     assert auc.numbers["finding"] == "better"
     assert house.promote().champion.number == 2
     assert house.champion() == 2
+
+
+def test_a_candidate_that_takes_too_long_is_held(house: House) -> None:
+    throne(house, 80, DULL)
+    house.project = project(estimator=GOOD)
+    house.retrain(87)
+    strict = replace(RULES, latency_ms=0.0, latency_ratio=0.0)
+    report = house.gate(87, ticks=time.perf_counter_ns, rules=strict)
+    assert (report.verdict, [check.family for check in report.held_by]) == ("hold", ["latency"])
+    (check,) = report.held_by
+    assert check.numbers["p99_ms"] > check.bounds["most_ms"] == 0.0
+    assert check.words.startswith("One row is scored in 0.")
 
 
 def test_neither_side_is_asked_about_what_it_has_learned(house: House) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -52,6 +53,15 @@ def test_it_finds_what_is_better_than_declared(rows: TrainingSet, tmp_path: Path
     assert best.loss < best.usual - 0.05
     assert best.params["C"] > 1e-4
     assert best.trials == 8
+
+
+def test_a_trial_that_is_behind_after_a_fold_is_stopped(rows: TrainingSet, tmp_path: Path) -> None:
+    many = replace(SOME, trials=16, folds=3)
+    best, again = (
+        search(rows, np.arange(len(rows)), many, storage=tmp_path / f"{name}.db", seed=3) for name in "ab"
+    )
+    assert 0 < best.pruned < best.trials == 16
+    assert again == best
 
 
 def test_cut_short_it_comes_to_the_same(rows: TrainingSet, tmp_path: Path) -> None:

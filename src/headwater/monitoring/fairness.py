@@ -15,10 +15,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module, util
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from headwater.core.errors import DataError, MissingExtraError
 from headwater.models.bootstrap import intervals, resamples
@@ -34,6 +36,7 @@ MOST_DIFFERENCE = 0.1  # of equal opportunity
 LEAST_ENTITIES = 30
 LEAST_DESERVING = 10
 UNKNOWN = "unknown"
+MOST_NUMBERS = 12  # different numbers that are groups as they are
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,11 +323,47 @@ def _verdict(
     if difference.value > MOST_DIFFERENCE:
         sure = difference.low > MOST_DIFFERENCE
         level = "alarm" if sure or level == "alarm" else "watch"
+        known = [one for one in part if one.deserving >= LEAST_DESERVING]
+        least, most = (find(known, key=lambda one: one.opportunity.value) for find in (min, max))
+        gap, low, high = (share * 100 for share in (difference.value, difference.low, difference.high))
         words.append(
-            f"Of those who deserve it, one group of {attribute} is selected {difference.value:.1%} more "
-            f"often than another ({difference.low:.1%} to {difference.high:.1%}); 10 % are the bound."
+            f"Of those who deserve it, {least.opportunity.value:.1%} of {attribute} {least.name!r} are "
+            f"selected and {most.opportunity.value:.1%} of {most.name!r}: {gap:.1f} points apart "
+            f"({low:.1f} to {high:.1f}); {MOST_DIFFERENCE * 100:.0f} are the bound."
         )
     return level, tuple(words)
+
+
+def quarters(values: pl.Series) -> list[float]:
+    """Where a column of many numbers is cut into groups, ascending; nowhere if it is none.
+
+    Example:
+        >>> quarters(pl.Series("born", range(1900, 2000)))
+        [1924.75, 1949.5, 1974.25]
+        >>> quarters(pl.Series("rooms", [1, 2, 3]))
+        []
+    """
+    if not values.dtype.is_numeric() or values.drop_nulls().n_unique() <= MOST_NUMBERS:
+        return []
+    known = values.cast(pl.Float64).drop_nulls().to_numpy()
+    return sorted({float(edge) for edge in np.quantile(known, [0.25, 0.5, 0.75])})
+
+
+def cut(values: pl.Series, bounds: Sequence[float]) -> pl.Series:
+    """Numbers as groups: up to the first bound, over it and up to the next, and so on; null stays null.
+
+    Example:
+        >>> cut(pl.Series("age", [20, 40, None, 80]), [30, 60]).to_list()
+        ['up to 30', 'over 30 to 60', None, 'over 60']
+    """
+    told = [f"{one:g}" for one in bounds]
+    names = [f"up to {told[0]}", *(f"over {a} to {b}" for a, b in pairwise(told)), f"over {told[-1]}"]
+    numbers = values.cast(pl.Float64).fill_null(np.nan).to_numpy()
+    places = np.searchsorted(np.array(bounds), numbers, side="left")
+    groups = [
+        None if np.isnan(number) else names[place] for number, place in zip(numbers, places, strict=True)
+    ]
+    return pl.Series(values.name, groups, pl.String)
 
 
 def _library() -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from headwater.paper.chart import Canvas, Scale, short, thinned, ticks, upright
@@ -78,7 +78,12 @@ class Span:
 
 
 def spans(
-    rows: Sequence[Span], *, alt: str, caption: str, lines: Sequence[tuple[float, str]] = ()
+    rows: Sequence[Span],
+    *,
+    alt: str,
+    caption: str,
+    lines: Sequence[tuple[float, str]] = (),
+    unit: Callable[[float], str] = short,
 ) -> Picture:
     """Values with their intervals, one below the other, beside upright lines that mean something.
 
@@ -87,6 +92,7 @@ def spans(
         alt: what it shows.
         caption: below it.
         lines: value and name.
+        unit: a value in words.
     """
     step = 25.0
     foot = 26 + step * len(rows)
@@ -97,7 +103,7 @@ def spans(
     x = Scale(marks[0], marks[-1], _NAMES, _RIGHT - 12)
     for mark in marks:
         canvas.line(x(mark), 20, x(mark), foot, "grid")
-        canvas.text(x(mark), foot + 16, short(mark), colour="dim", at="middle", size=11)
+        canvas.text(x(mark), foot + 16, unit(mark), colour="dim", at="middle", size=11)
     for value, name in lines:
         canvas.line(x(value), 18, x(value), foot, "dim", dash="4 3")
         canvas.text(x(value), 12, name, colour="dim", at="middle", size=11)
@@ -106,7 +112,7 @@ def spans(
         canvas.text(_NAMES - 14, y + 4, clipped(row.name), at="end")
         if row.low is not None and row.high is not None:
             canvas.line(x(row.low), y, x(row.high), y, row.colour, width=3)
-        canvas.dot(x(row.value), y, row.colour, 4.5, f"{row.name}: {row.value:.4g}")
+        canvas.dot(x(row.value), y, row.colour, 4.5, f"{row.name}: {unit(row.value)}")
     return Picture(canvas.svg(alt), alt, caption)
 
 

@@ -50,7 +50,7 @@ def set_table(leaf: Leaf, table: Table) -> None:
 
 def widths(leaf: Leaf, table: Table) -> tuple[float, ...]:
     """Of each column: what its longest word needs, and of the rest what its longest text asks for."""
-    least, wish = [], []
+    broken, least, wish = [], [], []
     for place, column in enumerate(table.columns):
         texts = [leaf.plain(row[place].text, _MOST) for row in table.rows]
         words = [word for text in (*texts, leaf.plain(column, _MOST)) for word in text.split()]
@@ -60,9 +60,12 @@ def widths(leaf: Leaf, table: Table) -> tuple[float, ...]:
         full = max((leaf.get_string_width(text) for text in texts), default=0.0)
         leaf.set_font(style="")
         alone = place == 0 or place in table.numbers  # is kept on one line where that is cheap
+        broken.append(min(floor, _LONGEST_WORD) + _GAP + 0.6)
         floor = max(floor, min(full, _LONGEST_WORD)) if alone else floor
         least.append(min(floor, _LONGEST_WORD) + _GAP + 0.6)
         wish.append(max(head, full) + _GAP + 0.6)
+    if sum(least) > leaf.epw:  # better a line more than a word in two
+        least, wish = broken, least
     return _shared(least, wish, leaf.epw)
 
 

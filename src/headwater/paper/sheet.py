@@ -6,6 +6,8 @@ paper, ``grid`` for tables and ``drawing`` for pictures.
 
 from __future__ import annotations
 
+from itertools import zip_longest
+
 from headwater.paper.chart import COLOURS
 from headwater.paper.document import Block, Document, Picture, Section, Table, Tile, Tiles, Words
 from headwater.paper.drawing import draw, size_of
@@ -56,7 +58,9 @@ def _section(leaf: Leaf, section: Section) -> None:
     leaf.write_in(12.5, bold=True)
     leaf.paragraph(section.title)
     leaf.ln(1)
-    for block in section.blocks:
+    for block, following in zip_longest(section.blocks, section.blocks[1:]):
+        if isinstance(block, Words) and block.tone != "quiet" and isinstance(following, Picture):
+            leaf.room(min(18 + _high(leaf, following), leaf.eph))  # a verdict is not parted from its picture
         _block(leaf, block)
     if section.missing:
         leaf.write_in(BODY, "dim")

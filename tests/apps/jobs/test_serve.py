@@ -28,6 +28,8 @@ from tests.http.process import Process, served
 __all__ = ["lender_place"]
 
 LONG = 120.0
+# What is asked for alone is run: each job is a process of its own, which takes seconds to rise.
+ALONE = {"HEADWATER_JOBS_EVERY": "retrain=off,drift=off,outcomes=off,alerts=off"}
 
 
 def until(fact: Callable[[], Any]) -> Any:
@@ -94,7 +96,10 @@ def test_a_server_runs_its_jobs_and_goes_on_with_one_that_was_killed(
         process.end(signal.SIGKILL)
     with JobStore.open(data.jobs) as jobs:
         assert jobs.page(limit=1)[0].state in ("running", "waiting")
-    with served(folder, HEADWATER_JOBS_PROMOTE="on") as process, httpx.Client(base_url=process.url) as http:
+    with (
+        served(folder, HEADWATER_JOBS_PROMOTE="on", **ALONE) as process,
+        httpx.Client(base_url=process.url) as http,
+    ):
         made = ended(process, http, id)
         assert (made["state"], made["outcome"]["promoted"], made["why"]) == ("done", 1, "Try it.")
         assert until(lambda: http.get("/v1/models").json()["models"][0].get("digest")) is not None
@@ -180,7 +185,7 @@ def test_it_serves_while_mlflow_is_away(
                 assert (away.status_code, str(port) in away.text) == (422, False), away.text
                 assert until(lambda: metric(http, "registry_up") == 0)
             assert process.end(signal.SIGTERM) == 0
-    with served(folder) as process, httpx.Client(base_url=process.url, timeout=60) as http:
+    with served(folder, **ALONE) as process, httpx.Client(base_url=process.url, timeout=60) as http:
         assert decides(http)
         assert metric(http, "registry_up") == 0
         away = http.post(promote, json={"version": 1, "force": True, "why": "It decides."}).json()

@@ -55,6 +55,8 @@ def eventful(lender_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> D
     at = ["--project", str(home)]
     for first, last in (("2026-05-08", "2026-05-15"), ("2026-05-15", TO)):
         assert run(cli, ["drift", "--from", first, "--to", last, *at]) in (0, 9)
+    by = ["--by", "spent_30d", "--cut", "300", "--cut", "1000", "--bootstrap", "20"]
+    assert run(cli, ["fairness", *by, "--from", FROM, "--to", TO, *at]) in (0, 9)
     _administer(home / ".headwater" / "access.db")
     again = ["--as-of", "2026-05-20", "--bootstrap", "20", "--why", "a test"]
     assert run(cli, ["retrain", *again, *at]) == 0
@@ -113,6 +115,21 @@ def test_outcomes_with_what_happened_to_the_model(eventful: Document) -> None:
     curve = next(svg["aria-label"] for svg in read.attributes("svg") if "ROC AUC" in str(svg["aria-label"]))
     assert str(curve).endswith("; marked: v4 promoted; v1 rolled back to; v2 retrained")
     assert "of 1,600 decisions 800 have a mature label and are measured" in read.text
+
+
+def test_who_got_the_favourable_decision(eventful: Document) -> None:
+    section = _section(eventful, "fairness")
+    (table,) = (one for one in section.blocks if isinstance(one, Table))
+    named = {row[0].text: row for row in table.rows}
+    assert set(named) == {"up to 300", "over 300 to 1000", "over 1000"}
+    assert sum(int(row[1].text.replace(",", "")) for row in named.values()) == 1_600
+    assert re.fullmatch(r"[\d.]+ \([\d.]+ to [\d.]+\)", named["over 1000"][2].text)
+    read = Read(page(eventful))
+    assert "four fifths of the highest" in read.text
+    assert any(
+        str(svg["aria-label"]).startswith("Share that got “calm” by spent_30d: ")
+        for svg in read.attributes("svg")
+    )
 
 
 def test_the_newest_gate(eventful: Document) -> None:

@@ -67,7 +67,9 @@ def test_a_distribution_with_too_few_rows_is_not_called_quiet(headwater: Headwat
     few = [one for one in told["features"] if one["level"] == "too few"]
     assert few
     assert all(one["unjudged"].startswith("too few rows: ") for one in few)
-    assert told["unjudged"][0].startswith(f"Whether {len(few) + 1} of 5 moved is not known: ")  # and the score
+    assert told["unjudged"][0].startswith(
+        f"Whether {len(few) + 1} of 5 moved is not known: "
+    )  # and the score
     said = headwater("drift", *day, "--no-keep", "--all").out
     for one in few:
         (line,) = (row for row in said.splitlines() if row.startswith(one["name"] + " "))

@@ -5,12 +5,13 @@ Shows what watching kept; for a declared attribute without a kept report the str
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from headwater.apps.reporting.material import TONES, Material, day, missing
 from headwater.apps.watching.fairness import KIND, fairness
 from headwater.core.errors import HeadwaterError
+from headwater.monitoring.fairness import FOUR_FIFTHS
 from headwater.monitoring.verdict import LEVELS
 from headwater.paper.bars import Span, spans
 from headwater.paper.document import Block, Cell, Section, Table, Words, interval
@@ -69,11 +70,17 @@ def _blocks(body: Body) -> list[Block]:
     rows = [_span(group) for group in body["groups"] if group["selection"][0] is not None]
     if rows:
         told = ", ".join(f"{row.name} {row.value:.0%}" for row in rows)
+        grey = "; grey: too small to be compared" if any(row.colour == "dim" for row in rows) else ""
+        caption = (
+            f"Share of each group that got the favourable decision ({favourable}), with its interval{grey}."
+        )
         blocks.append(
             spans(
                 rows,
                 alt=f"Share that got “{favourable}” by {body['attribute']}: {told}",
-                caption=f"Share of each group that got the favourable decision ({favourable}).",
+                caption=caption,
+                lines=_bound(body),
+                unit=_percent,
             )
         )
     blocks.append(_table(body))
@@ -85,26 +92,39 @@ def _span(group: Body) -> Span:
     return Span(str(group["name"]), value, low, high, "dim" if group["too_few"] else "one")
 
 
+def _bound(body: Body) -> tuple[tuple[float, str], ...]:
+    """Four fifths of the most selected group that takes part."""
+    rates = [group["selection"][0] for group in body["groups"] if not group["too_few"]]
+    return ((FOUR_FIFTHS * max(rates), "four fifths of the highest"),) if len(rates) > 1 else ()
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.3g} %"
+
+
 def _table(body: Body) -> Table:
     rows = [
         (
-            str(group["name"]),
+            Cell(str(group["name"]), "quiet" if group["too_few"] else "plain"),
             group["rows"],
-            interval(group["selection"]),
+            _shares(group["selection"]),
             interval(group["impact"], 2),
-            interval(group["opportunity"]),
-            interval(group["gap"], sign="+"),
-            Cell(group["too_few"] or "", "quiet"),
+            _shares(group["opportunity"]),
+            _shares(group["gap"], sign="+"),
         )
         for group in body["groups"]
     ]
     columns = (
         "group",
         "decisions",
-        "favourable",
+        "favourable,\N{NO-BREAK SPACE}%",
         "impact ratio",
-        "equal opportunity",
-        "calibration gap",
-        "note",
+        "equal opportunity,\N{NO-BREAK SPACE}%",
+        "calibration gap,\N{NO-BREAK SPACE}%",
     )
     return Table.of(f"By {body['attribute']}", columns, rows, (1, 2, 3, 4, 5))
+
+
+def _shares(figure: Sequence[float | None], sign: str = "") -> str:
+    """Shares with their interval, in percent."""
+    return interval([None if one is None else one * 100 for one in figure], 1, sign)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,8 @@ from headwater.apps.watching.truth import outcomes as outcomes_of
 from headwater.apps.watching.truth import values_of
 from headwater.core.errors import DataError
 from headwater.log.protocol import EventLog
-from headwater.monitoring.fairness import Fairness, audit
+from headwater.monitoring.fairness import Fairness, audit, quarters
+from headwater.monitoring.fairness import cut as groups_of
 from headwater.store.reports import Report, ReportStore
 
 KIND = "fairness"
@@ -92,7 +92,8 @@ def fairness(
         model: which; the project's only one.
         which: version number or alias.
         source: ``decisions``, or ``log`` for the model's observations by replay.
-        cut: where a number is cut into groups, ascending.
+        cut: where a number is cut into groups, ascending; by default a protected one with many values is cut
+            into quarters.
         favourable: the bands that are the favourable decision; the policy's lowest by default.
         deserving: the outcome of those who deserve it: 0 where the score foretells something bad.
         bootstrap: resamples, for the intervals.
@@ -110,9 +111,11 @@ def fairness(
             served = from_decisions(watched, decisions, start, stop)
     need(served)
     bands = _bands(served, favourable)
+    values = values_of(served, by, log)
+    usual = quarters(values) if by in watched.model.protected and not cut else []
     found = audit(
         by,
-        _groups(values_of(served, by, log), cut),
+        _groups(values, cut or usual),
         np.isin(np.array(served.bands), list(bands)),
         outcomes_of(served, batches, now),
         served.scores,
@@ -120,7 +123,8 @@ def fairness(
         favourable=deserving,
         bootstrap=bootstrap,
     )
-    return FairnessFound(watched, source, start, stop, bands, found, served.notes)
+    notes = (f"{by} is cut into quarters.",) if usual else ()
+    return FairnessFound(watched, source, start, stop, bands, found, (*served.notes, *notes))
 
 
 def keep(place: Place, found: FairnessFound, *, now: int) -> Report:
@@ -166,7 +170,7 @@ def _groups(values: pl.Series, cut: Sequence[float]) -> list[object]:
             do="leave --cut away",
         )
     if cut:
-        values = _cut(values, sorted(set(cut)))
+        values = groups_of(values, sorted(set(cut)))
     count = values.drop_nulls().n_unique()
     if count > MOST_GROUPS:
         raise DataError.of(
@@ -177,15 +181,3 @@ def _groups(values: pl.Series, cut: Sequence[float]) -> list[object]:
             do="cut a number into groups, such as --cut 30 --cut 60; or derive a coarser column",
         )
     return values.to_list()
-
-
-def _cut(values: pl.Series, cut: Sequence[float]) -> pl.Series:
-    """Numbers as groups: up to the first cut, over it and up to the next, and so on; null stays null."""
-    bounds = [f"{one:g}" for one in cut]
-    names = [f"up to {bounds[0]}", *(f"over {a} to {b}" for a, b in pairwise(bounds)), f"over {bounds[-1]}"]
-    numbers = values.cast(pl.Float64).fill_null(np.nan).to_numpy()
-    places = np.searchsorted(np.array(cut), numbers, side="left")
-    groups = [
-        None if np.isnan(number) else names[place] for number, place in zip(numbers, places, strict=True)
-    ]
-    return pl.Series(values.name, groups, pl.String)

@@ -10,17 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import polars as pl
 
 from headwater.core.errors import MissingExtraError
-from headwater.monitoring.fairness import Fairness, audit
+from headwater.monitoring.fairness import Fairness, audit, cut, quarters
 from headwater.retraining.evidence import Evidence
 from headwater.retraining.paired import Float64
 from headwater.retraining.report import Check, Verdict
 from headwater.retraining.rules import Rules
 from headwater.training.dataset import TrainingSet
-
-_MOST_GROUPS = 12
 
 
 def checks(evidence: Evidence, rules: Rules) -> Iterator[Check]:
@@ -102,9 +99,5 @@ def _groups(rows: TrainingSet, attribute: str) -> list[object]:
     """The group of each row; many numbers become quarters."""
     derived = rows.model.derived.get(attribute)
     values = rows.frame[attribute] if derived is None else rows.frame.select(derived.alias("x"))["x"]
-    if values.dtype.is_numeric() and values.n_unique() > _MOST_GROUPS:
-        known = values.cast(pl.Float64)
-        edges = [known.quantile(share) for share in (0.25, 0.5, 0.75)]
-        breaks = sorted({edge for edge in edges if edge is not None})
-        values = known.cut(breaks).cast(pl.String)
-    return list(values.to_list())
+    bounds = quarters(values)
+    return list((cut(values, bounds) if bounds else values).to_list())
