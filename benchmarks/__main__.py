@@ -19,6 +19,7 @@ from benchmarks import (
     decisions,
     flatness,
     freshness,
+    kafka,
     live,
     memory,
     page,
@@ -47,8 +48,9 @@ MEASURES: dict[str, Callable[[Setting], Measured]] = {
     "soak": soak.measure,
     "retrain": retrain.measure,
     "spark": spark.measure,
+    "kafka": kafka.measure,
 }
-ASKED = ("spark",)  # only when it is named
+ASKED = ("spark", "kafka")  # only when it is named
 SIZES = (
     *live.SIZES,
     *decisions.SIZES,
@@ -57,6 +59,7 @@ SIZES = (
     *soak.SIZES,
     *retrain.SIZES,
     *spark.SIZES,
+    *kafka.SIZES,
 )
 THREADS = 2
 WIDTH = 130  # of what goes to a file
