@@ -40,12 +40,12 @@ SIZES = ("kafka.events", "kafka.rate", "kafka.seconds")
 EVENTS, ACCOUNTS, RATE, SECONDS, WARM = 600_000, 20_000, 2_000, 10.0, 4_000
 WANTED, WANTED_MS = 50_000, 50.0
 
-METHOD = """Forty windowed features and the score of a forest of 200 trees, of 20,000 accounts, 4 partitions; JSON.
-Catching up: the events are in the topic before the host starts; counted are
-all of them, over the time from the host's first events to its last commit, with each account that a transaction touched scored
-and sent out in that transaction. Latency: events produced at a steady rate by this process, which reads the
-scores back with read_committed; an event's ends with the first score of its account that rests on it.
-Broker, host, producer and consumer share the machine's cores."""
+METHOD = """Forty windowed features and the score of a forest of 200 trees, of 20,000 accounts, as JSON in 4
+partitions. Catching up: the events are in the topic before the host starts; counted are all of them, over the
+time from the host's first events to its last commit, with each account that a transaction touched scored and
+sent out in that transaction. Latency: events produced at a steady rate by this process, which reads scores
+back with read_committed; an event's ends with the first score of its account that rests on it. Broker, host,
+producer and consumer share the machine's cores."""
 
 
 def measure(setting: Setting) -> Measured:

@@ -43,3 +43,11 @@ def brokers(broker: Kafka, port: int) -> str:
     """Its plain address."""
     assert broker.process.pid is not None
     return f"127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="package")
+def registry(services: Mapping[str, str]) -> str:
+    """The schema registry's address."""
+    if "HEADWATER_SCHEMA_REGISTRY" not in services:
+        pytest.skip("there is no schema registry: `make services` starts it")
+    return services["HEADWATER_SCHEMA_REGISTRY"]

@@ -47,7 +47,7 @@ class Registry:
         security: the client's properties for a user and TLS; never shown.
     """
 
-    def __init__(self, url: str, security: Mapping[str, str] | None = None) -> None:
+    def __init__(self, url: str, security: Mapping[str, Any] | None = None) -> None:
         self.url = url
         self._client = SchemaRegistryClient({"url": url, "timeout": _PATIENCE, **(security or {})})
         self._known: dict[int, Registered | UnreadError] = {}
