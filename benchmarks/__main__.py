@@ -20,6 +20,7 @@ from benchmarks import (
     flatness,
     freshness,
     kafka,
+    kafka_demo,
     live,
     memory,
     page,
@@ -49,8 +50,9 @@ MEASURES: dict[str, Callable[[Setting], Measured]] = {
     "retrain": retrain.measure,
     "spark": spark.measure,
     "kafka": kafka.measure,
+    "kafka_demo": kafka_demo.measure,
 }
-ASKED = ("spark", "kafka")  # only when it is named
+ASKED = ("spark", "kafka", "kafka_demo")  # only when it is named
 SIZES = (
     *live.SIZES,
     *decisions.SIZES,
@@ -60,6 +62,7 @@ SIZES = (
     *retrain.SIZES,
     *spark.SIZES,
     *kafka.SIZES,
+    *kafka_demo.SIZES,
 )
 THREADS = 2
 WIDTH = 130  # of what goes to a file

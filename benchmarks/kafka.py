@@ -54,7 +54,7 @@ def measure(setting: Setting) -> Measured:
     Raises:
         RuntimeError: there is no broker, or the host ended.
     """
-    brokers = _brokers()
+    brokers = brokers_named()
     folder = bank(setting.folder / "kafka")
     project = load_project(folder / "project.py")
     cluster, topics = Cluster(brokers), Topics(project)
@@ -105,7 +105,7 @@ def measure(setting: Setting) -> Measured:
     )
 
 
-def _brokers() -> str:
+def brokers_named() -> str:
     named = Path(os.environ.get("HEADWATER_SERVICES") or ROOT / "build" / "services" / "env")
     if not named.is_file():
         raise RuntimeError("no broker: `make services` starts one")
