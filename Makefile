@@ -61,7 +61,7 @@ lock: ## Make the lock files anew from pyproject.toml (UPGRADE=1 takes newer ver
 	  --no-annotate $(if $(UPGRADE),--upgrade) - --output-file requirements/uv.lock
 
 .PHONY: services
-services: ## Start Kafka, PostgreSQL and Redis for tests, under build/services
+services: ## Start Kafka, a schema registry, PostgreSQL and Redis for tests, under build/services
 	@$(PYTHON) -m tools.services up
 
 .PHONY: services-stop

@@ -19,6 +19,8 @@ from benchmarks import (
     decisions,
     flatness,
     freshness,
+    kafka,
+    kafka_demo,
     live,
     memory,
     page,
@@ -47,8 +49,10 @@ MEASURES: dict[str, Callable[[Setting], Measured]] = {
     "soak": soak.measure,
     "retrain": retrain.measure,
     "spark": spark.measure,
+    "kafka": kafka.measure,
+    "kafka_demo": kafka_demo.measure,
 }
-ASKED = ("spark",)  # only when it is named
+ASKED = ("spark", "kafka", "kafka_demo")  # only when it is named
 SIZES = (
     *live.SIZES,
     *decisions.SIZES,
@@ -57,6 +61,8 @@ SIZES = (
     *soak.SIZES,
     *retrain.SIZES,
     *spark.SIZES,
+    *kafka.SIZES,
+    *kafka_demo.SIZES,
 )
 THREADS = 2
 WIDTH = 130  # of what goes to a file

@@ -25,7 +25,7 @@ from uuid import uuid4
 
 import numpy as np
 import polars as pl
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, Producer, TopicPartition
 
 from benchmarks.contenders.live.bank import append
 from headwater.apps.cli.failures import run
@@ -127,16 +127,18 @@ class Source:
 class Seen:
     """Scores as they become visible, in a thread."""
 
-    def __init__(self, brokers: str, topic: str) -> None:
+    def __init__(self, brokers: str, topic: str, *, from_end: bool = False) -> None:
         self._consumer = Consumer(
             {
                 "bootstrap.servers": brokers,
                 "group.id": uuid4().hex,
                 "isolation.level": "read_committed",
                 "auto.offset.reset": "earliest",
+                "fetch.wait.max.ms": 10,
             }
         )
-        self._consumer.assign([TopicPartition(topic, number, 0) for number in range(PARTITIONS)])
+        start = OFFSET_END if from_end else 0
+        self._consumer.assign([TopicPartition(topic, number, start) for number in range(PARTITIONS)])
         self.found: dict[str, list[tuple[int, float]]] = defaultdict(list)
         self.last = 0.0
         threading.Thread(target=self._read, daemon=True).start()

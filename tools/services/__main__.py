@@ -18,23 +18,27 @@ from tools.services.kafka import Kafka
 from tools.services.postgres import Postgres
 from tools.services.process import Process, ServiceError, free_port
 from tools.services.redis import Redis
+from tools.services.registry import API, SchemaRegistry
 
 FOLDER = Path(__file__).resolve().parents[2] / "build" / "services"
 ENV = FOLDER / "env"
 
 _KAFKA, _POSTGRES, _REDIS = "HEADWATER_KAFKA", "HEADWATER_POSTGRES", "HEADWATER_REDIS"
+_REGISTRY = "HEADWATER_SCHEMA_REGISTRY"
 
 
 def places() -> dict[str, str]:
     """Where the services are, or are to be: kept once chosen."""
-    if ENV.exists():
-        return dict(line.split("=", 1) for line in ENV.read_text().splitlines())
+    known = dict(line.split("=", 1) for line in ENV.read_text().splitlines()) if ENV.exists() else {}
     password = secrets.token_hex(12)
     found = {
         _KAFKA: f"127.0.0.1:{free_port()}",
         _POSTGRES: f"postgresql://headwater:{password}@127.0.0.1:{free_port()}/headwater",
         _REDIS: f"redis://:{password}@127.0.0.1:{free_port()}/0",
-    }
+        _REGISTRY: f"http://127.0.0.1:{free_port()}{API}",
+    } | known
+    if found == known:
+        return known
     FOLDER.mkdir(parents=True, exist_ok=True)
     beside = ENV.with_suffix(".new")
     beside.touch(mode=0o600)
@@ -47,11 +51,12 @@ def up() -> int:
     """Start what does not run; 1 if something cannot be had."""
     where = places()
     password = where[_REDIS].split(":")[2].split("@")[0]
-    kafka, postgres, redis = _services()
+    kafka, postgres, redis, registry = _services()
     starts: dict[str, Callable[[], object]] = {
         "PostgreSQL": lambda: postgres.start(_port(where[_POSTGRES]), password),
         "Redis": lambda: redis.start(_port(where[_REDIS]), password),
         "Kafka": lambda: kafka.start(_port(where[_KAFKA])),
+        "Schema registry": lambda: registry.start(_port(where[_REGISTRY])),
         "Spark's Kafka connector": lambda: jars(FOLDER / "spark", "spark"),
     }
     with ThreadPoolExecutor(len(starts)) as pool:
@@ -80,13 +85,19 @@ def status() -> int:
     return int(None in alive.values())
 
 
-def _services() -> tuple[Kafka, Postgres, Redis]:
-    return Kafka(FOLDER / "kafka", FOLDER / "jars"), Postgres(FOLDER / "postgres"), Redis(FOLDER / "redis")
+def _services() -> tuple[Kafka, Postgres, Redis, SchemaRegistry]:
+    kafka, postgres = Kafka(FOLDER / "kafka", FOLDER / "jars"), Postgres(FOLDER / "postgres")
+    return kafka, postgres, Redis(FOLDER / "redis"), SchemaRegistry(FOLDER / "registry")
 
 
 def _processes() -> dict[str, Process]:
-    kafka, postgres, redis = _services()
-    return {"Kafka": kafka.process, "PostgreSQL": postgres.process, "Redis": redis.process}
+    kafka, postgres, redis, registry = _services()
+    return {
+        "Kafka": kafka.process,
+        "PostgreSQL": postgres.process,
+        "Redis": redis.process,
+        "Schema registry": registry.process,
+    }
 
 
 def _started(start: Callable[[], object]) -> tuple[ServiceError | None, float]:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import subprocess
 from base64 import urlsafe_b64encode
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+from tools.services.certificates import make_certificates
 from tools.services.debian import program
 from tools.services.jars import jars
 from tools.services.process import Process, ServiceError, free_port, listens
@@ -38,6 +40,22 @@ group.coordinator.rebalance.protocols=classic,consumer
 log.segment.bytes=67108864
 """
 
+_SECURED = """\
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller},SASL_PLAINTEXT://127.0.0.1:{sasl},\
+SSL://127.0.0.1:{ssl}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port},SASL_PLAINTEXT://127.0.0.1:{sasl},SSL://127.0.0.1:{ssl}
+listener.security.protocol.map=\
+PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SSL:SSL
+sasl.enabled.mechanisms=SCRAM-SHA-512
+listener.name.sasl_plaintext.scram-sha-512.sasl.jaas.config=\
+org.apache.kafka.common.security.scram.ScramLoginModule required;
+ssl.client.auth=required
+ssl.keystore.type=PEM
+ssl.keystore.location={folder}/server.pem
+ssl.truststore.type=PEM
+ssl.truststore.location={folder}/ca.pem
+"""
+
 _LOGGING = """\
 <Configuration status="ERROR">
   <Appenders>
@@ -48,15 +66,32 @@ _LOGGING = """\
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Secured:
+    """Two listeners more: SASL (SCRAM-SHA-512) for one user, and TLS for whoever has a certificate.
+
+    Attributes:
+        sasl, ssl: their ports.
+        user, password: who SASL lets in.
+    """
+
+    sasl: int
+    ssl: int
+    user: str
+    password: str
+
+
 class Kafka:
     """A broker.
 
     Args:
         folder: its data, settings and pid.
         libraries: where its jars are, or are to be put.
+        secured: listeners more; certificates are then in the folder, see ``certificates``.
     """
 
-    def __init__(self, folder: Path, libraries: Path) -> None:
+    def __init__(self, folder: Path, libraries: Path, secured: Secured | None = None) -> None:
+        self._secured = secured
         self.process = Process(folder)
         self._folder = folder
         self._libraries = libraries
@@ -87,7 +122,13 @@ class Kafka:
         self._folder.mkdir(parents=True, exist_ok=True)
         data, properties = self._folder / "data", self._folder / "server.properties"
         (self._folder / "log4j2.xml").write_text(_LOGGING)
-        properties.write_text(_PROPERTIES.format(port=port, controller=free_port(), data=data))
+        controller, secured = free_port(), self._secured
+        text = _PROPERTIES.format(port=port, controller=controller, data=data)
+        if secured is not None:  # of two lines of one name the later counts
+            make_certificates(self._folder)
+            ports = {"port": port, "controller": controller, "sasl": secured.sasl, "ssl": secured.ssl}
+            text += _SECURED.format(folder=self._folder, **ports)
+        properties.write_text(text)
         if (data / "meta.properties").exists():
             return
         cluster = urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
@@ -99,6 +140,9 @@ class Kafka:
             "-c",
             properties,
         ]
+        if self._secured is not None:
+            who = f"name={self._secured.user},password={self._secured.password}"
+            format_ += ["--add-scram", f"SCRAM-SHA-512=[{who}]"]
         done = subprocess.run([*java, *format_], capture_output=True, text=True, check=False)  # noqa: S603
         if done.returncode != 0:
             raise ServiceError(

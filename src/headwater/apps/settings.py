@@ -248,6 +248,36 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("HEADWATER_KAFKA_SSL_CERTIFICATE", None, "not set", "This client's certificate, a PEM file."),
     Setting("HEADWATER_KAFKA_SSL_KEY", None, "not set", "The certificate's key, a PEM file."),
     Setting(
+        "HEADWATER_KAFKA_SSL_KEY_PASSWORD",
+        None,
+        "not set",
+        "That key's password. A secret: better in a file.",
+    ),
+    Setting("HEADWATER_KAFKA_SSL_KEY_PASSWORD_FILE", None, "not set", "A file that holds that password."),
+    Setting(
+        "HEADWATER_KAFKA_CONFIG",
+        None,
+        "not set",
+        "A file of librdkafka's properties, name=value on each line, for what has no setting of its own.",
+    ),
+    Setting(
+        "HEADWATER_SCHEMA_REGISTRY", None, "not set", "Where schemas of Kafka's topics are registered: a URL."
+    ),
+    Setting("HEADWATER_SCHEMA_REGISTRY_USERNAME", None, "not set", "The user that the registry asks for."),
+    Setting(
+        "HEADWATER_SCHEMA_REGISTRY_PASSWORD",
+        None,
+        "not set",
+        "That user's password. A secret: better in a file.",
+    ),
+    Setting("HEADWATER_SCHEMA_REGISTRY_PASSWORD_FILE", None, "not set", "A file that holds that password."),
+    Setting(
+        "HEADWATER_SCHEMA_REGISTRY_CA",
+        None,
+        "the system's authorities",
+        "Whom to trust as the registry, a PEM file.",
+    ),
+    Setting(
         "HEADWATER_DEBUG",
         None,
         "0",

@@ -19,6 +19,7 @@ from headwater.engine.run import Engine
 from headwater.log.embedded import EmbeddedLog
 from headwater.scale.kafka.cluster import Cluster, Topics, make_topics
 from headwater.scale.kafka.host import Hooks, Host, Member
+from headwater.scale.kafka.payloads.registry import Registry
 from headwater.scale.kafka.publish import publish
 from headwater.serving.live import Live
 from headwater.serving.scoring import Scoring
@@ -34,13 +35,16 @@ class Bank:
         brokers: where.
         folder: for snapshots and the embedded twin.
         partitions: of each topic.
+        registry: where schemas are registered.
     """
 
-    def __init__(self, brokers: str, folder: Path, partitions: int = 4) -> None:
+    def __init__(
+        self, brokers: str, folder: Path, partitions: int = 4, registry: Registry | None = None
+    ) -> None:
         model = bank.model(features=[bank.SPENDING], derived={})
         self.scoring: Scoring = bank.scoring(model)
         self.project = hw.Project(f"bank{uuid4().hex[:8]}", models=[model])
-        self.cluster = Cluster(brokers)
+        self.cluster = Cluster(brokers, registry=registry)
         self.topics = Topics(self.project)
         self.folder = folder
         self.partitions = partitions

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -9,10 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewPartitions
 
+from headwater.core.errors import LogError
 from headwater.scale.kafka.host import Hooks
 from tests.scale.kafka.cases import Bank, Counted, Twin, agree, payments, run
 from tests.serving import bank as small
+from tools.services.kafka import Kafka
 
 AT = small.micros(400)
 ROOT = Path(__file__).resolve().parents[3]
@@ -106,6 +111,85 @@ def test_a_rebalance_moves_state_with_its_partition(services: Mapping[str, str],
     run([two], lambda: len(two.partitions) == 4 and ended(two, bank))
     agree(bank, Twin(bank, frame, tmp_path), [two], AT)
     two.close()
+
+
+def test_a_host_that_hangs_is_replaced_and_tells_nothing_when_it_wakes(
+    services: Mapping[str, str], tmp_path: Path
+) -> None:
+    bank = Bank(services["HEADWATER_KAFKA"], tmp_path)
+    frame = payments(300)
+    bank.publish(frame)
+    command = [sys.executable, "-m", "tests.scale.kafka.hosting"]
+    command += [bank.cluster.brokers, bank.project.name, str(tmp_path / "snapshots"), "hang"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as child, bank.host("b") as host:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"effect\n"  # state is changed, a transaction is open, and it hangs
+        run([host], lambda: len(host.partitions) == 4 and ended(host, bank))  # two owners, each for itself
+        child.send_signal(signal.SIGCONT)
+        while child.stdout.readline() != b"fault commit\n":  # the brokers know the older one
+            assert child.poll() is None
+        child.kill()
+        agree(bank, Twin(bank, frame, tmp_path), [host], AT)
+
+
+def test_of_two_hosts_of_one_name_the_older_is_fenced(services: Mapping[str, str], tmp_path: Path) -> None:
+    bank = Bank(services["HEADWATER_KAFKA"], tmp_path)
+    frame = payments(300)
+    older = bank.host("a")
+    run([older], lambda: len(older.partitions) == 4)
+    bank.publish(frame)
+    newer = bank.host("a")
+    with pytest.raises(LogError) as raised:
+        run([older], lambda: False)
+    assert raised.value.problems[0].what == "Kafka does not answer as it should"
+    older.close()
+    run([newer], lambda: len(newer.partitions) == 4 and ended(newer, bank))
+    agree(bank, Twin(bank, frame, tmp_path), [newer], AT)
+    newer.close()
+
+
+def test_a_broker_that_is_killed_and_comes_back_loses_nothing(
+    broker: Kafka, brokers: str, tmp_path: Path
+) -> None:
+    """Killed between the state and the commit; started again meanwhile."""
+    bank = Bank(brokers, tmp_path)
+    frame = payments(400)
+    bank.publish(frame[:200])
+    times = iter([True])
+
+    def cut(*_: Any) -> None:
+        if next(times, False):
+            broker.process.kill()
+            broker.start(int(brokers.rpartition(":")[2]))
+
+    with bank.host(hooks=Hooks(on_effect=cut)) as host:
+        run([host], lambda: len(host.partitions) == 4 and ended(host, bank))
+        bank.publish(frame[200:])
+        run([host], lambda: ended(host, bank))
+        agree(bank, Twin(bank, frame, tmp_path), [host], AT)
+
+
+def test_a_changed_number_of_partitions_is_refused(services: Mapping[str, str], tmp_path: Path) -> None:
+    bank = Bank(services["HEADWATER_KAFKA"], tmp_path)
+    frame = payments(60)
+    bank.publish(frame)
+    with bank.host() as host:
+        run([host], lambda: len(host.partitions) == 4 and ended(host, bank))
+    admin = AdminClient({"bootstrap.servers": bank.cluster.brokers})
+    topic = bank.topics.of("payments")
+    admin.create_partitions([NewPartitions(topic, 6)])[topic].result()
+    told = bank.scores()
+    with bank.host() as host, pytest.raises(LogError) as raised:
+        run([host], lambda: False)
+    assert str(raised.value) == (
+        "the number of partitions of the project's topics was changed\n"
+        "  expected: 4 partitions, over which its events are keyed\n"
+        "  got:      6: an entity's new events lie apart from its history\n"
+        f"  where:    {topic}\n"
+        "  do:       copy the events, by key and in order, to topics of the new number under another project"
+        " name"
+    )
+    assert bank.scores() == told
 
 
 def ended(host: Any, bank: Bank) -> bool:

@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 
-from headwater.apps.access.secret import read_secret
+from headwater.apps.cli.brokers import cluster_of
 from headwater.apps.cli.models import registry_of
 from headwater.apps.cli.screen import Screen
 from headwater.apps.cli.stream_on_spark import Told, run_on_spark
@@ -25,17 +25,6 @@ from headwater.apps.cli.workplace import Workplace, at_workplace
 from headwater.apps.http.shelf import Shelf, scorings
 from headwater.apps.settings import Settings, environment
 from headwater.core.errors import MissingExtraError
-
-# Environment variable to librdkafka's property; the password may also come from a file.
-SECURITY = {
-    "HEADWATER_KAFKA_SECURITY_PROTOCOL": "security.protocol",
-    "HEADWATER_KAFKA_SASL_MECHANISM": "sasl.mechanism",
-    "HEADWATER_KAFKA_SASL_USERNAME": "sasl.username",
-    "HEADWATER_KAFKA_SSL_CA": "ssl.ca.location",
-    "HEADWATER_KAFKA_SSL_CERTIFICATE": "ssl.certificate.location",
-    "HEADWATER_KAFKA_SSL_KEY": "ssl.key.location",
-}
-PASSWORD = "HEADWATER_KAFKA_SASL_PASSWORD"  # noqa: S105 - the variable's name
 
 
 @click.command("stream")
@@ -52,6 +41,12 @@ PASSWORD = "HEADWATER_KAFKA_SASL_PASSWORD"  # noqa: S105 - the variable's name
     show_default=True,
     metavar="SECONDS",
     help="Keep the state so often.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(1),
+    metavar="NUMBER",
+    help="That work on partitions beside each other.  [default: one a processor]",
 )
 @click.option(
     "--until-idle", type=click.FloatRange(0), metavar="SECONDS", help="End when nothing came for so long."
@@ -103,7 +98,7 @@ def command(
         data = click.get_current_context().params["data"]
         work = Workplace(Settings.read(project=file, data=data), work.clock)
     kafka = _library()
-    cluster = kafka.Cluster(brokers, security(environment()))
+    cluster = cluster_of(kafka, brokers, environment())
     served = scorings(Shelf(registry_of(work), work.project).champions())
     engines: dict[str, Callable[..., None]] = {"host": _host, "spark": run_on_spark}
     run = engines[options.pop("engine")]
@@ -125,12 +120,13 @@ def _host(
     end: Event,
     *,
     name: str | None,
+    threads: int | None,
     snapshot_every: float,
     until_idle: float | None,
     **_of_spark: Any,
 ) -> None:
     kafka = _library()
-    member = kafka.Member(group, name or socket.gethostname())
+    member = kafka.Member(group, name or socket.gethostname(), threads=threads or 0)
     hooks = kafka.Hooks(on_turn=told.count, on_fault=told.fault)
     folder = work.settings.data / "kafka"
     with kafka.Host(cluster, work.project, served, folder, member, hooks) as host:
@@ -145,19 +141,6 @@ def _host(
                 kept = now
             if until_idle is not None and host.partitions and now - heard > until_idle:
                 break
-
-
-def security(environ: Mapping[str, str]) -> dict[str, str]:
-    """SASL and TLS from the environment, as librdkafka names them.
-
-    Raises:
-        DataError: the password's file cannot be read.
-    """
-    found = {name: environ[variable] for variable, name in SECURITY.items() if environ.get(variable)}
-    password = read_secret(PASSWORD, environ)
-    if password is not None:
-        found["sasl.password"] = password.reveal()
-    return found
 
 
 def _library() -> Any:

@@ -6,8 +6,10 @@ reads it from the environment, and goes to the client library as it is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
@@ -18,8 +20,11 @@ from headwater.definitions.project import Project
 from headwater.definitions.stream import Stream
 from headwater.scale.kafka.payloads.registry import Registry
 
+_BROKER = re.compile(r"^\S+:\d+/\S+: ")
 PARTITIONS = 12  # so that 2, 3, 4, 6 and 12 hosts share evenly
 _PATIENCE = 30.0  # seconds for a question about topics
+_LOOKS = 10  # in that time
+_REFUSED = (KafkaError._AUTHENTICATION, KafkaError._SSL)  # noqa: SLF001 - the library's own names
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +41,9 @@ class Cluster:
     security: Mapping[str, str] = field(default_factory=dict, repr=False)
     registry: Registry | None = field(default=None, repr=False)
 
-    def settings(self, **more: str | int | bool) -> dict[str, str | int | float | bool]:
+    def settings(self, **more: Any) -> dict[str, Any]:
         """The settings of a client; underscores in the names of ``more`` stand for dots."""
-        named = {name.replace("_", "."): value for name, value in more.items()}
+        named = {name if callable(value) else name.replace("_", "."): value for name, value in more.items()}
         return {"bootstrap.servers": self.brokers, **self.security, **named}
 
 
@@ -121,10 +126,11 @@ def make_topics(cluster: Cluster, topics: Topics, *, partitions: int = PARTITION
         DefinitionError: the project's entities do not lie in one partition each.
     """
     topics.check()
-    admin = AdminClient(cluster.settings())
     wanted = [*topics.streams, topics.scores, topics.dead_letters]
     try:
-        known = admin.list_topics(timeout=_PATIENCE).topics
+        heard: list[KafkaError] = []
+        admin = AdminClient(cluster.settings(error_cb=heard.append))
+        known = _listed(admin, heard)
         missing = [
             # events are stamped by the broker: when it took them in, by one clock
             NewTopic(name, partitions, replicas, config={"message.timestamp.type": "LogAppendTime"})
@@ -134,7 +140,7 @@ def make_topics(cluster: Cluster, topics: Topics, *, partitions: int = PARTITION
         for made in admin.create_topics(missing).values() if missing else ():
             _tolerant(made)
         if missing:
-            known = admin.list_topics(timeout=_PATIENCE).topics
+            known = _listed(admin, heard)
     except KafkaException as error:
         raise unreachable(cluster, error) from error
     counts = {name: len(known[name].partitions) for name in topics.streams if name in known}
@@ -152,7 +158,7 @@ def make_topics(cluster: Cluster, topics: Topics, *, partitions: int = PARTITION
 def unreachable(cluster: Cluster, error: KafkaException) -> LogError:
     """The letter for a cluster that does not do what it is asked."""
     first = error.args[0] if error.args else None
-    got = first.str() if isinstance(first, KafkaError) else type(error).__name__
+    got = told(first) if isinstance(first, KafkaError) else type(error).__name__
     return LogError.of(
         "Kafka does not answer as it should",
         expected="brokers that take this client",
@@ -160,6 +166,30 @@ def unreachable(cluster: Cluster, error: KafkaException) -> LogError:
         where=cluster.brokers,
         do="see that the brokers run, and that HEADWATER_KAFKA_ settings name the right credentials",
     )
+
+
+def told(error: KafkaError) -> str:
+    """What a client says of its trouble, without which broker said it and how long that took."""
+    return _BROKER.sub("", str(error.str()).partition(" (after ")[0])
+
+
+def _listed(admin: Any, heard: Sequence[KafkaError]) -> Any:
+    """The topics that there are; brokers that refuse this client are not waited for.
+
+    Raises:
+        KafkaException: nobody answers, or it is refused.
+    """
+    for attempt in range(_LOOKS):
+        try:
+            return admin.list_topics(timeout=_PATIENCE / _LOOKS).topics
+        except KafkaException:
+            admin.poll(0)  # errors are heard while it is polled
+            refused = [error for error in heard if error.code() in _REFUSED]
+            if refused:
+                raise KafkaException(refused[0]) from None
+            if attempt == _LOOKS - 1:
+                raise
+    raise AssertionError("it returns or raises")
 
 
 def _tolerant(made: object) -> None:

@@ -17,7 +17,7 @@ Called by the command ``headwater stream``. Read ``partition`` and ``snapshots``
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,7 @@ from confluent_kafka import (
     TopicPartition,
 )
 
+from headwater.core.errors import LogError
 from headwater.definitions.project import Project
 from headwater.scale.kafka import out
 from headwater.scale.kafka.cluster import Cluster, Topics, make_topics, unreachable
@@ -43,6 +44,8 @@ from headwater.serving.scoring import Scoring
 
 MOST = 50_000  # records of one turn: the more at once, the less each costs
 WORTH = 1_000  # records of a turn from which on partitions are worked on beside each other
+
+_OF = "partitions="  # what is noted beside an offset: of how many
 
 Place = tuple[int, str]  # partition and stream
 
@@ -123,7 +126,7 @@ class Host:
         self._keeper = Keeper(project, scorings, folder, cluster.registry, self._hooks.on_fault)
         self._pool = ThreadPoolExecutor(member.threads or os.cpu_count() or 1, "headwater-partitions")
         self._moved = False  # partitions came or went while records were asked for
-        make_topics(cluster, self._topics)
+        self._count = make_topics(cluster, self._topics)
         try:
             self._teller = Teller(cluster, f"{member.group}-{member.name}")
             self._consumer = Consumer(
@@ -282,7 +285,7 @@ class Host:
             self._teller.send(self._topics.dead_letters, out.letters(effect.letters, number))
         ends = {place: records[place][-1].offset + 1 for place in effects}
         topics = {(self._topics.of(stream), number): end for (number, stream), end in ends.items()}
-        self._teller.commit(topics, self._consumer)
+        self._teller.commit(topics, self._consumer, f"{_OF}{self._count}")
         for (number, stream), end in ends.items():
             self._keeper.owned[number].committed[stream] = end
 
@@ -307,16 +310,37 @@ class Host:
     # --- Partitions come and go --------------------------------------------------------------------
 
     def _assign(self, consumer: Any, assigned: Sequence[Any]) -> None:
-        """Partitions come: each with its newest snapshot, read on from there."""
-        asked = [TopicPartition(one.topic, one.partition) for one in assigned]
+        """Partitions come: each with its newest snapshot, read on from there.
+
+        Raises:
+            LogError: the topics have another number of partitions than when the group began.
+        """
+        known = make_topics(self._cluster, self._topics)
+        asked = [TopicPartition(topic, number) for topic in self._streams for number in range(known)]
         committed = through(lambda: consumer.committed(asked, PATIENCE), self._teller.wait)
+        self._same_number(known, {one.metadata for one in committed if one.metadata})
+        mine = {one.partition for one in assigned}
         told: dict[int, dict[str, int]] = {}
         for one in committed:
-            told.setdefault(one.partition, {})[self._streams[one.topic]] = max(one.offset, 0)
+            if one.partition in mine:
+                told.setdefault(one.partition, {})[self._streams[one.topic]] = max(one.offset, 0)
         for number, places in told.items():
             self._keeper.admit(number, places)
         self._moved = True
         consumer.assign(self._starts())
+
+    def _same_number(self, known: int, notes: Collection[str]) -> None:
+        """See that entities lie where they lay when the group's first events were taken in."""
+        before = {int(note.removeprefix(_OF)) for note in notes if note.startswith(_OF)} | {self._count}
+        if before == {known}:
+            return
+        raise LogError.of(
+            "the number of partitions of the project's topics was changed",
+            expected=f"{min(before)} partitions, over which its events are keyed",
+            got=f"{known}: an entity's new events lie apart from its history",
+            where=", ".join(self._streams),
+            do="copy the events, by key and in order, to topics of the new number under another project name",
+        )
 
     def _starts(self) -> list[Any]:
         """Where the state of each partition stands."""

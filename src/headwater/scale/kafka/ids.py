@@ -100,6 +100,8 @@ class Ids:
 
     def _add(self, keys: Int64, digests: Int64) -> None:
         """Remember keys, ascending, that were not known."""
+        if not len(keys):
+            return
         if len(keys) >= RECENT // FAN:  # a run by itself
             self._settle()
             self._push(keys, digests)

@@ -66,13 +66,13 @@ class Teller:
                 batch = []
         self._hand_over(topic, batch)
 
-    def commit(self, ends: Mapping[Place, int], consumer: Consumer) -> None:
-        """Commit it, with the offsets of the consumer's group.
+    def commit(self, ends: Mapping[Place, int], consumer: Consumer, note: str = "") -> None:
+        """Commit it, with the offsets of the consumer's group, and a note beside each.
 
         Raises:
             KafkaException: it did not come through; see :meth:`undo`.
         """
-        offsets = [TopicPartition(topic, number, end) for (topic, number), end in ends.items()]
+        offsets = [TopicPartition(topic, number, end, note) for (topic, number), end in ends.items()]
         group = consumer.consumer_group_metadata()
         through(lambda: self._producer.send_offsets_to_transaction(offsets, group, PATIENCE), self.wait)
         through(lambda: self._producer.commit_transaction(PATIENCE), self.wait)

@@ -1,4 +1,4 @@
-"""Events into a stream's topic: JSON values by the stream's schema, keyed by the entity.
+"""Events into a stream's topic by the stream's schema, as JSON, Avro or Arrow, keyed by the entity.
 
 The same partitioner as Kafka's Java clients, so that whoever else produces puts an entity where we look for
 it. Called by tests, and by anybody with a frame.
@@ -6,8 +6,10 @@ it. Called by tests, and by anybody with a frame.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
 
 import msgspec
 import polars as pl
@@ -17,11 +19,24 @@ from headwater.core.errors import LogError
 from headwater.core.schema import check_frame
 from headwater.definitions.stream import Stream
 from headwater.scale.kafka.cluster import Cluster, Topics, unreachable
+from headwater.scale.kafka.payloads import arrow, avro
+from headwater.scale.kafka.payloads.reading import ARROW, AVRO, CONTENT_TYPE
+from headwater.scale.kafka.payloads.registry import MAGIC, Registry
+
+Payload = Literal["json", "avro", "arrow"]
 
 _SOME = 10_000  # rows that are made Python values at once
 
 
-def publish(cluster: Cluster, topics: Topics, stream: Stream, frame: Any, *, parse: bool = False) -> int:
+def publish(
+    cluster: Cluster,
+    topics: Topics,
+    stream: Stream,
+    frame: Any,
+    *,
+    parse: bool = False,
+    payload: Payload = "json",
+) -> int:
     """Send events, and wait until the brokers have all of them; how many.
 
     Args:
@@ -30,10 +45,12 @@ def publish(cluster: Cluster, topics: Topics, stream: Stream, frame: Any, *, par
         stream: whose events they are.
         frame: a Polars, pandas or Arrow frame.
         parse: read texts as numbers, Booleans and dates, as for a CSV file.
+        payload: what the records' values are. Where the cluster has a schema registry, the stream's schema is
+            registered for Avro and JSON, and named by each record.
 
     Raises:
         DataError: the frame is not what the stream takes; nothing was sent.
-        LogError: the brokers did not take all of it.
+        LogError: the brokers did not take all of it, or the registry not the schema.
     """
     key = topics.key(stream.name)
     checked = check_frame(
@@ -48,16 +65,17 @@ def publish(cluster: Cluster, topics: Topics, stream: Stream, frame: Any, *, par
         name=stream.name,
     )
     topic = topics.of(stream.name)
+    write = writer(stream, payload, cluster.registry, topic)
     producer = Producer(
         cluster.settings(
             enable_idempotence=True, linger_ms=5, compression_type="lz4", partitioner="murmur2_random"
         )
     )
     try:
-        for name, value in messages(checked.accepted, key):
+        for name, value in messages(checked.accepted, key, write):
             while True:
                 try:
-                    producer.produce(topic, value, name)
+                    producer.produce(topic, value, name, headers=write.headers)
                 except BufferError:  # the brokers are slower than we are
                     producer.poll(0.1)
                 else:
@@ -76,9 +94,49 @@ def publish(cluster: Cluster, topics: Topics, stream: Stream, frame: Any, *, par
     return checked.accepted.height
 
 
-def messages(frame: pl.DataFrame, key: str) -> Iterator[tuple[bytes, bytes]]:
-    """Key and value of each row of a frame that has passed the door."""
-    encode = msgspec.json.Encoder().encode
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """How events become values: what makes some of a frame's rows bytes, and what goes before and beside."""
+
+    values: Callable[[pl.DataFrame], Iterator[bytes]]
+    head: bytes = b""
+    headers: list[tuple[str, str]] | None = None
+
+
+def writer(stream: Stream, payload: Payload, registry: Registry | None, topic: str) -> Writer:
+    """The writer of a stream's events.
+
+    Raises:
+        LogError: the registry does not take the schema.
+    """
+    if payload == "arrow":
+        return Writer(_arrow, headers=[(CONTENT_TYPE, ARROW)])
+    schema = avro.parsed(avro.schema_of(stream))
+    values = _json if payload == "json" else partial(_avro, schema)
+    if registry is not None:
+        number = registry.register(f"{topic}-value", stream, as_json=payload == "json")
+        return Writer(values, MAGIC + number.to_bytes(4, "big"))
+    return Writer(values, headers=None if payload == "json" else [(CONTENT_TYPE, AVRO)])
+
+
+def messages(frame: pl.DataFrame, key: str, write: Writer | None = None) -> Iterator[tuple[bytes, bytes]]:
+    """Key and value of each row of a frame that has passed the door; JSON if no writer is given."""
+    write = write or Writer(_json)
     for part in frame.iter_slices(_SOME):
-        for event in part.iter_rows(named=True):
-            yield str(event[key]).encode(), encode(event)
+        for name, value in zip(part.get_column(key).to_list(), write.values(part), strict=True):
+            yield str(name).encode(), write.head + value if write.head else value
+
+
+def _json(part: pl.DataFrame) -> Iterator[bytes]:
+    return map(_encode, part.iter_rows(named=True))
+
+
+def _avro(schema: avro.Schema, part: pl.DataFrame) -> Iterator[bytes]:
+    return (avro.write(event, schema) for event in part.iter_rows(named=True))
+
+
+def _arrow(part: pl.DataFrame) -> Iterator[bytes]:
+    return map(arrow.write, part.iter_slices(1))
+
+
+_encode = msgspec.json.Encoder().encode

@@ -14,6 +14,7 @@ from typing import Self
 
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 import pyarrow as pa
 from pyarrow import json as lines
 
@@ -23,6 +24,7 @@ from headwater.definitions.stream import Stream
 LEAST = 24  # values for which it pays
 _WHOLE = 2.0**53  # integers below it are held by a float, each
 _A_DAY = re.compile(rb'"\d{4}-\d\d-\d\d"')
+_MINUS_0 = re.compile(rb"-0[\s,}]")
 _UTC = pl.Datetime("us", "UTC")
 _TYPES: dict[pl.DataType, pa.DataType] = {
     pl.Int8(): pa.int8(),
@@ -75,7 +77,7 @@ class QuickJson:
             if not isinstance(found, pl.DataFrame) or len(found) != count:
                 return None
             frame = found.select(_typed(name, dtype) for name, dtype in self._schema.items())
-            if self._dated(frame) and _A_DAY.search(text):
+            if (self._dated(frame) and _A_DAY.search(text)) or (_signed(frame) and _MINUS_0.search(text)):
                 return None
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pl.exceptions.PolarsError):
             return None
@@ -88,6 +90,12 @@ class QuickJson:
             for name, dtype in self._schema.items()
             if dtype == _UTC
         )
+
+
+def _signed(frame: pl.DataFrame) -> bool:
+    """Whether some number is a negative zero: Arrow makes one of the integer -0, which is 0."""
+    found = (column.to_numpy() for column in frame.select(cs.float()).get_columns())
+    return any(bool((np.signbit(one) & (one == 0)).any()) for one in found)
 
 
 def _typed(name: str, dtype: pl.DataType) -> pl.Expr:
@@ -118,8 +126,7 @@ def _is_plain(column: pl.Series) -> bool:
     dtype = column.dtype
     if dtype.is_float():
         found = column.drop_nulls().to_numpy()
-        negative_zero = np.signbit(found) & (found == 0)  # JSON's integer -0 is 0
-        return not bool((~(np.abs(found) < _WHOLE) | negative_zero).any())
+        return bool((np.abs(found) < _WHOLE).all())
     if dtype == pl.Int64:
         low = column.min()
         return low is None or low != -(2**63)
