@@ -85,7 +85,7 @@ def serve(
             hooks=hooks,
             max_log_bytes=work.settings.log_bytes,
             ahead=ahead,
-            decisions=records.decisions(),
+            decisions=records.decisions() if records.shared else None,
         ) as service,
         ExitStack() as stack,
     ):
@@ -113,7 +113,7 @@ def serve(
         if records.shared:
             often |= {
                 "database": (_LOOK, records.look),
-                "letters": (_LOOK, service.letters.dead_letter_counts),
+                "letters": (_LOOK, lambda: records.away or service.letters.dead_letters(limit=1)),
             }
         app = create_app(
             service,
