@@ -143,9 +143,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     for name, figures in found["median"].items():
         show(f"{name:34}{figures['p50_ms']:9.2f}{figures['p99_ms']:9.2f}{figures['per_s']:9,.0f}")
     verified = found["verify"]
-    show(
-        f"the chain of {verified['records']:,} records is followed at {verified['records_per_s']:,.0f} a second"
-    )
+    show(f"the chain of {verified['records']:,} records is followed at {verified['records_per_s']:,.0f}/s")
     if given.json is not None:
         given.json.parent.mkdir(parents=True, exist_ok=True)
         given.json.write_text(json.dumps(found, indent=1) + "\n")
