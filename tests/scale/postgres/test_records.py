@@ -157,8 +157,8 @@ class Unlucky(Database):
 
     losses = 0
 
-    def alone(self) -> Any:
-        return self._losing(super().alone())
+    def calling(self) -> Any:
+        return self._losing(super().calling())
 
     def _losing(self, inner: Any) -> Any:
         outer = self
