@@ -17,9 +17,7 @@ import json
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import polars as pl
 
@@ -27,7 +25,8 @@ from headwater.core.errors import DataError, StoreError
 from headwater.definitions.compile import canonical_json
 from headwater.definitions.definition import Definition
 from headwater.definitions.project import Project
-from headwater.store.database import Database, Kind
+from headwater.store.database import Kind
+from headwater.store.opened import Opened
 
 SHORTEST = 8  # hex digits that may stand for a hash
 _HASH = 64
@@ -73,7 +72,7 @@ class Kept:
     form: Mapping[str, Any]
 
 
-class DefinitionStore:
+class DefinitionStore(Opened):
     """The definitions of a data folder. Open it with :meth:`open`; safe to share between threads.
 
     Example:
@@ -93,35 +92,7 @@ class DefinitionStore:
         >>> folder.cleanup()
     """
 
-    def __init__(self, database: Database) -> None:
-        """Use :meth:`open`."""
-        self._database = database
-
-    @classmethod
-    def open(cls, path: str | Path) -> Self:
-        """Open the definitions, made if there are none.
-
-        Raises:
-            StoreError: the file holds something else, or cannot be opened.
-        """
-        return cls(Database(Path(path), KIND))
-
-    @property
-    def path(self) -> Path:
-        """The file."""
-        return self._database.path
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    KIND = KIND
 
     def keep(self, project: Project, *, now: int) -> int:
         """Keep a project with its models and policies; on disk when this returns. How many were new.

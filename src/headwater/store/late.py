@@ -11,12 +11,11 @@ import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from headwater.store.database import Database, Kind
+from headwater.store.database import Kind
 from headwater.store.ledger import key_value
+from headwater.store.opened import Opened
 
 _TABLES = """
 CREATE TABLE late (
@@ -99,7 +98,7 @@ class Reached:
     decisions: int
 
 
-class LateLedger:
+class LateLedger(Opened):
     """The ledger of a project. Open it with :meth:`open`; safe to share between threads.
 
     Example:
@@ -114,30 +113,7 @@ class LateLedger:
         >>> folder.cleanup()
     """
 
-    def __init__(self, database: Database) -> None:
-        """Use :meth:`open`."""
-        self._database = database
-
-    @classmethod
-    def open(cls, path: str | Path) -> Self:
-        """Open the ledger, made if there is none.
-
-        Raises:
-            StoreError: the file is no late ledger, or cannot be opened.
-        """
-        return cls(Database(Path(path), KIND))
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    KIND = KIND
 
     def __len__(self) -> int:
         with self._database.reading() as connection:

@@ -34,6 +34,11 @@ class Opened:
         """
         return cls(Database(Path(path), cls.KIND))
 
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._database.path
+
     def close(self) -> None:
         """Let go of the file."""
         self._database.close()

@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import polars as pl
 import psycopg
 import pytest
+from sqlalchemy.engine import make_url
 
 from headwater.apps.database import DatabaseSettings
 from headwater.apps.stores import records_of
@@ -25,9 +28,11 @@ from headwater.scale.postgres.door import (
     PostgresDeadLetters,
     PostgresDecisions,
     PostgresJobs,
+    need_current,
     standing,
     upgrade,
 )
+from headwater.store.audit import Act
 from headwater.store.decisions import DecisionStore
 from headwater.store.jobs import Job
 from tests.letters import says
@@ -152,8 +157,8 @@ class Unlucky(Database):
 
     losses = 0
 
-    def alone(self) -> Any:
-        return self._losing(super().alone())
+    def calling(self) -> Any:
+        return self._losing(super().calling())
 
     def _losing(self, inner: Any) -> Any:
         outer = self
@@ -301,3 +306,32 @@ def test_letters_stay_in_the_log_while_the_database_is_away(tmp_path: Path) -> N
             Moved(PostgresDeadLetters(away), lambda: log, "a").dead_letter_counts()
         assert len(log.dead_letters()) == 1
     away.close()
+
+
+def test_a_role_that_may_do_what_the_page_says_is_enough(shared: Postgres) -> None:
+    """The grants of docs/how-to/postgres.md, word for word."""
+    page = (Path(__file__).parents[3] / "docs" / "how-to" / "postgres.md").read_text(encoding="utf-8")
+    role = f"hw_{uuid4().hex[:8]}"
+    grants = page.partition("```sql\n")[2].partition("```")[0].replace("headwater_server", role)
+    shared.run(f"CREATE ROLE {role} LOGIN PASSWORD 'of-a-test'", *filter(str.strip, grants.split(";")))
+    try:
+        url = make_url(shared.url).set(username=role, password="of-a-test")  # noqa: S106
+        with ExitStack() as stack:
+            small = Postgres(url.render_as_string(hide_password=False), stack)
+            need_current(small.database())
+            with small.decisions() as store:
+                assert [one.id for one in store.append([decision(), decision()], ["a", "a"])] == ["d1", "d1"]
+                assert store.verify() == 1
+            with small.trail() as trail:
+                trail.append(Act(5, "cli:ada", "model.promote", "risk"))
+                assert trail.verify().count == 1
+            with small.jobs() as jobs:
+                jobs.known_since(["a"], now=1)
+                job = jobs.take(jobs.plan("a", 1, "w", now=1), now=2)
+                assert job is not None
+                assert jobs.end(job.number, "done", now=3).state == "done"
+            box = PostgresDeadLetters(small.database())
+            box._take([DeadLetter("payments", 5, "late", "odd", "{}", None, 1)], "a")
+            assert box.remove_dead_letters() == 1
+    finally:
+        shared.run(f"DROP OWNED BY {role}", f"DROP ROLE {role}")

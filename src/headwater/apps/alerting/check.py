@@ -16,6 +16,7 @@ from headwater.apps.alerting.rules import Judged
 from headwater.apps.watching import drift, fairness, outcomes
 from headwater.core.instant import DAY
 from headwater.log.embedded import EmbeddedLog
+from headwater.log.protocol import DeadLetters
 from headwater.store.alerts import STILL, AlertStore, Event
 from headwater.store.folder import DataFolder
 from headwater.store.parity import ParityLedger
@@ -45,6 +46,7 @@ def check(
     *,
     now: int,
     log: EmbeddedLog | None = None,
+    box: DeadLetters | None = None,
     also: Iterable[Judged] = (),
     still: int = STILL,
 ) -> Checked:
@@ -56,13 +58,14 @@ def check(
         project: its name, in messages.
         now: microseconds UTC.
         log: the events, for dead letters; None leaves them out.
+        box: the dead letters, where they are not in the log.
         also: what was judged elsewhere.
         still: how rarely an open alert is told again, microseconds.
 
     Raises:
         StoreError: reports or alerts cannot be read or written. No channel raises anything.
     """
-    letters = [] if log is None else [of_letters(log, now)]
+    letters = [] if log is None else [of_letters(log, now, box)]
     judged = [*of_reports(folder), *of_parity(folder, now), *letters, *also]
     with AlertStore.open(folder.make().alerts) as store:
         events = tuple(settle(store, judged, now=now, still=still))
@@ -110,12 +113,12 @@ def of_reports(folder: DataFolder) -> list[Judged]:
     return found
 
 
-def of_letters(log: EmbeddedLog, now: int) -> Judged:
+def of_letters(log: EmbeddedLog, now: int, box: DeadLetters | None = None) -> Judged:
     """Dead letters of the last day of the log, by stream; those of an import come with its newest event."""
     last = min(now, log.arrival())
     counts = dict.fromkeys(log.streams, 0)
     after = 0
-    while page := log.dead_letters(after=after, limit=_PAGE):
+    while page := (box or log).dead_letters(after=after, limit=_PAGE):
         after = page[-1].id
         for letter in page:
             if letter.arrival > last - DAY:

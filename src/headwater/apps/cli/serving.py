@@ -36,12 +36,13 @@ from headwater.apps.settings import environment
 from headwater.apps.stores import Records, records_of
 from headwater.apps.tracing import traces
 from headwater.core.errors import UnavailableError
-from headwater.serving.service import Service
+from headwater.serving.service import Limits, Service
 from headwater.store.ahead import Ahead
 from headwater.store.folder import DataFolder
 from headwater.store.protocol import Trail
 
 _LOOK = 1.0  # seconds between two looks at the database
+_GROUP = 64  # decisions that are recorded at once there: the wait is longer, so more come in it
 
 
 def serve(
@@ -85,7 +86,8 @@ def serve(
             hooks=hooks,
             max_log_bytes=work.settings.log_bytes,
             ahead=ahead,
-            decisions=records.decisions(),
+            decisions=records.decisions() if records.shared else None,
+            limits=Limits(group_decisions=_GROUP) if records.shared else None,
         ) as service,
         ExitStack() as stack,
     ):
@@ -113,7 +115,7 @@ def serve(
         if records.shared:
             often |= {
                 "database": (_LOOK, records.look),
-                "letters": (_LOOK, service.letters.dead_letter_counts),
+                "letters": (_LOOK, lambda: records.away or service.letters.dead_letters(limit=1)),
             }
         app = create_app(
             service,

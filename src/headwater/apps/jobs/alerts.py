@@ -12,6 +12,7 @@ from typing import Any
 from headwater.apps.alerting.check import check
 from headwater.apps.alerting.settings import channels
 from headwater.apps.jobs.kinds import Task
+from headwater.apps.stores import records_of
 from headwater.log.embedded import EmbeddedLog
 
 
@@ -23,7 +24,12 @@ def alerts_job(task: Task) -> dict[str, Any]:
         StoreError: reports or alerts cannot be read or written.
     """
     telling = channels(task.environ, time.sleep)
-    with EmbeddedLog.open(task.settings.log, task.project.streams, writer=False) as log:
-        done = check(task.folder, telling, task.project.name, now=task.now, log=log)
+    settings = task.settings
+    with (
+        EmbeddedLog.open(settings.log, task.project.streams, writer=False) as log,
+        records_of(settings.data, settings.database) as records,
+    ):
+        box = records.letters(lambda: log, move=False)
+        done = check(task.folder, telling, task.project.name, now=task.now, log=log, box=box)
     events = [{"rule": rule, "subject": subject, "event": event} for rule, subject, event in done.events]
     return {"events": events, "told": done.delivered.told, "failed": dict(done.delivered.failed)}

@@ -96,9 +96,9 @@ def _late_table(late: list[LateEvent]) -> Table:
 def _dead(material: Material) -> Counter[tuple[str, str]]:
     found: Counter[tuple[str, str]] = Counter()
     after = 0
-    while True:
-        page = material.log.dead_letters(after=after, limit=_PAGE)
-        found.update((one.stream, one.reason) for one in page if material.holds(one.arrival))
-        if len(page) < _PAGE:
-            return found
-        after = page[-1].id
+    with material.place.records() as records:
+        box = records.letters(lambda: material.log, move=False)
+        while page := box.dead_letters(after=after, limit=_PAGE):
+            found.update((one.stream, one.reason) for one in page if material.holds(one.arrival))
+            after = page[-1].id
+    return found

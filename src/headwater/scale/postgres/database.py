@@ -4,7 +4,8 @@
 
     reading()   a transaction that sees one moment      pool: asked whether it lives before it is used;
     writing()   a transaction, all or nothing                 waits are bounded: WAIT for a free connection,
-    alone()     one statement, one way there and back         CONNECT for a new one, STATEMENT for an answer
+    alone()     one statement                                 CONNECT for a new one, STATEMENT for an answer
+    calling()   the same, for calls that are made again       one connection of its own, not asked first
 
 What goes wrong comes out as ours: ``UnavailableError`` where to come again later may help. Whoever serves
 asks :attr:`Database.away`, and calls :meth:`Database.look` now and then, so that a database that is back is
@@ -18,7 +19,7 @@ from contextlib import contextmanager
 
 import sqlalchemy as sa
 from psycopg.errors import Error as DriverError
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoneFreeError
 
@@ -50,30 +51,15 @@ class Database:
         self.place = address.place
         self.patience = patience
         self.away: str | None = None
-        self._engine = sa.create_engine(
-            address.url.reveal(),
-            pool_size=pool,
-            max_overflow=pool,
-            pool_timeout=WAIT,
-            pool_pre_ping=True,
-            pool_recycle=RECYCLE,
-            hide_parameters=True,
-            connect_args={
-                "application_name": "headwater",
-                "connect_timeout": CONNECT,
-                "keepalives_idle": 10,
-                "keepalives_interval": 3,
-                "keepalives_count": 3,
-                "tcp_user_timeout": 15_000,
-                "options": f"-c statement_timeout={STATEMENT}s -c idle_in_transaction_session_timeout=60s",
-            },
-        )
+        self._engine = _engine(address, pool, asked_first=True)
+        self._quick = _engine(address, 1, asked_first=False).execution_options(isolation_level="AUTOCOMMIT")
         self._alone = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._moment = self._engine.execution_options(isolation_level="REPEATABLE READ")
 
     def close(self) -> None:
         """Let go of all connections."""
         self._engine.dispose()
+        self._quick.dispose()
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -96,6 +82,13 @@ class Database:
     def alone(self) -> Iterator[Connection]:
         """A connection on which each statement is a transaction of its own; raises as :meth:`writing`."""
         with self.letters(), self._alone.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def calling(self) -> Iterator[Connection]:
+        """As :meth:`alone`, on a connection that is not asked first whether it lives: for calls that are made
+        again where it does not. It saves the way there and back."""  # noqa: D205, D209
+        with self.letters(), self._quick.connect() as connection:
             yield connection
 
     def look(self) -> bool:
@@ -136,6 +129,27 @@ class Database:
             where=self.place,
             do="try again; nothing is answered that is not recorded. If it lasts, look at the database",
         )
+
+
+def _engine(address: Address, pool: int, *, asked_first: bool) -> Engine:
+    return sa.create_engine(
+        address.url.reveal(),
+        pool_size=pool,
+        max_overflow=pool,
+        pool_timeout=WAIT,
+        pool_pre_ping=asked_first,
+        pool_recycle=RECYCLE,
+        hide_parameters=True,
+        connect_args={
+            "application_name": "headwater",
+            "connect_timeout": CONNECT,
+            "keepalives_idle": 10,
+            "keepalives_interval": 3,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 15_000,
+            "options": f"-c statement_timeout={STATEMENT}s -c idle_in_transaction_session_timeout=60s",
+        },
+    )
 
 
 def _said(error: Exception) -> tuple[str, bool]:

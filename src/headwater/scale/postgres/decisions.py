@@ -304,7 +304,7 @@ class PostgresDecisions:
                 rest = min(2 * rest, RESTS[1])
 
     def _once(self, facts: Sequence[Any]) -> list[Any]:
-        with self._database.alone() as connection:
+        with self._database.calling() as connection:
             if self._writer is None:
                 asked = "INSERT INTO headwater.writers (name) VALUES (%s) RETURNING id"
                 self._writer = int(connection.exec_driver_sql(asked, (self._who,)).scalar_one())

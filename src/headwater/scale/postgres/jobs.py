@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from threading import Event, Lock, Thread
+from time import monotonic
 from types import TracebackType
 from typing import Any, Self
 
@@ -25,12 +25,13 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Connection
 
-from headwater.core.errors import Problem, StoreError
+from headwater.core.errors import Problem, StoreError, UnavailableError
 from headwater.scale.postgres.database import Database
 from headwater.scale.postgres.tables import JOBS, KNOWN
 from headwater.store.jobs import COLUMNS, Job, State, canonical, job_of, letter_text
 
 LEASE = 120.0  # seconds that a job is somebody's without a word from it
+REST = 1.0  # seconds between two tries while the database is away
 _j = JOBS.c
 _FACTS = [_j[name] for name in COLUMNS.split(", ")]
 _READ = sa.select(*_FACTS)
@@ -48,7 +49,7 @@ class PostgresJobs:
     def __init__(self, database: Database, lease: float = LEASE) -> None:
         self._database = database
         self._lease = sa.literal(f"{lease} seconds").cast(sa.Interval)
-        self._beat = lease / 4
+        self._seconds, self._beat = lease, lease / 4
         self._owner = uuid.uuid4().hex
         self._mine: set[int] = set()
         self._lock = Lock()
@@ -116,9 +117,13 @@ class PostgresJobs:
     def note(self, number: int, facts: Mapping[str, Any]) -> Job:
         """Facts that an attempt needs again if it is cut short, such as the moment that it trains as of."""
         told = json.loads(canonical(facts))
-        with self._database.writing() as connection:
-            self._need_own(connection, number)
-            return self._merge(connection, number, told)
+
+        def noted() -> Job:
+            with self._database.writing() as connection:
+                self._need_own(connection, number)
+                return self._merge(connection, number, told)
+
+        return self._patiently(noted)
 
     def put_back(self, number: int, *, counts: bool) -> Job:
         """It was cut short and waits again. An attempt that was ended on purpose does not count."""
@@ -151,14 +156,18 @@ class PostgresJobs:
             StoreError: another process has the job by now; what came of it there counts.
         """
         told = json.loads(canonical(outcome or {}))
-        with self._database.writing() as connection:
-            self._need_own(connection, number)
-            ended = {"state": state, "ended": now, "letter": letter_text(letter), "again": again}
-            free = {"owner": None, "leased": None}
-            connection.execute(sa.update(JOBS).where(_j.number == number).values(**ended, **free))
-            done = self._merge(connection, number, told)
+        ended = {"state": state, "ended": now, "letter": letter_text(letter), "again": again}
+        free = {"owner": None, "leased": None}
+
+        def done() -> Job:
+            with self._database.writing() as connection:
+                self._need_own(connection, number)
+                connection.execute(sa.update(JOBS).where(_j.number == number).values(**ended, **free))
+                return self._merge(connection, number, told)
+
+        job = self._patiently(done)
         self._mine.discard(number)
-        return done
+        return job
 
     def known_since(self, names: Sequence[str], *, now: int) -> dict[str, int]:
         """When each job was seen for the first time: from then on its moments are counted."""
@@ -215,6 +224,19 @@ class PostgresJobs:
         with self._database.reading() as connection:
             return [job_of(row) for row in connection.execute(asked)]
 
+    def _patiently(self, change: Callable[[], Job]) -> Job:
+        """Make a change; while the database is away, again and again for as long as the lease holds.
+
+        What is changed twice is as if it were changed once.
+        """
+        give_up = monotonic() + self._seconds
+        while True:
+            try:
+                return change()
+            except UnavailableError:
+                if monotonic() > give_up or self._closed.wait(REST):
+                    raise
+
     def _need_own(self, connection: Connection, number: int) -> None:
         """Hold the row; raises StoreError where another process has taken the job over meanwhile."""
         asked = sa.select(_j.owner, _j.state).where(_j.number == number).with_for_update()
@@ -244,12 +266,17 @@ class PostgresJobs:
                 self._thread.start()
 
     def _renew(self) -> None:
-        while not self._closed.wait(self._beat):
+        rest = self._beat
+        while not self._closed.wait(rest):
+            rest = self._beat
             if not (mine := list(self._mine)):
                 continue
             own = _j.number.in_(mine), _j.owner == self._owner, _j.state == "running"
-            with suppress(StoreError), self._database.writing() as connection:  # the next beat may do
-                connection.execute(sa.update(JOBS).where(*own).values(leased=_NOW + self._lease))
+            try:
+                with self._database.writing() as connection:
+                    connection.execute(sa.update(JOBS).where(*own).values(leased=_NOW + self._lease))
+            except StoreError:  # soon again: the lease runs
+                rest = min(self._beat, REST)
 
 
 def patched(held: Any, facts: Any) -> Any:

@@ -14,6 +14,7 @@ from headwater.apps.cli.moments import SPAN
 from headwater.apps.cli.screen import Screen
 from headwater.apps.cli.workplace import Workplace, at_workplace
 from headwater.apps.settings import environment
+from headwater.apps.stores import records_of
 from headwater.store.alerts import AlertStore
 from headwater.store.folder import DataFolder
 
@@ -30,8 +31,9 @@ def command(work: Workplace, screen: Screen, still: int) -> None:
     """
     now, folder = work.clock.now(), DataFolder(work.settings.data)
     telling = channels(environment(), time.sleep)
-    with work.reading() as log:
-        done = check(folder, telling, work.project.name, now=now, log=log, still=still)
+    with work.reading() as log, records_of(work.settings.data, work.settings.database) as records:
+        box = records.letters(lambda: log, move=False)
+        done = check(folder, telling, work.project.name, now=now, log=log, box=box, still=still)
     with AlertStore.open(folder.alerts) as store:
         unresolved = store.page(("open", "acknowledged"), limit=1_000)
     if screen.as_json:
