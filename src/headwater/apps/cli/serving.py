@@ -26,7 +26,7 @@ from headwater.apps.http.late_desk import LateDesk
 from headwater.apps.http.metrics import Metrics
 from headwater.apps.http.monitors import Monitors, job
 from headwater.apps.http.scheduler import Scheduler, child
-from headwater.apps.http.server import Address, Server, beside, settle
+from headwater.apps.http.server import FOLD, Address, Server, beside, settle
 from headwater.apps.http.shelf import Attic, Shelf, scorings
 from headwater.apps.jobs.settings import JobSettings
 from headwater.apps.jobs.timetable import timetable
@@ -102,7 +102,7 @@ def serve(
         scheduler = Scheduler(service, work.settings, how, jobs, work.clock.now, metrics)
         workers = [worker, scheduler.worker(child(work.settings, log_level))]
         chores = {"keys": access.credentials.note_uses}
-        often = {"registry": (EVERY, following.look)}
+        often = {"registry": (EVERY, following.look), "fold": (FOLD, service.decisions.fold)}
         app = create_app(
             service,
             time.perf_counter_ns,
