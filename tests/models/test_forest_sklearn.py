@@ -34,7 +34,7 @@ def flat(model: Any, X: Float64) -> ForestScorer:
     assert isinstance(scorer, ForestScorer)
     expected = model.predict_proba(X)[:, 1]
     np.testing.assert_allclose(scorer.score(X), expected, rtol=0, atol=1e-12)
-    assert [scorer.score_one(x) for x in X[:9]] == scorer.score(X[:9]).tolist()
+    assert [scorer.score_one(x) for x in X[:75]] == scorer.score(X[:75]).tolist()
     phi, base = scorer.contributions(X[:50])
     total = base + phi.sum(axis=1)
     reached = 1 / (1 + np.exp(-total)) if scorer.space == "log-odds" else total

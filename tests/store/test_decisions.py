@@ -11,6 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from headwater.core.errors import StoreError
+from headwater.store.database import CHECKPOINT_PAGES
 from headwater.store.decision import Decision, Reason
 from headwater.store.decisions import GENESIS, DecisionStore, Head, key_text, link
 from tests.letters import says
@@ -200,3 +201,25 @@ def test_a_recorded_decision_has_the_link_that_it_had() -> None:
 
 
 RECORDED = "1bf46fd39fe05eda11e2367e40da6470e0ab8da567dad98a24c5ceb3f5431172"
+
+
+def test_the_wal_has_its_length_from_the_start(path: Path) -> None:
+    wal = path.with_name("decisions.db-wal")
+    with DecisionStore.open(path) as store:
+        store.append([decision()])
+        store.write_ahead()
+        length = wal.stat().st_size
+        assert length > CHECKPOINT_PAGES * 4_096
+        for number in range(50):
+            store.append([decision(request={"n": number})])
+            store.fold()
+        assert wal.stat().st_size == length
+        assert store.verify() == 51
+        copy = path.with_name("copy.db")  # as a crash would leave it
+        for end in ("", "-wal"):
+            copy.with_name(copy.name + end).write_bytes(path.with_name(path.name + end).read_bytes())
+        with DecisionStore.open(copy) as found:
+            assert found.verify(store.head()) == 51
+    with sqlite3.connect(path) as found_tables:
+        names = {name for (name,) in found_tables.execute("SELECT name FROM sqlite_master")}
+    assert "ahead" not in names

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import shutil
 import sys
@@ -43,8 +44,11 @@ def _run(work: Work, folder: Path) -> dict[str, Any]:
     port = free_port()
     command = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", str(folder / "model")]
     command += ["--env-manager", "local", "--port", str(port), "--workers", "1"]
-    path = {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
-    with started(command, port, "/ping", folder, path) as server:
+    variables = {  # it calls uvicorn by its name
+        "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+    }
+    with started(command, port, "/ping", folder, variables) as server:
         bodies = [{"inputs": [row]} for row in rows(work)]
         source = Bodies.of(server.url, "/invocations", bodies)
         same(

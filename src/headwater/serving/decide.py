@@ -26,6 +26,7 @@ class Decider:
 
     Attributes:
         policy_hash: of the policy's definition.
+        keys: the model's key columns and their types.
 
     Raises:
         ModelError: the policy is for another model.
@@ -43,6 +44,7 @@ class Decider:
         self.policy = policy
         self.scoring = scoring
         self.policy_hash = content_hash(policy)
+        self.keys = {view.key: view.stream.schema[view.key] for view in policy.model.features}
         self._reasons = Reasons(policy, scoring)
 
     def decide(self, scored: Scored, at: int) -> Decision:

@@ -1,11 +1,12 @@
-"""The recorder: decisions that are asked for together are put on disk together.
+"""The recorder: features as of now, score, band and reasons for each decision that is asked for.
 
 ::
 
-    requests ──► bounded queue ──► features as of now ──► score, band, reasons ──► one append ──► answers
+    requests ──► bounded queue ──► features as of now ──► score, band, reasons ──► filing ──► answers
 
-A decision is answered once its record is on disk. One thread does all of this; it shares nothing with the
-writer but the lock on the engine, which it holds while it reads a vector. Called by ``service``.
+A decision is answered once its record is on disk, which ``filing`` sees to. One thread makes all of them; it
+shares nothing with the writer but the lock on the engine, which it holds while it reads a vector. Called by
+``service``.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from threading import Thread
 from headwater.core.errors import HeadwaterError
 from headwater.core.tracing import Trace
 from headwater.serving.commit import failed
+from headwater.serving.filing import Filing, Made, Recorded
 from headwater.serving.live import Scored, Stopwatch
 from headwater.serving.waiting import Waiting
 from headwater.store.decision import Decision
@@ -44,28 +46,11 @@ class Asked:
     future: Future[Record] = field(default_factory=Future)
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """What one turn of the recorder did, for whoever measures.
-
-    Attributes:
-        records: the decisions.
-        waited: nanoseconds that the first of them waited for the turn.
-        took: nanoseconds of the whole turn.
-        commit: nanoseconds of the wait for the disk alone.
-    """
-
-    records: tuple[Record, ...]
-    waited: int
-    took: int
-    commit: int
-
-
 class Recorder:
-    """The one thread that decides and appends records.
+    """The one thread that decides.
 
     Args:
-        store: of the decision records; this thread is the one that appends.
+        store: of the decision records; nobody else appends.
         waiting: what was asked for.
         stopwatch: nanoseconds.
         on_turn: told of each turn; must not raise.
@@ -82,19 +67,21 @@ class Recorder:
         on_decided: Callable[[Sequence[Scored]], None],
         on_fault: Callable[[str, BaseException], None],
     ) -> None:
-        self._store = store
         self._waiting = waiting
         self._watch = stopwatch
-        self._on_turn, self._on_decided, self._on_fault = on_turn, on_decided, on_fault
+        self._on_fault = on_fault
+        self._filing = Filing(store, stopwatch, on_turn, on_decided, on_fault)
         self._thread = Thread(target=self._run, name="headwater-recorder", daemon=True)
 
     def start(self) -> None:
         """Begin."""
+        self._filing.start()
         self._thread.start()
 
     def join(self) -> None:
         """Wait until everything that was taken is done; close the queue first."""
         self._thread.join()
+        self._filing.close()
 
     def _run(self) -> None:
         while group := self._waiting.take():
@@ -102,30 +89,13 @@ class Recorder:
 
     def _turn(self, group: Sequence[Asked]) -> None:
         started = self._watch()
-        made = [(asked, *found) for asked in group if (found := self._made(asked)) is not None]
-        before = self._watch()
-        try:
-            answers = self._store.append_each(
-                [decision for _, _, decision in made], [asked.name for asked, _, _ in made]
-            )
-        except Exception as error:  # noqa: BLE001 - nothing was recorded; whoever waits is told
-            self._on_fault("record", error)
-            for asked, _, _ in made:
-                asked.future.set_exception(error)
-            return
-        done = self._watch()
-        records = tuple(one for one in answers if isinstance(one, Record))
-        waited = started - min(asked.came for asked in group)
-        self._on_turn(Recorded(records, waited, done - started, done - before))
-        for (asked, _, _), answer in zip(made, answers, strict=True):
-            if isinstance(answer, Record):
-                asked.future.set_result(answer)
-            else:
-                asked.future.set_exception(answer)
-        self._on_decided([scored for _, scored, _ in made])
-        for asked, answer in zip((asked for asked, _, _ in made), answers, strict=True):
-            if asked.trace is not None and isinstance(answer, Record):
-                asked.trace.add("record", before, done, decision=answer.id, shared=len(made))
+        made = [
+            Made(*found, asked.came, started, asked.name, asked.trace, asked.future)
+            for asked in group
+            if (found := self._made(asked)) is not None
+        ]
+        if made:
+            self._filing.file(made, more=self._waiting.count > 0)
 
     def _made(self, asked: Asked) -> tuple[Scored, Decision] | None:
         if not asked.future.set_running_or_notify_cancel():

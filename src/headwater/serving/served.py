@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Self
 
-import polars as pl
-
 from headwater.core.errors import HeadwaterError
 from headwater.definitions.policy import Policy
 from headwater.definitions.project import Project
@@ -137,8 +135,3 @@ def unknown(noun: str, name: object, known: Collection[str]) -> UnknownError:
         got=repr(name),
         do=f"name a {noun} of the project",
     )
-
-
-def key_types(policy: Policy) -> Mapping[str, pl.DataType]:
-    """The types of the keys of a policy's model."""
-    return {view.key: view.stream.schema[view.key] for view in policy.model.features}

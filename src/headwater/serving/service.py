@@ -29,16 +29,17 @@ from headwater.log.protocol import DeadLetters
 from headwater.serving.commit import Ears, Turn, Writer
 from headwater.serving.decide import Decider, sound
 from headwater.serving.feed import Feed
+from headwater.serving.filing import Recorded
 from headwater.serving.fresh import Fresh
 from headwater.serving.group import Offer, Taken
 from headwater.serving.keeping import Keeper
 from headwater.serving.live import Scored, Stopwatch
-from headwater.serving.record import Asked, Recorded, Recorder
+from headwater.serving.record import Asked, Recorder
 from headwater.serving.rescored import Rescored
 from headwater.serving.rising import Risen, catch_up
 from headwater.serving.rows import Refused, RowReader, exact
 from headwater.serving.scoring import Scoring
-from headwater.serving.served import Serving, Trial, UnknownError, key_types, unknown
+from headwater.serving.served import Serving, Trial, UnknownError, unknown
 from headwater.serving.swap import beside, changed_streams, close_up
 from headwater.serving.vectors import Moment, Read, Vectors, need
 from headwater.serving.waiting import Waiting
@@ -49,7 +50,7 @@ from headwater.store.definitions import DefinitionStore
 from headwater.store.folder import DataFolder
 from headwater.store.protocol import Decisions
 
-__all__ = ["Clock", "Hooks", "Limits", "Service", "Serving", "UnknownError", "key_types", "unknown"]
+__all__ = ["Clock", "Hooks", "Limits", "Service", "Serving", "UnknownError", "unknown"]
 
 Clock = Callable[[], int]
 
@@ -62,7 +63,7 @@ class Limits:
         queue_events, queue_bytes: what may wait to be committed.
         group_events: what is committed at once.
         queue_decisions: decisions that may wait.
-        group_decisions: decisions that are recorded at once.
+        group_decisions: decisions that are made before one of them goes to the disk.
         ahead: how far in the future an event, or the moment of a decision, may lie, in microseconds.
     """
 
@@ -70,7 +71,7 @@ class Limits:
     queue_bytes: int = 64 << 20
     group_events: int = 20_000
     queue_decisions: int = 2_000
-    group_decisions: int = 16
+    group_decisions: int = 4
     ahead: int | None = 5 * MINUTE
 
 
@@ -190,7 +191,12 @@ class Service:
         log = EmbeddedLog.open(folder.log, project.streams, max_bytes=max_log_bytes)
         opened: list[Decisions | DefinitionStore] = []
         try:
-            opened.append(decisions := decisions or DecisionStore.open(folder.decisions))
+            if decisions is None:
+                decisions = kept = DecisionStore.open(folder.decisions)
+                opened.append(kept)
+                kept.write_ahead()
+            else:
+                opened.append(decisions)
             opened.append(definitions := DefinitionStore.open(folder.definitions))
             definitions.keep(project, now=clock())
             keeper = Keeper(folder.snapshots)
@@ -575,7 +581,7 @@ def _exactly(
     """Keys and request columns in their declared types."""
     model = decider.scoring.model
     need(model, keys, request)
-    types = key_types(decider.policy)
+    types = decider.keys
     return (
         {name: exact(keys[name], types[name], f"$.keys.{name}") for name in model.keys},
         {name: exact(request[name], model.columns[name], f"$.request.{name}") for name in model.request},

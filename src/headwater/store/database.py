@@ -131,6 +131,25 @@ class Database:
             finally:
                 connection.execute("PRAGMA query_only=ON")
 
+    def write_ahead(self) -> None:
+        """Let the WAL have its full length now, for a store on whose commits somebody waits.
+
+        A commit that overwrites waits for its own bytes; one that makes the file longer waits for the file
+        system's journal too, and so for whatever others write. So pages are written and taken back: what is
+        left of them in the WAL is what an interrupted transaction leaves, and SQLite writes over it.
+        """
+        with self.letters(), self._writer_lock:
+            (kept,) = self._writer.execute("PRAGMA cache_size").fetchone()
+            (size,) = self._writer.execute("PRAGMA page_size").fetchone()
+            self._writer.execute("PRAGMA cache_size=8")  # pages: whatever is more goes to the file at once
+            self._writer.execute("BEGIN IMMEDIATE")
+            with suppress(sqlite3.OperationalError):  # no room: then the WAL grows as it goes
+                self._writer.execute("CREATE TABLE ahead (page BLOB)")
+                self._writer.execute("INSERT INTO ahead VALUES (zeroblob(?))", (CHECKPOINT_PAGES * size,))
+            if self._writer.in_transaction:  # a full disk ends it
+                self._writer.execute("ROLLBACK")
+            self._writer.execute(f"PRAGMA cache_size={kept}")
+
     @contextmanager
     def letters(self) -> Iterator[None]:
         """SQLite's errors as ours."""

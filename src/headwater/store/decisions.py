@@ -168,6 +168,10 @@ class DecisionStore:
                 raise _conflict(number)
             return _record(_row(connection, number))
 
+    def write_ahead(self) -> None:
+        """Make room for the records that are to come: see :meth:`Database.write_ahead`."""
+        self._database.write_ahead()
+
     def fold(self) -> None:
         """Tidy up behind the writer, from a thread in the background: see :meth:`Database.fold`."""
         self._database.fold()

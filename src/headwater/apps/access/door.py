@@ -160,9 +160,17 @@ class Access:
             IdentityError: the provider's keys are out of reach.
             RateError: too many requests of this caller.
         """
-        principal = self._proven(credential)
-        self._limiter.take(principal.id, rate=principal.rate)
+        principal = self.proven(credential)
+        self.count(principal)
         return principal
+
+    def count(self, principal: Principal) -> None:
+        """Count a request of a caller.
+
+        Raises:
+            RateError: too many requests of this caller.
+        """
+        self._limiter.take(principal.id, rate=principal.rate)
 
     def holds(self, principal: Principal) -> bool:
         """Whether somebody who was let in still would be: for streams that stay open. Not a request."""
@@ -176,7 +184,8 @@ class Access:
         key = self.credentials.find(principal.id.removeprefix("key:"))
         return key is not None and key.state(now) == "active" and of_key(key).roles >= principal.roles
 
-    def _proven(self, credential: str | None) -> Principal:
+    def proven(self, credential: str | None) -> Principal:
+        """The same, without counting it as a request; see :meth:`authenticate`."""
         if credential is None:
             if self._is_open and (not self._looks() or self.is_open):
                 return OPEN

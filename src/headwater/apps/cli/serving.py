@@ -26,7 +26,7 @@ from headwater.apps.http.late_desk import LateDesk
 from headwater.apps.http.metrics import Metrics
 from headwater.apps.http.monitors import Monitors, job
 from headwater.apps.http.scheduler import Scheduler, child
-from headwater.apps.http.server import Address, Server, beside, settle
+from headwater.apps.http.server import FOLD, Address, Server, beside, settle
 from headwater.apps.http.shelf import Attic, Shelf, scorings
 from headwater.apps.jobs.settings import JobSettings
 from headwater.apps.jobs.timetable import timetable
@@ -117,6 +117,8 @@ def serve(
                 "database": (_LOOK, records.look),
                 "letters": (_LOOK, lambda: records.away or service.letters.dead_letters(limit=1)),
             }
+        else:
+            often["fold"] = FOLD, service.decisions.fold
         app = create_app(
             service,
             time.perf_counter_ns,

@@ -81,16 +81,30 @@ def _of_part(
     """:func:`of_refresh` of some rows, column by column."""
     model, late = rescored.scoring.model, rescored.late
     hidden = frozenset() if mask is None else mask.inputs(model.name, model.keys)
-    columns = {name: None if name in hidden else rescored.column(name) for name in model.keys}
+    columns = [_shown(rescored.column(name), rows, hide=name in hidden) for name in model.keys]
     times, offsets, scores = rescored.numbers
-    told = {time: iso(time) for time in {times[row] for row in rows}}
     bands = serving.bands(model.name, [scores[row] for row in rows])
-    for row, band in zip(rows, bands, strict=True):
-        keys = {
-            name: PERSONAL if column is None else one_plain(column[row]) for name, column in columns.items()
+    for row, band, *keys in zip(rows, bands, *columns, strict=True):
+        by, moved = late.get(row, _IN_ORDER) if late else _IN_ORDER
+        yield {
+            "model": model.name,
+            "keys": dict(zip(model.keys, keys, strict=True)),
+            "score": scores[row],
+            "band": band,
+            "time": iso(times[row]),
+            "offset": offsets[row],
+            "late_seconds": by / SECOND,
+            "moved": moved,
         }
-        by, moved = late.get(row, _IN_ORDER)
-        yield _score(model.name, keys, scores[row], band, told[times[row]], offsets[row], by, moved)
+
+
+def _shown(column: Sequence[Any], rows: Sequence[int], *, hide: bool) -> Sequence[Any]:
+    """Some values of a key column as JSON holds them."""
+    if hide:
+        return [PERSONAL] * len(rows)
+    found = [column[row] for row in rows]
+    plain_already = all(value.__class__ is int or value.__class__ is str for value in found)
+    return found if plain_already else [one_plain(value) for value in found]
 
 
 def _score(

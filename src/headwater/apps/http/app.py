@@ -19,7 +19,8 @@ from starlette.types import ASGIApp
 from headwater.apps.access.door import Access
 from headwater.apps.access.principal import Role
 from headwater.apps.http import problems, reference
-from headwater.apps.http.hot import Api, Hot, HotRoute
+from headwater.apps.http.hot import Api, Begin, Hot, HotRoute
+from headwater.apps.http.lane import Lane
 from headwater.apps.http.metrics import Metrics
 from headwater.apps.http.middleware import Around
 from headwater.apps.http.monitors import Monitors
@@ -75,7 +76,10 @@ _QUIET: dict[str, Any] = (
     else {}
 )
 
-HOT = (events.post_events, decisions.post_decision)
+HOT: dict[Callable[..., Any], Begin] = {
+    events.post_events: events.begin,
+    decisions.post_decision: decisions.begin,
+}
 
 
 def create_app(
@@ -130,7 +134,8 @@ def create_app(
     app.add_exception_handler(HeadwaterError, _problem)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    app.add_middleware(Hot, routes=_hot(guarded=access is not None))
+    hot = _hot(guarded=access is not None)
+    app.add_middleware(Hot, routes=hot)
     if access is not None:
         protect(app, access, tls=tls, public=PUBLIC | DOCUMENTATION, answer=_refused)
         metrics.caches["credentials"] = access.credentials.lookups
@@ -138,6 +143,7 @@ def create_app(
     app.add_middleware(Around, stopwatch=stopwatch, observe=metrics.request)
     if traced is not None:
         app.add_middleware(traced)
+    app.state.lane = None if traced is not None else Lane(app.state.site, hot, access, stopwatch, tls=tls)
     app.shortcut()
     return app
 
@@ -169,7 +175,7 @@ def _hot(*, guarded: bool) -> dict[tuple[str, str], HotRoute]:
         watch: Guard | None = None if role is None or not guarded else guard(Role(role))
         for route in router.routes:
             if isinstance(route, APIRoute) and route.endpoint in HOT:
-                made = HotRoute(route.endpoint, watch, route)
+                made = HotRoute(route.endpoint, watch, route, HOT[route.endpoint])
                 hot |= {(route.path, method): made for method in route.methods or ()}
     return hot
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from headwater.apps.http.metrics import Metrics
 from headwater.apps.http.monitors import Monitors
 from headwater.serving.commit import Turn
-from headwater.serving.record import Recorded
+from headwater.serving.filing import Recorded
 from headwater.serving.rescored import Rescored
 from headwater.serving.service import Hooks
 

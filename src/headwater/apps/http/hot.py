@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from starlette.routing import BaseRoute
@@ -25,9 +26,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from headwater.apps.http import problems
 from headwater.apps.http.security import Guard
+from headwater.apps.http.site import Begun, Site
 from headwater.core.errors import HeadwaterError
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+Begin = Callable[[Site, Scope, bytes], Begun[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +41,13 @@ class HotRoute:
         endpoint: answers a request.
         guard: asked first; None where nobody is asked who they are.
         route: as the app knows it.
+        begin: begins to answer a JSON body, without waiting; None where there is no such way (see ``lane``).
     """
 
     endpoint: Endpoint
     guard: Guard | None
     route: BaseRoute
+    begin: Begin | None = None
 
 
 class Hot:

@@ -22,7 +22,7 @@ from prometheus_client.registry import Collector
 
 from headwater.core.errors import StoreError
 from headwater.serving.commit import Turn
-from headwater.serving.record import Recorded
+from headwater.serving.filing import Recorded
 from headwater.serving.served import Trial
 from headwater.serving.service import Service
 

@@ -10,6 +10,7 @@ import random
 import re
 from collections.abc import Callable
 
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from headwater.apps.http import problems
@@ -58,24 +59,29 @@ class Around:
 
         try:
             await self._app(scope, receive, sending)
-        except HeadwaterError as error:
+        except Exception as error:  # the edge: what is no error of ours is a bug, and is told as one
+            answer = failed(error, name)
             if begun:
                 raise
-            await problems.response(error, name)(scope, receive, sending)
-        except Exception as error:  # the edge: whatever is left is a bug, and is told as one
-            LOG.exception("bug", extra={"request_id": name})
-            if begun:
-                raise
-            await problems.response(problems.bug(error), name)(scope, receive, sending)
-        took = self._watch() - started
-        route = getattr(scope.get("route"), "path", "(none)")
-        self._observe(scope["method"], route, status, took)
-        if LOG.isEnabledFor(logging.INFO):
-            LOG.info("request", extra={"request_id": name, **_facts(scope["method"], route, status, took)})
+            await answer(scope, receive, sending)
+        note(scope, status, self._watch() - started, self._observe)
 
 
-def _facts(method: str, route: str, status: int, took: int) -> dict[str, object]:
-    return {"method": method, "route": route, "status": status, "ms": round(took / 1e6, 3)}
+def note(scope: Scope, status: int, took: int, observe: Observe) -> None:
+    """Count a request that was answered, after so many nanoseconds, and give it its line in the log."""
+    method, route = scope["method"], getattr(scope.get("route"), "path", "(none)")
+    observe(method, route, status, took)
+    if LOG.isEnabledFor(logging.INFO):
+        facts = {"method": method, "route": route, "status": status, "ms": round(took / 1e6, 3)}
+        LOG.info("request", extra={"request_id": scope["headwater.request_id"], **facts})
+
+
+def failed(error: Exception, name: str) -> Response:
+    """An error that ended a request, as its answer; one that nobody foresaw is a bug, and told as one."""
+    if isinstance(error, HeadwaterError):
+        return problems.response(error, name)
+    LOG.error("bug", extra={"request_id": name}, exc_info=error)
+    return problems.response(problems.bug(error), name)
 
 
 def request_id(scope: Scope) -> str:

@@ -21,11 +21,12 @@ import logging
 import random
 from collections.abc import Collection
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from headwater.apps.http.lane import Lane, Passing
 from headwater.apps.http.problems import MEDIA_TYPE, MalformedError, document
 from headwater.core.errors import HeadwaterError
 from headwater.serving.waiting import OverloadedError
@@ -45,14 +46,12 @@ TAKE = 30.0  # seconds in which some of an answer must be taken
 LARGEST_HEAD = 65_536  # bytes
 LOOK = 1.0  # seconds between two looks
 _BACKLOG = 4_096  # connections that wait to be taken
-_BACKLOG = 4_096  # connections that wait to be taken
 _AT_ONCE = 10  # clients that are let go in one turn
 _SHARE = 20  # of the connections, the one part that makes room at once
 _OPEN = 65_536  # files that are enough
 _FEWEST = 16  # connections, however few files may be open
 _OTHER_FILES = 256  # log, databases, models, sockets of the process itself
 
-_NUMBERS = random.Random()
 _NUMBERS = random.Random()
 _HEAD, _BODY, _WHOLE, _ENDED = range(4)  # what is waited for: of a whole request, nothing
 
@@ -74,11 +73,13 @@ class Patient(HttpToolsProtocol):
 
     Attributes:
         limit: connections that are held at once, of all.
+        lane: the short way of small requests to hot routes, if there is one.
         stage: what is waited for.
         since: since when; seconds of the loop's clock.
     """
 
     limit = _OPEN
+    lane: Lane | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client is there; who waits longest makes room if there are too many."""
@@ -121,7 +122,11 @@ class Patient(HttpToolsProtocol):
         self.stage = _BODY
         self.since = self.loop.time()
         self.came = 0
-        super().on_headers_complete()
+        passing = None if self.lane is None else self.lane.enter(self)
+        if passing is None:
+            super().on_headers_complete()
+        else:
+            self.cycle = cast(RequestResponseCycle, passing)  # has what is asked of one
 
     def on_body(self, body: bytes) -> None:
         """Some of the body."""
@@ -132,6 +137,9 @@ class Patient(HttpToolsProtocol):
         """The request is whole."""
         self.stage = _WHOLE
         super().on_message_complete()
+        request: object = self.cycle
+        if isinstance(request, Passing) and self.lane is not None:
+            self.lane.begin(self, request)
 
     def pause_writing(self) -> None:
         """The client does not take what is sent."""

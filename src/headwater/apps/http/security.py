@@ -95,9 +95,9 @@ def principal_of(scope: Scope) -> Principal | None:
     return found if isinstance(found, Principal) else None
 
 
-def mask_for(request: Request, mask: Mask) -> Mask | None:
+def mask_for(scope: Scope, mask: Mask) -> Mask | None:
     """What is hidden from whoever asks; None for administrators, and where nobody is asked who they are."""
-    principal = principal_of(request.scope)
+    principal = principal_of(scope)
     return None if principal is None or principal.may(Role.ADMIN) else mask
 
 
@@ -213,21 +213,12 @@ class Authentication:
         await self.app(scope, receive, _Hold(scope, receive, send, self.answer))
 
     async def _principal(self, scope: Scope) -> Principal:
-        found = credential(scope["headers"])
-        if found is None and self.access.was_open:
-            self._check_local(scope)
+        found = presented(self.access, scope)
         if self.access.due(found):
             async with self._fetching:  # one asks the network; the others wait without a thread
                 if self.access.due(found):
                     await asyncio.to_thread(self.access.refresh)
         return self.access.authenticate(found)
-
-    def _check_local(self, scope: Scope) -> None:
-        try:
-            check_local(scope)
-        except ForbiddenError:
-            if self.access.is_open:  # else there are keys by now, and the caller is to send one
-                raise
 
 
 class _Hold:
@@ -263,15 +254,7 @@ class SecurityHeaders:
 
     def __init__(self, app: ASGIApp, *, tls: bool = False) -> None:
         self.app = app
-        self._headers = [
-            (b"x-content-type-options", b"nosniff"),
-            (b"x-frame-options", b"DENY"),
-            (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
-            (b"referrer-policy", b"no-referrer"),
-            (b"cross-origin-resource-policy", b"same-origin"),
-            (b"cache-control", b"no-store"),
-            *([(b"strict-transport-security", b"max-age=31536000; includeSubDomains")] if tls else []),
-        ]
+        self._headers = careful_headers(tls=tls)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -288,6 +271,41 @@ class SecurityHeaders:
             await send(message)
 
         await self.app(scope, receive, careful)
+
+
+def careful_headers(*, tls: bool) -> list[tuple[bytes, bytes]]:
+    """What every answer tells a browser; with TLS, that it is to come over TLS from now on (HSTS)."""
+    return [
+        (b"x-content-type-options", b"nosniff"),
+        (b"x-frame-options", b"DENY"),
+        (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
+        (b"referrer-policy", b"no-referrer"),
+        (b"cross-origin-resource-policy", b"same-origin"),
+        (b"cache-control", b"no-store"),
+        *([(b"strict-transport-security", b"max-age=31536000; includeSubDomains")] if tls else []),
+    ]
+
+
+def presented(access: Access, scope: Scope) -> str | None:
+    """The credential of a request; None without one, which an open server takes from its own machine alone.
+
+    Raises:
+        CredentialInvalidError: there are several, or it cannot be read.
+        ForbiddenError: there is none, and the request is not plainly one from this machine to this machine.
+    """
+    found = credential(scope["headers"])
+    if found is None and access.was_open:
+        try:
+            check_local(scope)
+        except ForbiddenError:
+            if access.is_open:  # else there are keys by now, and the caller is to send one
+                raise
+    return found
+
+
+def named(scope: Scope, principal: Principal) -> None:
+    """Note in a request who sent it."""
+    scope[_PRINCIPAL] = principal
 
 
 def credential(headers: Iterable[tuple[bytes, bytes]]) -> str | None:

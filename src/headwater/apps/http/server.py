@@ -27,6 +27,7 @@ from headwater.apps.workers.worker import Worker
 from headwater.serving.service import Hooks, Service
 
 MINUTE = 60.0
+FOLD = 0.5  # seconds between two times that the decision records are tidied up behind the recorder
 SWITCH = 0.0001  # seconds: how long a thread may keep the others from running
 
 
@@ -66,7 +67,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http=type("Connection", (Patient,), {"limit": room}),
+                http=type("Connection", (Patient,), {"limit": room, "lane": app.state.lane}),
                 backlog=backlog,
                 host=address.host,
                 port=address.port,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
@@ -25,6 +25,8 @@ from headwater.serving.service import Service, unknown
 from headwater.store.decision import Decision
 
 T = TypeVar("T")
+
+Begun = tuple[Future[T], Callable[[T], Any]]  # what is waited for, and how it is told, as plain values
 
 
 @dataclass(frozen=True, slots=True)

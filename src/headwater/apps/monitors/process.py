@@ -34,13 +34,11 @@ from headwater.serving.scoring import Scoring
 from headwater.store.folder import DataFolder
 from headwater.store.late import LateLedger
 from headwater.store.parity import ParityLedger
-from headwater.store.protocol import Decisions
 from headwater.store.shadow import ShadowLedger
 
 LOG = logging.getLogger("headwater.monitors")
 EVERY = 0.5  # seconds from one round to the next
 BEAT = 2.0  # seconds after which figures are told even if nothing changed
-FOLD = 15.0  # seconds between two times that the decision records are tidied up
 REST = 5.0  # seconds after a round that failed
 SHARE = 0.25  # of one processor, at most, while there is much to do
 SLICE = 0.05  # seconds of work between two rests
@@ -88,9 +86,8 @@ class Process:
         self._wanted: Message | None = None
         self._serving: Message | None = None
         self._rounds: Rounds | None = None
-        self._decisions: Decisions | None = None
         self._told: tuple[Figures, Message] | None = None
-        self._beat, self._fold = _Due(BEAT), _Due(FOLD)
+        self._beat = _Due(BEAT)
         self._since = time.process_time()
 
     def run(self) -> None:
@@ -139,8 +136,6 @@ class Process:
         try:
             figures = self._rounds.round()
             now = self._watch()
-            if self._decisions is not None and self._fold.now(now):
-                self._decisions.fold()
             told = figures, self._rounds.shadow()
             if told != self._told or self._beat.now(now):
                 self._told = told
@@ -177,13 +172,13 @@ class Process:
         opened = self._stack.enter_context
         log = opened(EmbeddedLog.open(folder.log, project.streams, writer=False))
         records = opened(records_of(self._settings.data, self._settings.database))
-        self._decisions = opened(records.decisions())
+        decisions = opened(records.decisions())
         late, parity = opened(LateLedger.open(folder.late)), opened(ParityLedger.open(folder.parity))
         served = _served(self._settings, project, wanted)
         shadow, (rate, share) = opened(ShadowLedger.open(folder.shadow)), self._shares
         self._rounds = Rounds(
             log,
-            self._decisions,
+            decisions,
             late,
             parity,
             served,

@@ -44,7 +44,7 @@ async def get_dead_letters(
         )
 
     letters, counts = await asyncio.to_thread(read)
-    mask = mask_for(request, site.mask)
+    mask = mask_for(request.scope, site.mask)
     return answer(
         {
             "letters": [_told(letter if mask is None else mask.letter(letter)) for letter in letters],

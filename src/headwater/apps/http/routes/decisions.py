@@ -6,6 +6,7 @@ import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
+from starlette.types import Scope
 
 from headwater.apps.http import body
 from headwater.apps.http.answers import answer, of_decision, of_replay
@@ -20,7 +21,7 @@ from headwater.apps.http.payloads import (
 )
 from headwater.apps.http.problems import NotFoundError
 from headwater.apps.http.security import mask_for
-from headwater.apps.http.site import Others, Site, site_of
+from headwater.apps.http.site import Begun, Others, Site, site_of
 from headwater.apps.masking import personal_inputs
 from headwater.core.errors import DataError
 from headwater.core.instant import instant
@@ -45,11 +46,16 @@ DecisionId = Annotated[str, Path(description="As the decision was answered with.
 async def post_decision(request: Request) -> Response:
     """Features as of now (or ``at``), score, band and reasons. Answered once the record is on disk."""
     site = site_of(request)
-    asked = body.valid(DecisionRequest, body.parsed(await body.read(request, site.bounds.body)))
+    future, told = begin(site, request.scope, await body.read(request, site.bounds.body))
+    return answer(told(await site.bell.wait(future)))
+
+
+def begin(site: Site, scope: Scope, came: bytes) -> Begun[Record]:
+    """Ask for the decision that a request asks for."""
+    asked = body.valid(DecisionRequest, body.parsed(came))
     at = None if asked.at is None else instant(asked.at)
-    future = site.service.ask(asked.policy, asked.keys, asked.request, at, idempotency_key=_name(request))
-    record = await site.bell.wait(future)
-    return answer(of_decision(record, mask_for(request, site.mask)))
+    future = site.service.ask(asked.policy, asked.keys, asked.request, at, idempotency_key=_name(scope))
+    return future, lambda record: of_decision(record, mask_for(scope, site.mask))
 
 
 @reading.get("/v1/decisions", summary="Decisions", **documented(Decisions, "data"))
@@ -77,7 +83,7 @@ async def get_decisions(
         )
     )  # fmt: skip
     following = records[-1].number if len(records) == limit else None
-    mask = mask_for(request, site.mask)
+    mask = mask_for(request.scope, site.mask)
     return answer({"decisions": [of_decision(record, mask) for record in records], "next": following})
 
 
@@ -88,7 +94,7 @@ async def get_decision(request: Request, decision_id: DecisionId) -> Response:
     """A decision as it was recorded."""
     site = site_of(request)
     record = await asyncio.to_thread(_record, site, decision_id)
-    return answer(of_decision(record, mask_for(request, site.mask)))
+    return answer(of_decision(record, mask_for(request.scope, site.mask)))
 
 
 @reading.post(
@@ -115,7 +121,7 @@ async def post_replay(request: Request, decision_id: DecisionId) -> Response:
     came = await body.read(request, site.bounds.body)
     asked = body.valid(ReplayRequest, body.parsed(came)) if came.strip() else ReplayRequest()
 
-    masked = mask_for(request, site.mask) is not None
+    masked = mask_for(request.scope, site.mask) is not None
 
     def again() -> tuple[Record, Replayed, set[str]]:
         record = _record(site, decision_id)
@@ -151,13 +157,14 @@ def _record(site: Site, decision_id: str) -> Record:
     return found
 
 
-def _name(request: Request) -> str | None:
+def _name(scope: Scope) -> str | None:
     """The sender's name for the request.
 
     Raises:
         DataError: it is empty, or too long.
     """
-    name = request.headers.get("idempotency-key")
+    headers = scope["headers"]
+    name = next((value.decode("latin-1") for name, value in headers if name == b"idempotency-key"), None)
     if name is not None and not 0 < len(name) <= _LONGEST:
         raise DataError.of(
             "the Idempotency-Key cannot be used",

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from starlette.datastructures import QueryParams
+from starlette.types import Scope
 
 from headwater.apps.http import arrow, body
 from headwater.apps.http.answers import answer, of_events
@@ -12,7 +15,7 @@ from headwater.apps.http.openapi import documented
 from headwater.apps.http.payloads import EventsAnswer, EventsRequest
 from headwater.apps.http.problems import MalformedError, TooLargeError, UnsupportedError
 from headwater.apps.http.security import mask_for
-from headwater.apps.http.site import Bounds, Site, site_of
+from headwater.apps.http.site import Begun, Bounds, Site, site_of
 from headwater.core.errors import DataError
 from headwater.serving.group import Taken
 
@@ -38,15 +41,16 @@ async def post_events(request: Request) -> Response:
     refused ones are kept as dead letters. The same id with the same content changes nothing, so a request
     may be sent again after a failure."""  # noqa: D205, D209 - shown as it is
     site = site_of(request)
-    stream, refresh = _query(request)
+    stream, refresh = _query(request.scope)
     came = await body.read(request, site.bounds.body)
     kind = body.media_type(request)
+    if kind == body.JSON:
+        future, told = begin(site, request.scope, came)
+        return answer(told(await site.bell.wait(future)))
     if kind == body.ARROW:
         name, taken = await _arrow(site, came, _named(stream), refresh)
     elif kind == body.NDJSON:
         name, taken = await _ndjson(site, came, _named(stream), refresh)
-    elif kind == body.JSON:
-        name, taken = await _json(site, came, stream, refresh)
     else:
         raise UnsupportedError.of(
             "events do not come in this form",
@@ -54,16 +58,35 @@ async def post_events(request: Request) -> Response:
             got=kind[:80],
             do="set Content-Type",
         )
-    mask = None if taken.refreshes is None else mask_for(request, site.mask)
-    return answer(of_events(name, taken, site.service.serving, mask))
+    return answer(_told(site, request.scope, name, taken))
 
 
-def _query(request: Request) -> tuple[str | None, bool]:
+def begin(site: Site, scope: Scope, came: bytes) -> Begun[Taken]:
+    """Take in the events of a request whose body is JSON."""
+    stream, refresh = _query(scope)
+    name, events = _asked(body.parsed(came))
+    if stream is not None and stream != name:
+        raise MalformedError.of(
+            "the address and the body name two streams",
+            expected=name,
+            got=repr(stream[:60]),
+            do="name one",
+        )
+    future = _rows(site, name, events, len(came), refresh)
+    return future, lambda taken: _told(site, scope, name, taken)
+
+
+def _told(site: Site, scope: Scope, name: str, taken: Taken) -> dict[str, Any]:
+    mask = None if taken.refreshes is None else mask_for(scope, site.mask)
+    return of_events(name, taken, site.service.serving, mask)
+
+
+def _query(scope: Scope) -> tuple[str | None, bool]:
     """The address's ``stream`` and ``refresh``: read by hand, since every event comes by here."""
-    text = request.scope["query_string"]
+    text = scope["query_string"]
     if text in _USUAL:
         return None, _USUAL[text]
-    query = request.query_params
+    query = QueryParams(text)
     refresh = query.get("refresh", "false").lower()
     if refresh not in _FLAGS:
         raise DataError.of(
@@ -74,18 +97,6 @@ def _query(request: Request) -> tuple[str | None, bool]:
             do="correct the address",
         )
     return query.get("stream"), _FLAGS[refresh]
-
-
-async def _json(site: Site, came: bytes, stream: str | None, refresh: bool) -> tuple[str, Taken]:
-    name, events = _asked(body.parsed(came))
-    if stream is not None and stream != name:
-        raise MalformedError.of(
-            "the address and the body name two streams",
-            expected=name,
-            got=repr(stream[:60]),
-            do="name one",
-        )
-    return name, await _rows(site, name, events, len(came), refresh)
 
 
 def _asked(value: object) -> tuple[str, list[object]]:
@@ -106,13 +117,12 @@ async def _ndjson(site: Site, came: bytes, stream: str, refresh: bool) -> tuple[
     lines = [line for line in came.split(b"\n") if line.strip()]
     _few_enough(len(lines), site.bounds)
     events = [body.parsed(line, f"line {number}") for number, line in enumerate(lines, 1)]
-    return stream, await _rows(site, stream, events, len(came), refresh)
+    return stream, await site.bell.wait(_rows(site, stream, events, len(came), refresh))
 
 
-async def _rows(site: Site, stream: str, events: list[object], size: int, refresh: bool) -> Taken:
+def _rows(site: Site, stream: str, events: list[object], size: int, refresh: bool) -> Future[Taken]:
     _few_enough(len(events), site.bounds)
-    future = site.service.submit_rows(stream, events, size=size, refresh=refresh, source="http")
-    return await site.bell.wait(future)
+    return site.service.submit_rows(stream, events, size=size, refresh=refresh, source="http")
 
 
 async def _arrow(site: Site, came: bytes, stream: str, refresh: bool) -> tuple[str, Taken]:

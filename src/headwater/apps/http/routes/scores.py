@@ -69,7 +69,7 @@ async def _told(
             heard = listener.take()
             if heard.lost:
                 yield b"event: lost\ndata: %d\n\n" % heard.lost
-            serving, mask = site.service.serving, mask_for(request, site.mask)
+            serving, mask = site.service.serving, mask_for(request.scope, site.mask)
             for refresh in heard.refreshes:
                 data = msgspec.json.encode(of_refresh(refresh, serving, mask))
                 yield b"id: %d\nevent: score\ndata: %s\n\n" % (refresh.scored.offset, data)
