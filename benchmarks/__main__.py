@@ -21,6 +21,7 @@ from benchmarks import (
     freshness,
     live,
     memory,
+    online,
     page,
     ready,
     retrain,
@@ -47,8 +48,9 @@ MEASURES: dict[str, Callable[[Setting], Measured]] = {
     "soak": soak.measure,
     "retrain": retrain.measure,
     "spark": spark.measure,
+    "online": online.measure,
 }
-ASKED = ("spark",)  # only when it is named
+ASKED = ("spark", "online")  # only when they are named
 SIZES = (
     *live.SIZES,
     *decisions.SIZES,
@@ -57,6 +59,7 @@ SIZES = (
     *soak.SIZES,
     *retrain.SIZES,
     *spark.SIZES,
+    *online.SIZES,
 )
 THREADS = 2
 WIDTH = 130  # of what goes to a file

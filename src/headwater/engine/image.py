@@ -19,6 +19,7 @@ import polars as pl
 
 from headwater.core.errors import StoreError
 from headwater.definitions.view import FeatureView
+from headwater.engine.kernels.layout import CODE
 from headwater.engine.keys import KeyIndex
 from headwater.engine.run import Engine
 from headwater.engine.state import ViewState
@@ -44,6 +45,13 @@ def images(state: ViewState, keys: pl.Series) -> list[bytes | None]:
             found[row] = laid[start:end].tobytes()
             start = end
     return found
+
+
+def has_texts(state: ViewState) -> bool:
+    """Whether images of a view name texts by their numbers in its codebook."""
+    return any(
+        column.kind == CODE and column.dtype in (pl.String, pl.Categorical) for column in state.plan.columns
+    )
 
 
 class Holder:
@@ -93,6 +101,11 @@ class Holder:
         memory.hold(words)
         if words is not None:
             state.keys.number(pl.Series([key], dtype=state.keys.dtype), add=True)
+
+    def forget_texts(self) -> None:
+        """Texts of other numbers are to come."""
+        for state in self.engine.states.values():
+            state.book.let_go()
 
     def learn(self, texts: Mapping[str, Iterable[str]]) -> None:
         """Add texts behind those that are known.

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from importlib import import_module
+from typing import Any
 
 from headwater.apps import anchors
 from headwater.apps.access.door import LOOK, Access
@@ -25,12 +26,14 @@ from headwater.apps.http.hooks import Watching
 from headwater.apps.http.late_desk import LateDesk
 from headwater.apps.http.metrics import Metrics
 from headwater.apps.http.monitors import Monitors, job
+from headwater.apps.http.online import OwnerMetrics
 from headwater.apps.http.scheduler import Scheduler, child
 from headwater.apps.http.server import Address, Server, beside, settle
 from headwater.apps.http.shelf import Attic, Shelf, scorings
 from headwater.apps.jobs.settings import JobSettings
 from headwater.apps.jobs.timetable import timetable
 from headwater.apps.masking import LogMask, Mask
+from headwater.apps.online import Online
 from headwater.apps.registries import versions_of
 from headwater.apps.settings import environment
 from headwater.apps.tracing import traces
@@ -49,11 +52,14 @@ def serve(
     snapshot_every: float = 300.0,
     log_level: str = "warning",
     ahead: Ahead | None = None,
+    role: str | None = None,
+    url: str | None = None,
 ) -> None:
     """Serve a project until it is told to end; also what ``headwater demo --serve`` ends with."""
     masked = logs.set_up(log_level, mask=Mask.of(work.project))
     data = DataFolder(work.settings.data).make()
     settings, how = AccessSettings.read(environment()), JobSettings.read(environment())
+    online = Online.read(environment(), part=role, url=url)
     timetable(work.project, how)  # a setting that names no job is told before anything is opened
     tls = None if settings.tls is None else context(settings.tls)
     registry = versions_of(work.settings, work.project)
@@ -85,6 +91,9 @@ def serve(
         ExitStack() as stack,
     ):
         rise = time.perf_counter() - started
+        publisher = None if online.address is None else _publishing(online, service, hooks, metrics)
+        if publisher is not None:
+            stack.enter_context(publisher.start())
         trail = stack.enter_context(_anchored(work, service))
         archive = Archive(work.project, registry, service.definitions)
         past = Attic(archive)
@@ -124,10 +133,24 @@ def serve(
             desk=desk,
             scheduler=scheduler,
             traced=None if tracing is None else tracing.around,
+            part=online.part,
         )
         settle()
         address = Address(host, port, None if tls is None else lambda: tls)
-        Server(app, address, lambda url: _banner(screen, service, url, rise, shelf, access.told())).run()
+        server = Server(app, address, lambda url: _banner(screen, service, url, rise, shelf, access.told()))
+        if publisher is not None:
+            publisher.on_fenced = server.stop
+        server.run()
+        if publisher is not None and publisher.fenced is not None:
+            raise publisher.fenced
+
+
+def _publishing(online: Online, service: Service, hooks: Watching, metrics: Metrics) -> Any:
+    """Who publishes the service's states, not started yet."""
+    publisher = online.publisher(service, hooks.on_fault)
+    hooks.applied = publisher.applied
+    metrics.registry.register(OwnerMetrics(publisher.published, service.now, lambda: service.offset))
+    return publisher
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from headwater.apps.http.monitors import Monitors
 from headwater.apps.http.openapi import documented
 from headwater.apps.http.payloads import Health, Readiness
 from headwater.apps.http.site import ready, site_of
+from headwater.serving.replica import Replica
 
 router = APIRouter(tags=["health"])
 measuring = APIRouter(tags=["health"])
@@ -35,10 +36,13 @@ def _monitors(monitors: Monitors) -> dict[str, Any]:
     }
 
 
-@router.get("/readyz", summary="Does it serve?", **documented(Readiness, "not-ready"))
+@router.get("/readyz", summary="Does it serve?", **documented(Readiness, "not-ready", "online"))
 async def readyz(request: Request) -> Response:
-    """State, models and records are there, and the writer runs."""
+    """State, models and records are there, and the writer runs; of a server that only decides, the online
+    store holds the whole state."""  # noqa: D205, D209 - shown as it is
     service = ready(site_of(request))
+    if isinstance(service, Replica):
+        await asyncio.to_thread(service.serving.vectors.look)
     return answer({"status": "ready", "offset": service.offset, "waiting": service.waiting[0]})
 
 
