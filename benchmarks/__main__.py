@@ -23,6 +23,7 @@ from benchmarks import (
     kafka_demo,
     live,
     memory,
+    online,
     page,
     ready,
     retrain,
@@ -51,8 +52,9 @@ MEASURES: dict[str, Callable[[Setting], Measured]] = {
     "spark": spark.measure,
     "kafka": kafka.measure,
     "kafka_demo": kafka_demo.measure,
+    "online": online.measure,
 }
-ASKED = ("spark", "kafka", "kafka_demo")  # only when it is named
+ASKED = ("spark", "kafka", "kafka_demo", "online")  # only when they are named
 SIZES = (
     *live.SIZES,
     *decisions.SIZES,
@@ -63,6 +65,7 @@ SIZES = (
     *spark.SIZES,
     *kafka.SIZES,
     *kafka_demo.SIZES,
+    *online.SIZES,
 )
 THREADS = 2
 WIDTH = 130  # of what goes to a file

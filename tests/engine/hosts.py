@@ -15,6 +15,7 @@ from typing import Any
 import polars as pl
 
 import headwater as hw
+from headwater.engine.image import Holder, images
 from headwater.engine.run import Engine
 from headwater.engine.single import Single
 from tests.engine.cases import Ask, Case, Row, Sketch, log, micros, view
@@ -260,6 +261,41 @@ class Singly(Host):
         }
 
 
+class Imaged(Fed):
+    """Each key's state is taken out as bytes, and read where nothing else is held."""
+
+    label = "imaged"
+
+    def answers(self, case: Case) -> list[Row]:
+        engine, fed = Engine(list(case.views)), 0
+        holder = Holder(list(case.views))
+        found: dict[int, Row] = {}
+        for i, ask in sorted(enumerate(case.asks), key=lambda pair: case.arrived(pair[1].time)):
+            engine, _ = self.feed(engine, case, fed, case.arrived(ask.time))
+            fed = case.arrived(ask.time)
+            for own in case.views:
+                state, held = engine.states[own.name], holder.engine.states[own.name]
+                key = pl.Series([ask.keys[own.key]], dtype=own.stream.schema[own.key])
+                holder.learn({own.name: state.book.texts[len(held.book.texts) :]})
+                holder.hold(own.name, key[0], images(state, key)[0])
+            found[i] = read(holder.engine, case, ask)
+        return [found[i] for i in range(len(case.asks))]
+
+    def between(self, engine: Engine, case: Case, _place: int) -> Engine:
+        """As long as there is one key, it moves into another engine, which goes on with it."""
+        if any(state.keys.count > 1 for state in engine.states.values()):
+            return engine
+        holder = Holder(list(case.views))
+        for own in case.views:
+            state = engine.states[own.name]
+            keys = state.keys.keys()
+            holder.learn({own.name: state.book.texts})
+            if len(keys):
+                holder.hold(own.name, keys[0], images(state, keys)[0])
+        holder.engine.offset = engine.offset
+        return holder.engine
+
+
 class AsOf(Host):
     """``hw.asof`` with a spine."""
 
@@ -357,5 +393,5 @@ def bits(rows: Iterable[Row]) -> list[dict[str, object]]:
 
 ORACLE = Oracle()
 ONE_BATCH, EVENT_BY_EVENT, ANY_CUTS = OneBatch(), Fed(), RandomCuts()
-RESTARTS, LIVE_READS, SINGLY, ASOF = Restarts(), LiveReads(), Singly(), AsOf()
-ENGINES: list[Host] = [ONE_BATCH, EVENT_BY_EVENT, ANY_CUTS, RESTARTS, LIVE_READS, SINGLY, ASOF]
+RESTARTS, LIVE_READS, SINGLY, IMAGED, ASOF = Restarts(), LiveReads(), Singly(), Imaged(), AsOf()
+ENGINES: list[Host] = [ONE_BATCH, EVENT_BY_EVENT, ANY_CUTS, RESTARTS, LIVE_READS, SINGLY, IMAGED, ASOF]

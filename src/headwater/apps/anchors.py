@@ -11,9 +11,11 @@ A server notes an anchor when it starts and when it ends; ``cli.audit`` checks a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
-from headwater.core.errors import Problem
+from headwater.apps.stores import Records
+from headwater.core.errors import Problem, UnavailableError
 from headwater.store.audit import Act, Entry
 from headwater.store.protocol import Decisions, Trail
 
@@ -35,6 +37,22 @@ def note(trail: Trail, store: Decisions, *, now: int, actor: str) -> Entry | Non
     if last is not None and last.act.details == details:
         return None
     return trail.append(Act(now, actor, ACTION, store.name, details))
+
+
+@contextmanager
+def noted(records: Records, store: Decisions, clock: Callable[[], int]) -> Iterator[Trail]:
+    """The audit trail of a server; where the decision records stand is noted in it: now, and at the end.
+
+    Args:
+        records: opens the trail.
+        store: the decision records.
+        clock: now, microseconds UTC.
+    """
+    with records.trail() as trail:
+        note(trail, store, now=clock(), actor="server")
+        yield trail
+        with suppress(UnavailableError):  # the next server that starts or ends notes it
+            note(trail, store, now=clock(), actor="server")
 
 
 def missing(trail: Trail, store: Decisions | None) -> Iterator[Problem]:

@@ -278,6 +278,26 @@ SETTINGS: tuple[Setting, ...] = (
         "Whom to trust as the registry, a PEM file.",
     ),
     Setting(
+        "HEADWATER_ROLE",
+        "--role",
+        "all",
+        "What a server does of the work: all; ingest, which owns the log; decide, from the online store.",
+    ),
+    Setting(
+        "HEADWATER_ONLINE",
+        "--online",
+        "not set: no online store",
+        "Redis or Valkey: `redis://[user@]host:port/database`, or `rediss://` for TLS.",
+    ),
+    Setting(
+        "HEADWATER_ONLINE_PASSWORD",
+        None,
+        "not set",
+        "The password that it asks for. A secret: better in a file.",
+    ),
+    Setting("HEADWATER_ONLINE_PASSWORD_FILE", None, "not set", "A file that holds that password."),
+    Setting("HEADWATER_ONLINE_CA", None, "the system's authorities", "Whom to trust with TLS, a PEM file."),
+    Setting(
         "HEADWATER_DEBUG",
         None,
         "0",

@@ -116,6 +116,29 @@ class ClusterError(StoreError):
     code = "cluster"
 
 
+class OnlineError(StoreError):
+    """The online store does not hold the whole state, or does not answer; to ask again later may help.
+
+    Attributes:
+        retry_after: seconds after which it is worth to come again.
+    """
+
+    code = "online"
+    retry_after = 1
+
+
+class FencedError(OnlineError):
+    """Another server has taken over what this one published; this one has to stop."""
+
+    code = "fenced"
+
+
+class MisdirectedError(HeadwaterError):
+    """The server has a part of the work, and what was asked for is another's."""
+
+    code = "misdirected"
+
+
 class ModelError(HeadwaterError):
     """A model cannot be fitted, converted, loaded or used."""
 

@@ -11,6 +11,7 @@ import numpy as np
 from headwater.engine import huge
 from headwater.engine.kernels import layout as at
 from headwater.engine.kernels import process
+from headwater.engine.kernels.image import images as lay_images
 from headwater.engine.plan import ViewPlan
 from headwater.engine.sections import Array
 
@@ -103,6 +104,39 @@ class Memory:
             self._ints, self._reals = self._ints[:rows], self._reals[:rows]
         self.keys = keys
         self._bind()
+
+    def hold(self, image: at.Int64 | None) -> None:
+        """Hold one key and nothing else: the one of an image, or none. The image is copied.
+
+        Args:
+            image: as ``kernels.image`` lays it, of a view with this plan.
+        """
+        self._heap[:] = 0
+        self._heap[0], self.keys = 1, 0
+        if image is None:
+            return
+        used, rows = int(image[0]), 1 + len(self._plan.first_ints)
+        words = rows + len(self._plan.first_reals)
+        if used > len(self._words):
+            self.make_room(used)
+        self.admit(1)
+        self._ints[0] = image[1:rows]
+        self._reals[0].view(np.int64)[:] = image[rows:words]
+        self._words[:used] = image[words : words + used]
+        self._heap[0] = used
+
+    def images(self, keys: at.Int64) -> tuple[at.Int64, at.Int64]:
+        """The images of some keys, one behind the other, and where each ends.
+
+        Args:
+            keys: by their rows.
+        """
+        ends = np.empty(len(keys), dtype=np.int64)
+        lay_images(self.shard, self._plan.tables, keys, ends, ends[:0])
+        out = np.empty(int(ends[-1]) if len(ends) else 0, dtype=np.int64)
+        if len(out):
+            lay_images(self.shard, self._plan.tables, keys, ends, out)
+        return out, ends
 
     def _bind(self) -> None:
         words, reals = self._words, self._reals

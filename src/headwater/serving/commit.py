@@ -19,7 +19,9 @@ from dataclasses import dataclass, field, replace
 from threading import Thread
 from typing import Any
 
+from headwater.core.batch import Batch
 from headwater.core.errors import HeadwaterError, Problem
+from headwater.core.handful import Handful
 from headwater.log.protocol import EventLog
 from headwater.serving.fresh import Applied, Fresh
 from headwater.serving.group import Committed, Offer, commit
@@ -86,6 +88,7 @@ class Ears:
     on_turn: Callable[[Turn], None]
     on_fresh: Callable[[Sequence[Rescored]], None]
     on_fault: Callable[[str, BaseException], None]
+    on_applied: Callable[[Batch | Handful], None]
 
 
 class Writer:
@@ -194,6 +197,7 @@ class Writer:
         for batch in committed.batches:
             started = self._watch()
             applied.append(self.fresh.apply(batch))
+            self._ears.on_applied(batch)
             steps.apply.append((started, self._watch()))
             if len(committed.batches) > 1:
                 early.append(self._score(committed, applied[-1:], timings, steps))

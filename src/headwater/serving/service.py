@@ -19,7 +19,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Self
 
+from headwater.core.batch import Batch
 from headwater.core.errors import DataError, StoreError
+from headwater.core.handful import Handful
 from headwater.core.instant import MINUTE
 from headwater.core.schema import check_frame
 from headwater.core.tracing import current, span
@@ -80,6 +82,9 @@ class Hooks:
 
     def on_turn(self, turn: Turn) -> None:
         """Events were committed and scored."""
+
+    def on_applied(self, events: Batch | Handful) -> None:
+        """The engine has just taken these in; they are on disk."""
 
     def on_recorded(self, turn: Recorded) -> None:
         """Decisions were recorded."""
@@ -147,7 +152,7 @@ class Service:
             "decisions", limits.queue_decisions, limits.queue_bytes, limits.group_decisions
         )
         fresh = Fresh(serving.vectors, list(serving.scorings.values()))
-        ears = Ears(hooks.on_turn, self._tell, hooks.on_fault)
+        ears = Ears(hooks.on_turn, self._tell, hooks.on_fault, hooks.on_applied)
         bounds = serving.project.lateness, limits.ahead
         self._writer = Writer(log, self._offers, fresh, clock, stopwatch, bounds, ears)
         self._recorder = Recorder(

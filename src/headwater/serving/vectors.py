@@ -89,6 +89,13 @@ class Vectors:
         """The last place in the log that was taken in, -1 before the first."""
         return self.engine.offset
 
+    def look(self) -> None:
+        """See that there is a state to read from: here always.
+
+        Raises:
+            OnlineError: it is elsewhere, and not whole.
+        """
+
     def apply(self, batch: Batch) -> None:
         """Take in events of one stream, behind all those taken in before."""
         with self._lock:

@@ -12,7 +12,7 @@ import click
 from headwater.apps.cli.database.option import DATABASE, warn_of_password
 from headwater.apps.cli.screen import Screen
 from headwater.apps.cli.workplace import Workplace, at_workplace
-from headwater.apps.settings import Settings
+from headwater.apps.settings import Settings, environment
 from headwater.store.ahead import Ahead
 from headwater.store.folder import DataFolder
 
@@ -41,6 +41,16 @@ _PORTS = 65_535
     help="Of the JSON log on stderr; `info` has a line for each request.",
 )
 @DATABASE
+@click.option(
+    "--role",
+    type=click.Choice(["all", "ingest", "decide"]),
+    help="What this server does of the work.  [default: all]",
+)
+@click.option(
+    "--online",
+    metavar="URL",
+    help="The online store, redis://host:port/db: publish states to it, or decide from it.",
+)
 @at_workplace
 def command(
     work: Workplace,
@@ -51,17 +61,26 @@ def command(
     snapshot_every: float,
     log_level: str,
     database: str | None,
+    role: str | None,
+    online: str | None,
 ) -> None:
     """Serve the project: events in, decisions out, over HTTP.
 
     Rises from the newest snapshot and the rest of the log; then takes events, keeps every score fresh,
     decides with reasons, and records each decision. With `--database`, records are shared by several servers
     (`headwater database upgrade` makes the tables). Ctrl-C finishes what was taken.
+
+    With --online it publishes each key's state to Redis. Servers with --role decide have no log: they decide
+    from there, as many of them as are needed.
     """
     given = click.get_current_context().params
     named = {"project": file or given["project"], "data": given["data"], "database": database}
     work = Workplace(Settings.read(**named), work.clock)
     warn_of_password(screen, database)
+    if (role or environment().get("HEADWATER_ROLE")) == "decide":
+        decide = import_module("headwater.apps.cli.deciding").decide
+        decide(work, screen, host, port, log_level, online)
+        return
     ahead = Ahead(DataFolder(work.settings.data).snapshots)
     serve = import_module("headwater.apps.cli.serving").serve
-    serve(work, screen, host, port, snapshot_every, log_level, ahead)
+    serve(work, screen, host, port, snapshot_every, log_level, ahead, role, online)

@@ -6,15 +6,16 @@ Imported by ``serve`` once that has begun to read the newest snapshot; called by
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, nullcontext
 from importlib import import_module
+from typing import Any
 
 from headwater.apps import anchors
 from headwater.apps.access.door import LOOK, Access
 from headwater.apps.access.settings import AccessSettings
 from headwater.apps.access.tls import context
 from headwater.apps.archive import Archive
+from headwater.apps.cli import recording
 from headwater.apps.cli.screen import Screen
 from headwater.apps.cli.versions import version_text
 from headwater.apps.cli.workplace import Workplace
@@ -25,24 +26,21 @@ from headwater.apps.http.hooks import Watching
 from headwater.apps.http.late_desk import LateDesk
 from headwater.apps.http.metrics import Metrics
 from headwater.apps.http.monitors import Monitors, job
+from headwater.apps.http.online import OwnerMetrics
 from headwater.apps.http.scheduler import Scheduler, child
-from headwater.apps.http.server import FOLD, Address, Server, beside, settle
+from headwater.apps.http.server import Address, Server, beside, settle
 from headwater.apps.http.shelf import Attic, Shelf, scorings
 from headwater.apps.jobs.settings import JobSettings
 from headwater.apps.jobs.timetable import timetable
 from headwater.apps.masking import LogMask, Mask
+from headwater.apps.online import Online
 from headwater.apps.registries import versions_of
 from headwater.apps.settings import environment
-from headwater.apps.stores import Records, records_of
+from headwater.apps.stores import records_of
 from headwater.apps.tracing import traces
-from headwater.core.errors import UnavailableError
-from headwater.serving.service import Limits, Service
+from headwater.serving.service import Service
 from headwater.store.ahead import Ahead
 from headwater.store.folder import DataFolder
-from headwater.store.protocol import Trail
-
-_LOOK = 1.0  # seconds between two looks at the database
-_GROUP = 64  # decisions that are recorded at once there: the wait is longer, so more come in it
 
 
 def serve(
@@ -53,11 +51,14 @@ def serve(
     snapshot_every: float = 300.0,
     log_level: str = "warning",
     ahead: Ahead | None = None,
+    role: str | None = None,
+    url: str | None = None,
 ) -> None:
     """Serve a project until it is told to end; also what ``headwater demo --serve`` ends with."""
     masked = logs.set_up(log_level, mask=Mask.of(work.project))
     data = DataFolder(work.settings.data).make()
     settings, how = AccessSettings.read(environment()), JobSettings.read(environment())
+    online = Online.read(environment(), part=role, url=url)
     timetable(work.project, how)  # a setting that names no job is told before anything is opened
     tls = None if settings.tls is None else context(settings.tls)
     registry = versions_of(work.settings, work.project)
@@ -86,15 +87,18 @@ def serve(
             hooks=hooks,
             max_log_bytes=work.settings.log_bytes,
             ahead=ahead,
-            decisions=records.decisions() if records.shared else None,
-            limits=Limits(group_decisions=_GROUP) if records.shared else None,
+            decisions=recording.shared(records),
+            limits=recording.limits(records),
         ) as service,
         ExitStack() as stack,
     ):
         rise = time.perf_counter() - started
+        publisher = None if online.address is None else _publishing(online, service, hooks, metrics)
+        if publisher is not None:
+            stack.enter_context(publisher.start())
         service.shared_letters = records.letters(lambda: service.log) if records.shared else None
         metrics.database_up.set_function(lambda: int(records.away is None))
-        trail = stack.enter_context(_anchored(work, service, records))
+        trail = stack.enter_context(anchors.noted(records, service.decisions, work.clock.now))
         archive = Archive(work.project, registry, service.definitions)
         past = Attic(archive)
         following = Following(service, registry, shelf, archive, hooks.on_fault)
@@ -111,14 +115,10 @@ def serve(
         scheduler = Scheduler(service, work.settings, how, jobs, trail, work.clock.now, metrics)
         workers = [worker, scheduler.worker(child(work.settings, log_level))]
         chores = {"keys": access.credentials.note_uses}
-        often: dict[str, tuple[float, Callable[[], object]]] = {"registry": (EVERY, following.look)}
+        often = recording.often(records, service.decisions) | {"registry": (EVERY, following.look)}
         if records.shared:
-            often |= {
-                "database": (_LOOK, records.look),
-                "letters": (_LOOK, lambda: records.away or service.letters.dead_letters(limit=1)),
-            }
-        else:
-            often["fold"] = FOLD, service.decisions.fold
+            look = lambda: records.away or service.letters.dead_letters(limit=1)  # noqa: E731
+            often["letters"] = recording.LOOK, look
         app = create_app(
             service,
             time.perf_counter_ns,
@@ -141,20 +141,24 @@ def serve(
             scheduler=scheduler,
             records=records,
             traced=None if tracing is None else tracing.around,
+            part=online.part,
         )
         settle()
         address = Address(host, port, None if tls is None else lambda: tls)
-        Server(app, address, lambda url: _banner(screen, service, url, rise, shelf, access.told())).run()
+        server = Server(app, address, lambda url: _banner(screen, service, url, rise, shelf, access.told()))
+        if publisher is not None:
+            publisher.on_fenced = server.stop
+        server.run()
+        if publisher is not None and publisher.fenced is not None:
+            raise publisher.fenced
 
 
-@contextmanager
-def _anchored(work: Workplace, service: Service, records: Records) -> Iterator[Trail]:
-    """The audit trail; where the decision records stand is noted in it: now, and at the end."""
-    with records.trail() as trail:
-        anchors.note(trail, service.decisions, now=work.clock.now(), actor="server")
-        yield trail
-        with suppress(UnavailableError):  # the next server that starts or ends notes it
-            anchors.note(trail, service.decisions, now=work.clock.now(), actor="server")
+def _publishing(online: Online, service: Service, hooks: Watching, metrics: Metrics) -> Any:
+    """Who publishes the service's states, not started yet."""
+    publisher = online.publisher(service, hooks.on_fault)
+    hooks.applied = publisher.applied
+    metrics.registry.register(OwnerMetrics(publisher.published, service.now, lambda: service.offset))
+    return publisher
 
 
 def _microseconds() -> int:

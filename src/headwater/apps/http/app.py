@@ -25,6 +25,7 @@ from headwater.apps.http.metrics import Metrics
 from headwater.apps.http.middleware import Around
 from headwater.apps.http.monitors import Monitors
 from headwater.apps.http.openapi import complete
+from headwater.apps.http.parts import Part, Parts
 from headwater.apps.http.routes import (
     backtests,
     catalog,
@@ -98,6 +99,7 @@ def create_app(
     tls: bool = False,
     lifespan: Callable[[FastAPI], Any] | None = None,
     traced: Callable[[ASGIApp], ASGIApp] | None = None,
+    part: Part = Part.ALL,
 ) -> FastAPI:
     """The API of a service.
 
@@ -116,6 +118,7 @@ def create_app(
         tls: whether the server speaks TLS.
         lifespan: what runs beside it.
         traced: puts traces around everything (``traces``), if they are configured.
+        part: what this server does of the work.
     """
     app = bare(service.serving.project.name, guarded=access is not None, lifespan=lifespan)
     metrics = metrics or Metrics()
@@ -140,6 +143,8 @@ def create_app(
         protect(app, access, tls=tls, public=PUBLIC | DOCUMENTATION, answer=_refused)
         metrics.caches["credentials"] = access.credentials.lookups
         app.state.site.holds = lambda request: _holds(access, request)
+    if part is not Part.ALL:
+        app.add_middleware(Parts, part=part)
     app.add_middleware(Around, stopwatch=stopwatch, observe=metrics.request)
     if traced is not None:
         app.add_middleware(traced)

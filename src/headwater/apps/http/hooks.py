@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from headwater.apps.http.metrics import Metrics
 from headwater.apps.http.monitors import Monitors
+from headwater.core.batch import Batch
+from headwater.core.handful import Handful
 from headwater.serving.commit import Turn
 from headwater.serving.filing import Recorded
 from headwater.serving.rescored import Rescored
@@ -23,11 +25,17 @@ class Watching(Hooks):
 
     Attributes:
         monitors: those who derive some of it again, once there are some.
+        applied: told of what the engine has taken in: who publishes it, if anybody does.
     """
 
     def __init__(self, metrics: Metrics) -> None:
         self.metrics = metrics
         self.monitors: Monitors | None = None
+        self.applied: Callable[[Batch | Handful], None] = lambda _events: None
+
+    def on_applied(self, events: Batch | Handful) -> None:
+        """The engine has taken events in."""
+        self.applied(events)
 
     def on_turn(self, turn: Turn) -> None:
         """Events were committed."""

@@ -30,6 +30,7 @@ ALWAYS = (
     "closing",
     "stopped",
     "scoring",
+    "misdirected",
     "log",
     "store",
     "bug",

@@ -36,7 +36,9 @@ from headwater.core.errors import (
     HeadwaterError,
     IdentityError,
     LogError,
+    MisdirectedError,
     ModelError,
+    OnlineError,
     Problem,
     RateError,
     ReplayError,
@@ -105,6 +107,7 @@ STATUS: Mapping[type[HeadwaterError], HTTPStatus] = {
     NotFoundError: HTTPStatus.NOT_FOUND,
     UnknownError: HTTPStatus.NOT_FOUND,
     MethodError: HTTPStatus.METHOD_NOT_ALLOWED,
+    MisdirectedError: HTTPStatus.MISDIRECTED_REQUEST,
     ConflictError: HTTPStatus.CONFLICT,
     ReplayError: HTTPStatus.CONFLICT,
     DeliveryError: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -122,6 +125,7 @@ STATUS: Mapping[type[HeadwaterError], HTTPStatus] = {
     ScoringError: HTTPStatus.SERVICE_UNAVAILABLE,
     LogError: HTTPStatus.SERVICE_UNAVAILABLE,
     StoreError: HTTPStatus.SERVICE_UNAVAILABLE,
+    OnlineError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
 
@@ -159,7 +163,7 @@ def document(error: HeadwaterError, request_id: str) -> dict[str, Any]:
 def response(error: HeadwaterError, request_id: str, headers: Mapping[str, str] = _NONE) -> Response:
     """An error as an answer."""
     headers = dict(headers)
-    if isinstance(error, (OverloadedError, UnavailableError)):
+    if isinstance(error, OverloadedError | UnavailableError | OnlineError):
         headers["Retry-After"] = str(error.retry_after)
     return Response(
         msgspec.json.encode(document(error, request_id)),

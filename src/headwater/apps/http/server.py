@@ -93,6 +93,10 @@ class Server(uvicorn.Server):
             self.force_exit = True
         self.should_exit = True
 
+    def stop(self) -> None:
+        """Go down, from any thread: finish what was taken."""
+        self.should_exit = True
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then say so."""
         await super().startup(sockets)

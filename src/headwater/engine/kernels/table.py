@@ -182,7 +182,7 @@ def _place(words: Int64, t: int, wide: int, mixed: int, count: int) -> tuple[int
 
 
 @kernel("int, int")
-def _pages(slots: int, wide: int) -> int:
+def pages(slots: int, wide: int) -> int:
     """Pages of a table; a small one has one, which is smaller."""
     return ((slots << wide) + PAGE - 1) >> PAGE_LOG
 
@@ -200,7 +200,7 @@ def _resize(shard: Shard, t: int, wide: int, slots: int) -> None:
     """Take or give back pages; what stands in them is lost."""
     words = shard.words
     old, directory = words[t + SLOTS], words[t + DIRECTORY]
-    before, after = _pages(old, wide), _pages(slots, wide)
+    before, after = pages(old, wide), pages(slots, wide)
     keep = min(before, after) if (old << wide) >= PAGE and (slots << wide) >= PAGE else 0
     for page in range(keep, before):
         arena.give_block(shard, min(arena.size_class(old << wide), PAGE_LOG), words[directory + page])

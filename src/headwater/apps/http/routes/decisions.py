@@ -33,7 +33,7 @@ deciding = APIRouter(tags=["decisions"])
 reading = APIRouter(tags=["decisions"])
 
 _LONGEST = 200
-_CODES = ("malformed", "unknown", "conflict", "too-large", "data", "model")
+_CODES = ("malformed", "unknown", "conflict", "too-large", "data", "model", "online")
 _HEADERS = {"Idempotency-Key": "A name of your own for this request: sent again, it gives the same decision."}
 DecisionId = Annotated[str, Path(description="As the decision was answered with.", max_length=40)]
 

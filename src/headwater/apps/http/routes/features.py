@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -13,6 +14,7 @@ from headwater.apps.http.payloads import FeaturesAnswer
 from headwater.apps.http.site import Site, site_of
 from headwater.apps.masking import personal_outputs
 from headwater.core.instant import instant
+from headwater.serving.replica import Replica
 
 router = APIRouter(tags=["features"])
 
@@ -20,7 +22,7 @@ router = APIRouter(tags=["features"])
 @router.get(
     "/v1/features/{view}/{key}",
     summary="Features of an entity",
-    **documented(FeaturesAnswer, "unknown", "data"),
+    **documented(FeaturesAnswer, "unknown", "data", "online"),
 )
 async def get_features(
     request: Request,
@@ -30,7 +32,11 @@ async def get_features(
 ) -> Response:
     """Straight from the state, as a decision would read them. Personal values are masked."""
     site = site_of(request)
-    read = site.service.features(view, _key(site, view, key), None if at is None else instant(at))
+    service, moment = site.service, None if at is None else instant(at)
+    if isinstance(service, Replica):  # whose state is a round trip away
+        read = await asyncio.to_thread(service.features, view, _key(site, view, key), moment)
+    else:
+        read = service.features(view, _key(site, view, key), moment)
     found = next(one for one in site.service.serving.project.views if one.name == view)
     return answer(of_features(view, found.key, key, read, personal_outputs(found)))
 

@@ -15,6 +15,7 @@ from headwater.apps.http.openapi import documented
 from headwater.apps.http.payloads import Health, Readiness
 from headwater.apps.http.problems import NotReadyError
 from headwater.apps.http.site import ready, site_of
+from headwater.serving.replica import Replica
 
 router = APIRouter(tags=["health"])
 measuring = APIRouter(tags=["health"])
@@ -39,9 +40,10 @@ def _monitors(monitors: Monitors) -> dict[str, Any]:
     }
 
 
-@router.get("/readyz", summary="Does it serve?", **documented(Readiness, "not-ready"))
+@router.get("/readyz", summary="Does it serve?", **documented(Readiness, "not-ready", "online"))
 async def readyz(request: Request) -> Response:
-    """State, models and records are there, and the writer runs."""
+    """State, models and records are there, and the writer runs; of a server that only decides, the online
+    store holds the whole state."""  # noqa: D205, D209 - shown as it is
     site = site_of(request)
     service = ready(site)
     if site.records is not None and site.records.away is not None:
@@ -50,6 +52,8 @@ async def readyz(request: Request) -> Response:
             got=site.records.away,
             do="look at the database; the service goes on by itself once that is back",
         )
+    if isinstance(service, Replica):
+        await asyncio.to_thread(service.serving.vectors.look)
     return answer({"status": "ready", "offset": service.offset, "waiting": service.waiting[0]})
 
 

@@ -1,0 +1,10 @@
+"""What the edge needs of this folder, by name: imported once it is known that the extra is installed."""
+
+from __future__ import annotations
+
+from headwater.scale.redis.connection import Address
+from headwater.scale.redis.publisher import Held, Publisher
+from headwater.scale.redis.source import Seen, Source
+from headwater.scale.redis.vectors import OnlineVectors
+
+__all__ = ["Address", "Held", "OnlineVectors", "Publisher", "Seen", "Source"]
