@@ -1,7 +1,7 @@
 """Whoever outgrows one machine: the same kernel on the engines that carry large data.
 
 A folder per engine, each an extra of the package and imported only when it is first used: ``airflow``,
-``kafka``, ``spark``. Nothing here computes a feature; that is done by ``engine``, wherever it runs.
+``kafka``, ``lake``, ``spark``. Nothing here computes a feature; that is done by ``engine``, wherever it runs.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from headwater.scale import airflow, kafka, spark
+    from headwater.scale import airflow, kafka, lake, spark
 
-__all__ = ["airflow", "kafka", "spark"]
+__all__ = ["airflow", "kafka", "lake", "spark"]
 
 
 def __getattr__(name: str) -> object:
