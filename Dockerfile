@@ -36,7 +36,9 @@ RUN NUMBA_CPU_FEATURES="$(/opt/headwater/bin/python -c 'import platform as p; pr
     && export NUMBA_CPU_FEATURES \
     && printf '%s' "$NUMBA_CPU_FEATURES" > /opt/headwater/cpu-features \
     && /opt/headwater/bin/python -c 'import headwater.engine.run, headwater.models.scorer' \
-    && /opt/headwater/bin/python -m pip uninstall --yes pip
+    && /opt/headwater/bin/python -m pip uninstall --yes pip \
+    && find /opt/headwater/lib -type d \( -name tests -o -name test \) -prune -exec rm -rf {} + \
+    && rm -rf /opt/headwater/lib/python*/site-packages/pyarrow/include
 
 COPY --chmod=755 deploy/image/start /opt/headwater/bin/start
 

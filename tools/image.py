@@ -1,10 +1,10 @@
 """The Dockerfile read, and its build carried out without Docker: ``python -m tools.image FOLDER``.
 
-Where there is no Docker, the build's own words can still be tried: the files that ``.dockerignore`` lets through are
-copied into an empty folder, and every ``RUN`` of the first stage is run there by ``/bin/sh``, with the stage's ``ENV``
-and nothing else of the environment, in a mount namespace in which ``/opt`` and ``/build`` are empty folders. This
-machine's Python stands in for the base image. Needs Linux and root, some minutes, and a package index.
-``tests/deploy`` reads the same instructions.
+Where there is no Docker, the build's own words can still be tried. The files that ``.dockerignore`` lets
+through are copied into an empty folder; every ``RUN`` of the first stage is run there by ``/bin/sh``, with
+the stage's ``ENV`` alone, in a mount namespace in which ``/opt`` and ``/build`` are empty folders. Python
+here stands in for the base image. Needs Linux, root, some minutes, and a package index. ``tests/deploy``
+reads the same instructions.
 """
 
 from __future__ import annotations
@@ -100,9 +100,8 @@ def main(folder: str) -> int:
     for name in ("opt", "build", "context", "bin"):
         (place / name).mkdir(parents=True)
     rules = (ROOT / ".dockerignore").read_text(encoding="utf-8")
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
-    )  # noqa: E501, S607
+    command = ["git", "ls-files", "-co", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603
     for name in listed.stdout.splitlines():
         if passes(name, rules):
             (place / "context" / name).parent.mkdir(parents=True, exist_ok=True)
