@@ -23,6 +23,8 @@ unexport PYTHONDONTWRITEBYTECODE
 CODE := src tests tools $(sort $(dir $(wildcard benchmarks/*.py examples/*/*.py)))
 EXAMPLES := $(sort $(wildcard examples/*/run.py examples/*/prequential.py))
 UV := $(BIN)/uv pip
+# The extras that the image has (Dockerfile); a policy of another library is an image FROM it.
+IMAGE := --extra kafka --extra lake --extra lightgbm --extra otel --extra report
 
 .PHONY: help
 help: ## Show this list
@@ -57,6 +59,10 @@ lock: ## Make the lock files anew from pyproject.toml (UPGRADE=1 takes newer ver
 	@test -x $(BIN)/uv || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv; }
 	$(UV) compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 	  --all-extras --group dev $(if $(UPGRADE),--upgrade) pyproject.toml --output-file requirements/dev.lock
+	$(UV) compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+	  $(IMAGE) --constraints requirements/dev.lock pyproject.toml --output-file requirements/image.lock
+	for group in build deploy; do $(UV) compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-emit-index-url --no-annotate --group $$group $(if $(UPGRADE),--upgrade) --output-file requirements/$$group.lock; done
 	echo uv | $(UV) compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 	  --no-annotate $(if $(UPGRADE),--upgrade) - --output-file requirements/uv.lock
 
@@ -102,6 +108,15 @@ $(BUILD)/airflow/.synced: requirements/airflow.lock $(VENV)/.synced
 
 .PHONY: airflow
 airflow: $(BUILD)/airflow/.synced ## Airflow in build/airflow, for the tests that run DAGs
+
+# What looks at the Dockerfile and renders the chart; in an environment of its own, for nobody else needs it.
+$(BUILD)/deploy/.synced: requirements/deploy.lock $(VENV)/.synced
+	$(PYTHON) -m venv $(BUILD)/deploy
+	$(UV) sync --quiet --python $(BUILD)/deploy/bin/python --require-hashes requirements/deploy.lock
+	@touch $@
+
+.PHONY: helm
+helm: $(BUILD)/deploy/.synced ## Helm's library, Kubernetes' schemas and hadolint in build/deploy, for tests/deploy
 
 # --- Prove ---------------------------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ FIXTURES = {"data_folder": "data", "services": "services"}
 DEMANDED = {
     "airflow": "HEADWATER_AIRFLOW",
     "data": "HEADWATER_DATA",
+    "deploy": "HEADWATER_DEPLOY",
     "services": "HEADWATER_SERVICES",
     "spark": "HEADWATER_SERVICES",
 }

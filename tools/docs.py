@@ -32,6 +32,7 @@ GENERATED: Mapping[str, Callable[[], str]] = MappingProxyType(
         "errors": reference.errors,
         "exits": reference.exits,
         "http": http_reference.operations,
+        "lake": reference.lake,
         "metrics": http_reference.metrics,
         "settings": reference.settings,
     }

@@ -1,4 +1,4 @@
-"""Reference tables made from the code: errors, exit codes, settings and commands.
+"""Reference tables made from the code: errors, exit codes, settings, commands, and the demo's lake.
 
 Called by ``tools.docs`` for the pages under ``docs/reference``.
 """
@@ -11,9 +11,14 @@ import click
 
 from headwater.apps.cli.exits import MEANINGS, exit_of
 from headwater.apps.cli.main import cli
+from headwater.apps.demo.project import project as demo
 from headwater.apps.settings import SETTINGS
 from headwater.core import errors as core_errors
 from headwater.core.errors import HeadwaterError
+from headwater.scale.lake.decided import decisions_table
+from headwater.scale.lake.private import Private
+from headwater.scale.lake.source import events_table
+from headwater.scale.lake.table import titles
 
 
 def error_classes() -> list[type[HeadwaterError]]:
@@ -54,6 +59,12 @@ def settings() -> str:
 def commands() -> str:
     """One section a command: what it does, how it is called, its options."""
     return "\n\n".join(_section(context) for context in walk(click.Context(cli, info_name="headwater")))
+
+
+def lake() -> str:
+    """The tables of the demo's lake."""
+    tables = [events_table(stream, Private(), "day") for stream in demo.streams]
+    return titles([*tables, *(decisions_table(policy, Private(), "day") for policy in demo.policies)])
 
 
 def walk(context: click.Context) -> Iterator[click.Context]:

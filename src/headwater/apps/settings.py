@@ -298,6 +298,27 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("HEADWATER_ONLINE_PASSWORD_FILE", None, "not set", "A file that holds that password."),
     Setting("HEADWATER_ONLINE_CA", None, "the system's authorities", "Whom to trust with TLS, a PEM file."),
     Setting(
+        "HEADWATER_LAKE",
+        "--lake",
+        "not set: no job; the commands use `lake` in the data folder",
+        "Where the lake is: a folder or, for Delta, an address. Set, a server keeps it up to date.",
+    ),
+    Setting("HEADWATER_LAKE_FORMAT", "--format", "parquet", "What the lake's tables are: parquet or delta."),
+    Setting("HEADWATER_LAKE_BY", "--by", "day", "How long a partition of the lake is: day or month."),
+    Setting(
+        "HEADWATER_LAKE_PERSONAL",
+        "--personal",
+        "omit",
+        "What becomes of personal values in the lake: omit, hash or plain.",
+    ),
+    Setting(
+        "HEADWATER_LAKE_HASH_KEY",
+        None,
+        "not set; hash needs it",
+        "What those hashes are made with, at least 16 characters. A secret: better in a file.",
+    ),
+    Setting("HEADWATER_LAKE_HASH_KEY_FILE", None, "not set", "A file that holds that key."),
+    Setting(
         "HEADWATER_DEBUG",
         None,
         "0",

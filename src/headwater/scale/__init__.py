@@ -1,8 +1,8 @@
 """Whoever outgrows one machine: the same kernel on the engines that carry large data.
 
 A folder per engine, each an extra of the package and imported only when it is first used: ``airflow``,
-``kafka``, ``postgres``, ``redis``, ``spark``. Nothing here computes a feature; that is done by ``engine``,
-wherever it runs.
+``kafka``, ``lake``, ``postgres``, ``redis``, ``spark``. Nothing here computes a feature; that is done by
+``engine``, wherever it runs.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from headwater.scale import airflow, kafka, postgres, redis, spark
+    from headwater.scale import airflow, kafka, lake, postgres, redis, spark
 
-__all__ = ["airflow", "kafka", "postgres", "redis", "spark"]
+__all__ = ["airflow", "kafka", "lake", "postgres", "redis", "spark"]
 
 
 def __getattr__(name: str) -> object:

@@ -58,6 +58,7 @@ COMMANDS = {
     "card": (f"{_HERE}.card", "Write the model card of a version."),
     "alerts": (f"{_HERE}.alerts", "See, acknowledge, check and test alerts."),
     "jobs": (f"{_HERE}.jobs", "List, run and show what is done by the clock."),
+    "lake": (f"{_HERE}.lake", "Export events and decisions as tables for analysts."),
     "airflow": (f"{_HERE}.airflow", "Let Airflow run the jobs of the project."),
 }
 

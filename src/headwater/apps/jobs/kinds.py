@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from headwater.apps.jobs.settings import JobSettings
 from headwater.apps.settings import Settings
-from headwater.core.instant import DAY, HOUR, WEEK
+from headwater.core.instant import DAY, HOUR, MINUTE, WEEK
 from headwater.definitions.project import Project
 from headwater.store.folder import DataFolder
 from headwater.store.jobs import Job
@@ -71,14 +71,14 @@ class Kind:
         meaning: one sentence.
         every: how often it is due unless something else is set, microseconds; None: as the model says.
         of: of what there is one: each ``model``, each ``policy``'s model, each ``protected`` model's, or the
-            ``project``, or the project if ``recipients`` are set.
+            ``project``, or the project if ``recipients`` or a ``lake`` are set.
         then: the job that is due when one of these is done.
     """
 
     work: str
     meaning: str
     every: int | None
-    of: Literal["model", "policy", "protected", "project", "recipients"]
+    of: Literal["model", "policy", "protected", "project", "recipients", "lake"]
     then: str | None = None
 
 
@@ -89,6 +89,7 @@ KINDS: Mapping[str, Kind] = {
     "fairness": Kind(f"{_HERE}.watch:fairness_job", "Compare groups.", WEEK, "protected", "alerts"),
     "alerts": Kind(f"{_HERE}.alerts:alerts_job", "Judge what was found, and tell people.", HOUR, "project"),
     "reports": Kind(f"{_HERE}.reports:reports_job", "Mail the report.", DAY, "recipients"),
+    "lake": Kind(f"{_HERE}.lake:lake_job", "Bring the lake up to date.", 5 * MINUTE, "lake"),
 }
 
 

@@ -25,6 +25,7 @@ class JobSettings:
         on: whether ``headwater serve`` runs those that are due.
         triggers: whether drift, outcomes and new labels are reasons to retrain beside the schedule.
         promote: whether a retrained model whose gate says promote becomes champion by itself.
+        lake: whether there is a lake to keep up to date.
         morning: when the report is mailed, microseconds after midnight UTC; None: it is not.
         every: kind or name of a job to how often it is due, microseconds; None: never by itself.
 
@@ -36,6 +37,7 @@ class JobSettings:
     on: bool = True
     triggers: bool = True
     promote: bool = False
+    lake: bool = False
     morning: int | None = None
     every: Mapping[str, int | None] = field(default_factory=dict)
 
@@ -50,6 +52,7 @@ class JobSettings:
             _switch("HEADWATER_JOBS", environ, usual=True),
             _switch("HEADWATER_JOBS_TRIGGERS", environ, usual=True),
             _switch("HEADWATER_JOBS_PROMOTE", environ, usual=False),
+            bool(environ.get("HEADWATER_LAKE")),
             _morning(environ),
             _every(environ.get("HEADWATER_JOBS_EVERY", "")),
         )

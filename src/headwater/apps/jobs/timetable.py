@@ -79,8 +79,10 @@ def _timings(project: Project, how: JobSettings) -> Iterator[Timing]:
             if how.morning is not None:
                 yield Timing(name, name, None, how.every.get(name, kind.every), at=how.morning)
             continue
-        if kind.of == "project":
+        if kind.of == "project" or (kind.of == "lake" and how.lake):
             yield Timing(name, name, None, how.every.get(name, kind.every))
+            continue
+        if kind.of == "lake":
             continue
         for model in project.models:
             if _has(model, kind, decided=model.name in decided):
