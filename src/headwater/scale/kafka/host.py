@@ -43,6 +43,7 @@ from headwater.scale.kafka.producer import PATIENCE, Teller, through
 from headwater.serving.scoring import Scoring
 
 MOST = 50_000  # records of one turn: the more at once, the less each costs
+ABREAST = 3  # producers that take turns with transactions
 WORTH = 1_000  # records of a turn from which on partitions are worked on beside each other
 
 _OF = "partitions="  # what is noted beside an offset: of how many
@@ -128,7 +129,7 @@ class Host:
         self._moved = False  # partitions came or went while records were asked for
         self._count = make_topics(cluster, self._topics)
         try:
-            self._teller = Teller(cluster, f"{member.group}-{member.name}")
+            self._teller = Teller(cluster, f"{member.group}-{member.name}", ABREAST)
             self._consumer = Consumer(
                 cluster.settings(
                     group_id=member.group,
