@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -43,6 +43,7 @@ from headwater.scale.kafka.producer import PATIENCE, Teller, through
 from headwater.serving.scoring import Scoring
 
 MOST = 50_000  # records of one turn: the more at once, the less each costs
+ABREAST = 3  # producers that take turns with transactions
 WORTH = 1_000  # records of a turn from which on partitions are worked on beside each other
 
 _OF = "partitions="  # what is noted beside an offset: of how many
@@ -128,7 +129,7 @@ class Host:
         self._moved = False  # partitions came or went while records were asked for
         self._count = make_topics(cluster, self._topics)
         try:
-            self._teller = Teller(cluster, f"{member.group}-{member.name}")
+            self._teller = Teller(cluster, f"{member.group}-{member.name}", ABREAST)
             self._consumer = Consumer(
                 cluster.settings(
                     group_id=member.group,
@@ -257,8 +258,12 @@ class Host:
         partitions: dict[int, dict[str, Sequence[Record]]] = {}
         for (number, stream), some in records.items():
             partitions.setdefault(number, {})[stream] = some
-        beside = len(partitions) > 1 and sum(map(len, records.values())) >= WORTH
-        each = (self._pool.map if beside else map)(self._take_one, partitions, partitions.values())
+        if len(partitions) > 1 and sum(map(len, records.values())) >= WORTH:
+            futures = [self._pool.submit(self._take_one, *one) for one in partitions.items()]
+            wait(futures)  # all of them, even where one fails: nobody works on a state that is let go
+            each = [future.result() for future in futures]
+        else:
+            each = [self._take_one(*one) for one in partitions.items()]
         return {place: effect for effects in each for place, effect in effects.items()}
 
     def _take_one(self, number: int, records: Mapping[str, Sequence[Record]]) -> dict[Place, Effect | None]:

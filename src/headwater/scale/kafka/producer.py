@@ -7,6 +7,7 @@ by ``host`` and ``spark.sink``.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 from typing import Any
@@ -35,25 +36,28 @@ class Teller:
     Args:
         cluster: where.
         name: the transactional id; another client that takes it fences this one.
+        abreast: producers that take turns. A transaction begins only after the one before has come through,
+            but its producer's markers may still be under way, and that producer would be made to wait for
+            them: it is another's turn meanwhile.
 
     Raises:
         KafkaException: the brokers do not take it.
     """
 
-    def __init__(self, cluster: Cluster, name: str) -> None:
-        self._producer = Producer(
-            cluster.settings(
-                transactional_id=name,
-                transaction_timeout_ms=30_000,
-                linger_ms=50,  # a commit does not wait for it
-                compression_type="lz4",
-                partitioner="murmur2_random",
-            )
-        )
-        through(lambda: self._producer.init_transactions(PATIENCE), self.wait)
+    def __init__(self, cluster: Cluster, name: str, abreast: int = 1) -> None:
+        names = [name, *(f"{name}-{number}" for number in range(1, abreast))]
+        self._producers = deque(_producer(cluster, one) for one in names)
+        for _ in names:
+            through(lambda: self._producer.init_transactions(PATIENCE), self.wait)
+            self._producers.rotate(-1)
+
+    @property
+    def _producer(self) -> Producer:
+        return self._producers[0]
 
     def begin(self) -> None:
         """Begin a transaction."""
+        self._producers.rotate(-1)
         self._producer.begin_transaction()
 
     def send(self, topic: str, pairs: Pairs) -> None:
@@ -95,6 +99,18 @@ class Teller:
                     raise KafkaException(error)
             if batch:
                 self._producer.poll(0.05)
+
+
+def _producer(cluster: Cluster, name: str) -> Producer:
+    return Producer(
+        cluster.settings(
+            transactional_id=name,
+            transaction_timeout_ms=30_000,
+            linger_ms=50,  # a commit does not wait for it
+            compression_type="lz4",
+            partitioner="murmur2_random",
+        )
+    )
 
 
 def through(step: Callable[[], Any], wait: Callable[[], object]) -> Any:
