@@ -13,7 +13,7 @@ from importlib import import_module, util
 from pathlib import Path
 from typing import Any, Self, cast, get_args
 
-from headwater.apps.access.settings import read_secret
+from headwater.apps.access.secret import read_secret
 from headwater.core.errors import DataError, MissingExtraError
 from headwater.definitions.project import Project
 from headwater.log.embedded import EmbeddedLog
