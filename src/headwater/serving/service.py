@@ -186,7 +186,6 @@ class Service:
         opened: list[DecisionStore | DefinitionStore] = []
         try:
             opened.append(decisions := DecisionStore.open(folder.decisions))
-            decisions.write_ahead()
             opened.append(definitions := DefinitionStore.open(folder.definitions))
             definitions.keep(project, now=clock())
             keeper = Keeper(folder.snapshots)

@@ -125,6 +125,7 @@ def serve(
             scheduler=scheduler,
             traced=None if tracing is None else tracing.around,
         )
+        service.decisions.write_ahead()
         settle()
         address = Address(host, port, None if tls is None else lambda: tls)
         Server(app, address, lambda url: _banner(screen, service, url, rise, shelf, access.told())).run()
