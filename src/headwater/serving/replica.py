@@ -100,9 +100,7 @@ class Replica(Service):
             StoreError: the decision records or the kept definitions cannot be opened.
         """
         folder.make()
-        if decisions is None:
-            decisions = kept = DecisionStore.open(folder.decisions)
-            kept.write_ahead()
+        decisions = decisions or DecisionStore.open(folder.decisions)
         try:
             definitions = DefinitionStore.open(folder.definitions)
         except BaseException:

@@ -196,12 +196,7 @@ class Service:
         log = EmbeddedLog.open(folder.log, project.streams, max_bytes=max_log_bytes)
         opened: list[Decisions | DefinitionStore] = []
         try:
-            if decisions is None:
-                decisions = kept = DecisionStore.open(folder.decisions)
-                opened.append(kept)
-                kept.write_ahead()
-            else:
-                opened.append(decisions)
+            opened.append(decisions := decisions or DecisionStore.open(folder.decisions))
             opened.append(definitions := DefinitionStore.open(folder.definitions))
             definitions.keep(project, now=clock())
             keeper = Keeper(folder.snapshots)

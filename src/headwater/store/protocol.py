@@ -75,6 +75,10 @@ class Decisions(_Opened, Protocol):
         """
         ...
 
+    def write_ahead(self) -> None:
+        """Make room for the records that are to come, before anybody waits for them."""
+        ...
+
     def fold(self) -> None:
         """Tidy up behind the writer, from a thread in the background."""
         ...

@@ -105,6 +105,7 @@ def decide(
             part=Part.DECIDE,
         )
         whole(replica)
+        replica.decisions.write_ahead()
         settle()
         address = Address(host, port, None if tls is None else lambda: tls)
         Server(app, address, lambda url: _banner(screen, replica, url, access.told())).run()

@@ -143,6 +143,7 @@ def serve(
             traced=None if tracing is None else tracing.around,
             part=online.part,
         )
+        service.decisions.write_ahead()
         settle()
         address = Address(host, port, None if tls is None else lambda: tls)
         server = Server(app, address, lambda url: _banner(screen, service, url, rise, shelf, access.told()))

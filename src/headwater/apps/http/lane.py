@@ -183,7 +183,7 @@ class Lane:
             if access.due(credential):
                 return False
             principal = access.proven(credential)
-            if route.guard is not None and not principal.may(route.guard.role):
+            if route.guard is None or not principal.may(route.guard.role):
                 return False
             access.count(principal)
         except HeadwaterError:

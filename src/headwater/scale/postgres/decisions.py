@@ -130,6 +130,9 @@ class PostgresDecisions:
             raise _conflict(row.number)
         return _record(row[1:])
 
+    def write_ahead(self) -> None:
+        """Nothing to make: that is the database's own business, too."""
+
     def fold(self) -> None:
         """Nothing to tidy up: that is the database's own business."""
 
