@@ -39,7 +39,7 @@ from headwater.store.protocol import Decisions
 
 SENDERS = 1, 16, 64
 SECONDS = 2.0
-GROUP = 16  # decisions that are recorded at once, as `serving.service.Limits` has it
+GROUPS = {"file": 16, "postgres": 64}  # decisions that are recorded at once, as `headwater serve` has it
 
 
 def decision(random: np.random.Generator) -> Decision:
@@ -89,7 +89,7 @@ def served(stores: Sequence[Decisions], senders: int, seconds: float, group: int
     return {"p50_ms": float(p50), "p99_ms": float(p99), "per_s": len(took) / seconds}
 
 
-def measure(url: str, rounds: int, seconds: float, group: int = GROUP) -> dict[str, Any]:
+def measure(url: str, rounds: int, seconds: float) -> dict[str, Any]:
     """Median over the rounds, by contender and number of senders."""
     found: dict[str, list[dict[str, float]]] = {}
     address = Address.read(Secret(url))
@@ -107,7 +107,9 @@ def measure(url: str, rounds: int, seconds: float, group: int = GROUP) -> dict[s
         for turn in range(rounds + 1):
             for name, stores in contenders.items():
                 for senders in SENDERS:
-                    figures = served(stores, senders, seconds if turn else seconds / 4, group)
+                    figures = served(
+                        stores, senders, seconds if turn else seconds / 4, GROUPS[name.partition(",")[0]]
+                    )
                     if turn:  # the first one warms up
                         found.setdefault(f"{name}, {senders} senders", []).append(figures)
         started = time.perf_counter()
@@ -133,12 +135,11 @@ def _told(where: str, error: BaseException) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Decision records in a file and in Postgres.")
     parser.add_argument("--database", default=os.environ.get("HEADWATER_DATABASE_URL"))
-    parser.add_argument("--group", type=int, default=GROUP)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=SECONDS)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args(argv)
-    found = measure(given.database, given.rounds, given.seconds, given.group)
+    found = measure(given.database, given.rounds, given.seconds)
     show: Callable[[str], None] = print
     show(f"{'':34}{'p50 ms':>9}{'p99 ms':>9}{'per s':>9}")
     for name, figures in found["median"].items():

@@ -85,7 +85,7 @@ def test_two_servers_decide_as_one(
     project = ("--project", str(shop))
     code, out = headwater("audit", "verify", *project, "--replay", "all", "--json")
     found = json.loads(out)
-    assert (code, found["decisions"]["records"], found["replayed"]["same"]) == (Exit.OK, 2, 2)
+    assert (code, found["decisions"]["records"], found["replay"]["same"]) == (Exit.OK, 2, 2)
     code, out = headwater("audit", "trail", *project, "--json")
     acts = [entry["action"] for entry in json.loads(out)["entries"]]
     assert {ACTION, "job.run"} <= set(acts)

@@ -196,7 +196,8 @@ class Service:
         log = EmbeddedLog.open(folder.log, project.streams, max_bytes=max_log_bytes)
         opened: list[Decisions | DefinitionStore] = []
         try:
-            opened.append(decisions := decisions or DecisionStore.open(folder.decisions))
+            decisions = DecisionStore.open(folder.decisions) if decisions is None else decisions
+            opened.append(decisions)
             opened.append(definitions := DefinitionStore.open(folder.definitions))
             definitions.keep(project, now=clock())
             keeper = Keeper(folder.snapshots)
@@ -408,7 +409,7 @@ class Service:
     @property
     def letters(self) -> DeadLetters:
         """The dead letters."""
-        return self.shared_letters or self.log
+        return self.log if self.shared_letters is None else self.shared_letters
 
     @property
     def broken(self) -> BaseException | None:

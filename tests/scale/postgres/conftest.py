@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -17,7 +15,7 @@ import pytest
 from tests.conftest import ENV
 from tests.store.hosts import Postgres, own_database, with_tables
 from tools.services.postgres import Postgres as Server
-from tools.services.process import free_port, listens
+from tools.services.process import Process, free_port, listens
 
 
 @pytest.fixture
@@ -56,11 +54,8 @@ class Own:
 
     def crash(self) -> None:
         """All its processes end at once, without a word to anybody: what it had not on disk is gone."""
-        pid = self.server.process.pid
-        assert pid is not None
-        os.kill(pid, signal.SIGQUIT)
-        while self.server.process.pid is not None or listens(self.port):
-            time.sleep(0.01)
+        assert self.server.process.stop()
+        assert not listens(self.port)
 
 
 _PASSWORD = "of-a-test"  # noqa: S105
@@ -71,6 +66,7 @@ def own(services: Mapping[str, str]) -> Iterator[Own]:  # noqa: ARG001 - says th
     """A server that may be killed; it is gone afterwards."""
     folder = Path(ENV).parent / f"postgres-{uuid4().hex[:8]}"
     made, port = Server(folder), free_port()
+    made.process = Process(folder, signal.SIGQUIT)
     try:
         made.start(port, _PASSWORD)
         yield Own(made, port, f"postgresql://headwater:{_PASSWORD}@127.0.0.1:{port}/headwater")

@@ -118,7 +118,8 @@ def of_letters(log: EmbeddedLog, now: int, box: DeadLetters | None = None) -> Ju
     last = min(now, log.arrival())
     counts = dict.fromkeys(log.streams, 0)
     after = 0
-    while page := (box or log).dead_letters(after=after, limit=_PAGE):
+    box = log if box is None else box
+    while page := box.dead_letters(after=after, limit=_PAGE):
         after = page[-1].id
         for letter in page:
             if letter.arrival > last - DAY:

@@ -265,6 +265,7 @@ def _tell(screen: Screen, found: _Found) -> None:
             {
                 "sound": not found.problems,
                 "trail": found.trail,
+                **({} if found.shared is None else {"shared_trail": found.shared}),
                 "keys": found.keys,
                 "decisions": found.decisions,
                 "definitions": found.definitions,
