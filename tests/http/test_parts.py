@@ -23,7 +23,7 @@ from tests.scale.redis.server import PASSWORD, server
 AT = "2026-05-20T00:00:00Z"
 
 
-@pytest.mark.services
+@pytest.mark.usefixtures("services")
 def test_one_ingests_one_decides_and_a_younger_one_takes_over(shop: Path, tmp_path: Path) -> None:
     copies = [Path(shutil.copytree(shop, tmp_path / name)) for name in ("replica", "younger")]
     secret = tmp_path / "password"
