@@ -10,6 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from headwater.apps.cli.failures import run
+from headwater.apps.cli.main import cli
 from headwater.apps.online import Online
 from headwater.core.errors import DataError
 from headwater.scale.redis.connection import Address
@@ -21,7 +23,7 @@ from tests.scale.redis.server import PASSWORD, server
 AT = "2026-05-20T00:00:00Z"
 
 
-@pytest.mark.services
+@pytest.mark.usefixtures("services")
 def test_one_ingests_one_decides_and_a_younger_one_takes_over(shop: Path, tmp_path: Path) -> None:
     copies = [Path(shutil.copytree(shop, tmp_path / name)) for name in ("replica", "younger")]
     secret = tmp_path / "password"
@@ -55,6 +57,8 @@ def test_one_ingests_one_decides_and_a_younger_one_takes_over(shop: Path, tmp_pa
                     _ready(younger.url)
                     assert httpx.get(f"{replica.url}/readyz").status_code == 200
                     assert httpx.post(f"{younger.url}/v1/decisions", json=asked).status_code == 200
+    again = ["replay", "d1", "--project", str(shop), "--records", str(copies[0] / ".headwater")]
+    assert run(cli, again) == 0  # by the log of the one that ingested
 
 
 def _ready(url: str) -> None:

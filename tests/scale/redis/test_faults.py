@@ -81,7 +81,7 @@ def services_redis(services: Mapping[str, str]) -> Address:
     return address(services)
 
 
-@pytest.mark.services
+@pytest.mark.usefixtures("services")
 def test_emptied_and_restarted_under_load(tmp_path: Path) -> None:
     of = project()
     with server() as redis, owner(tmp_path, redis.address, of) as (service, publisher, hooks):
@@ -116,7 +116,7 @@ def test_emptied_and_restarted_under_load(tmp_path: Path) -> None:
         assert {where for where, _ in hooks.faults} == {"online"}
 
 
-@pytest.mark.services
+@pytest.mark.usefixtures("services")
 def test_a_part_that_is_gone_is_seen_and_filled_again(tmp_path: Path) -> None:
     of = project()
     with server() as redis, owner(tmp_path, redis.address, of) as (service, publisher, _):
@@ -177,7 +177,7 @@ def test_the_older_of_two_owners_is_fenced(services_redis: Address, tmp_path: Pa
             assert (found.x.tobytes(), found.offset) == (wanted.x.tobytes(), wanted.offset)
 
 
-@pytest.mark.services
+@pytest.mark.usefixtures("services")
 def test_the_older_owner_does_not_come_back_after_a_flush(tmp_path: Path) -> None:
     of = project()
     with server() as redis, owner(tmp_path / "one", redis.address, of) as (first, older, _):
@@ -195,7 +195,7 @@ def test_the_older_owner_does_not_come_back_after_a_flush(tmp_path: Path) -> Non
             assert owner_now == younger.published.epoch > older.published.epoch
 
 
-@pytest.mark.services
+@pytest.mark.usefixtures("services")
 def test_a_store_that_throws_away_is_refused(tmp_path: Path) -> None:
     of = project()
     with (
@@ -251,7 +251,7 @@ def _source(at: Address, name: str, views: Any) -> Any:
     return type(online(at, project())._source)(at, name, views, lambda: 0)
 
 
-@pytest.mark.services
+@pytest.mark.usefixtures("services")
 def test_tls_is_spoken_and_checked(tmp_path: Path) -> None:
     of, tls = project(), made(tmp_path)
     files = ("--tls-cert-file", str(tls.certificate), "--tls-key-file", str(tls.key))

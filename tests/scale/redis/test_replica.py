@@ -132,7 +132,7 @@ def test_what_is_another_servers_is_sent_on(redis: Address, tmp_path: Path) -> N
             assert httpx.get(f"{ingest}/v1/decisions").status_code == 200
 
 
-@pytest.mark.services
+@pytest.mark.usefixtures("services")
 def test_nothing_is_decided_while_the_store_is_not_whole(tmp_path: Path) -> None:
     of = project()
     asked = {"policy": "lend", "keys": {"who": 3}}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import click
@@ -36,6 +38,12 @@ _MOST = 20
 @WITH
 @DEFINITIONS
 @click.option("--last", metavar="N", type=click.IntRange(1), help="The newest N decisions, in place of IDs.")
+@click.option(
+    "--records",
+    metavar="FOLDER",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Whose decisions: the data folder of a server that only decides.  [default: the data folder]",
+)
 @PERSONAL
 @at_workplace
 def command(
@@ -45,6 +53,7 @@ def command(
     exchange: tuple[str, ...],
     definitions: str | None,
     last: int | None,
+    records: Path | None,
     show_personal: bool,
 ) -> None:
     """Make past decisions again from the log.
@@ -59,11 +68,11 @@ def command(
     other = exchange_of(exchange, definitions)
     work = of_folder(work, screen)
     archive = archive_of(work)
-    with decisions_of(work) as store, work.reading() as log:
-        records = _records(store, ids, last)
-        found = _replayed(records, log, archive, other)
+    with decisions_of(_whose(work, records)) as store, work.reading() as log:
+        decided = _records(store, ids, last)
+        found = _replayed(decided, log, archive, other)
     hidden = Hidden(work.project, show=show_personal)
-    told = [_told(record, one, hidden) for record, one in zip(records, found, strict=True)]
+    told = [_told(record, one, hidden) for record, one in zip(decided, found, strict=True)]
     alarm = other.nothing and not all(one.same for one in found)
     if screen.as_json:
         given = [*exchange, *([f"definitions={definitions}"] if definitions else [])]
@@ -72,6 +81,11 @@ def command(
         _print(screen, told, proof=other.nothing)
     if alarm:
         click.get_current_context().exit(Exit.UNPROVEN)
+
+
+def _whose(work: Workplace, folder: Path | None) -> Workplace:
+    """Where the decisions lie; the log is that of the workplace itself."""
+    return work if folder is None else Workplace(replace(work.settings, data=folder), work.clock)
 
 
 def _records(store: Decisions, ids: tuple[str, ...], last: int | None) -> list[Record]:
