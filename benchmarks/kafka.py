@@ -133,8 +133,8 @@ def _fill(cluster: Cluster, topics: Topics, project: Any, count: int) -> None:
 
 
 def _command(folder: Path, brokers: str) -> list[str]:
-    line = [sys.executable, "-m", "headwater.apps.cli.main", "--project", str(folder), "--json"]
-    return [*line, "stream", "--kafka", brokers, "--name", "bench"]
+    line = [sys.executable, "-m", "headwater.apps.cli.main", "stream", "--project", str(folder), "--json"]
+    return [*line, "--kafka", brokers, "--name", "bench"]
 
 
 def _catch_up(folder: Path, brokers: str, count: int) -> dict[str, float]:
@@ -157,7 +157,7 @@ def _late(folder: Path, brokers: str, topics: Topics, rate: int, seconds: float)
             source = Source(brokers, topics.of("payments"))
             source.send(1, 0)
             if not seen.wait(60.0):
-                raise RuntimeError("no score came")
+                raise RuntimeError("no score came" if host.poll() is None else "the host ended")
             source.send(WARM, rate)
             first = len(source.made)
             source.send(round(rate * seconds), rate)

@@ -24,6 +24,7 @@ from headwater.apps.demo.project import early_warning
 from headwater.core.instant import DAY
 from headwater.engine.run import Engine
 from headwater.log.embedded import EmbeddedLog
+from headwater.log.protocol import Append
 from headwater.scale.kafka.cluster import Cluster, Topics, make_topics
 from headwater.scale.kafka.host import Host, Member
 from headwater.scale.kafka.publish import publish
@@ -69,8 +70,8 @@ def compared(brokers: str, accounts: int, years: int) -> dict[str, int]:
     with tempfile.TemporaryDirectory() as folder:
         twin = Engine(project.views)
         with EmbeddedLog.open(Path(folder) / "events.log", project.streams) as log:
-            for name, frame in frames.items():
-                log.append(name, frame, arrival=np.sort(lender.arrival[name]))
+            appends = [Append(name, one, np.sort(lender.arrival[name])) for name, one in frames.items()]
+            log.append_many(appends, merge=True)
             catch_up(twin, log)
         member = Member(project.name, "demo")
         with Host(cluster, project, {}, Path(folder) / "snapshots", member) as host:

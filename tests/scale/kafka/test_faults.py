@@ -14,6 +14,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions
 
 from headwater.core.errors import LogError
+from headwater.scale.kafka.copying import copy_events
 from headwater.scale.kafka.host import Hooks
 from tests.scale.kafka.cases import Bank, Counted, Twin, agree, payments, run
 from tests.serving import bank as small
@@ -186,10 +187,36 @@ def test_a_changed_number_of_partitions_is_refused(services: Mapping[str, str], 
         "  expected: 4 partitions, over which its events are keyed\n"
         "  got:      6: an entity's new events lie apart from its history\n"
         f"  where:    {topic}\n"
-        "  do:       copy the events, by key and in order, to topics of the new number under another project"
-        " name"
+        "  do:       copy the events to topics of the new number under another project name (`copy_events`)"
     )
     assert bank.scores() == told
+
+
+def test_events_over_another_number_of_partitions_are_brought_together_again(
+    services: Mapping[str, str], tmp_path: Path
+) -> None:
+    """Half before the number was changed, half behind it, so that entities lie in two places."""
+    bank = Bank(services["HEADWATER_KAFKA"], tmp_path)
+    frame = payments(400)
+    bank.publish(frame[:200])
+    topic = bank.topics.of("payments")
+    admin = AdminClient({"bootstrap.servers": bank.cluster.brokers})
+    admin.create_partitions([NewPartitions(topic, 6)])[topic].result()
+    bank.publish(frame[200:])
+    moved = Bank(bank.cluster.brokers, tmp_path / "moved", partitions=6)
+    assert copy_events(bank.cluster, bank.topics, moved.topics, 6) == {"payments": len(frame)}
+    with moved.host() as host:
+        run([host], lambda: len(host.partitions) == 6 and ended(host, moved))
+        agree(moved, Twin(moved, frame, tmp_path), [host], AT)
+    with pytest.raises(LogError) as raised:
+        copy_events(bank.cluster, bank.topics, moved.topics, 6)
+    assert str(raised.value) == (
+        "the topic to copy to holds events already\n"
+        "  expected: an empty topic\n"
+        "  got:      400 records\n"
+        f"  where:    {moved.topics.of('payments')}\n"
+        "  do:       copy to topics under a new project name, from the start"
+    )
 
 
 def ended(host: Any, bank: Bank) -> bool:

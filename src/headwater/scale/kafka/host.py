@@ -344,7 +344,7 @@ class Host:
             expected=f"{min(before)} partitions, over which its events are keyed",
             got=f"{known}: an entity's new events lie apart from its history",
             where=", ".join(self._streams),
-            do="copy the events, by key and in order, to topics of the new number under another project name",
+            do="copy the events to topics of the new number under another project name (`copy_events`)",
         )
 
     def _starts(self) -> list[Any]:

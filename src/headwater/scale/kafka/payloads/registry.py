@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
+from weakref import finalize
 
 import polars as pl
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
@@ -50,6 +51,7 @@ class Registry:
     def __init__(self, url: str, security: Mapping[str, Any] | None = None) -> None:
         self.url = url
         self._client = SchemaRegistryClient({"url": url, "timeout": _PATIENCE, **(security or {})})
+        finalize(self, self._client.close)  # its connection ends with it
         self._known: dict[int, Registered | UnreadError] = {}
         self._lock = Lock()
 
@@ -92,9 +94,12 @@ class Registry:
             return UnreadError(UNKNOWN_SCHEMA, f"the schema registry knows no schema {number}")
         except Exception as error:  # the library lets through whatever its HTTP client raises
             raise self._silent(error) from error
-        if found.schema_type == "JSON":
+        kind = found.schema_type
+        if kind == "JSON" and _is_record(found.schema_str):
+            kind = "AVRO"  # Apicurio calls equal contents by the kind of whoever registered first
+        if kind == "JSON":
             return Registered(is_json=True)
-        if found.schema_type != "AVRO" or found.references:
+        if kind != "AVRO" or found.references:
             return UnreadError(UNKNOWN_SCHEMA, f"schema {number} is neither JSON nor Avro in one piece")
         return Registered(is_json=False, avro=avro.parsed(found.schema_str))
 
@@ -110,10 +115,23 @@ class Registry:
         )
 
 
+def _is_record(schema: str) -> bool:
+    """Whether a schema is Avro's of a record, which no JSON Schema is."""
+    found = json.loads(schema)
+    return isinstance(found, dict) and found.get("type") == "record"
+
+
 def json_schema(stream: Stream) -> dict[str, Any]:
     """The JSON Schema of a stream's events."""
     fields = {name: {"type": [_kind(dtype), "null"]} for name, dtype in stream.schema.items()}
-    return {"title": stream.name, "type": "object", "properties": fields, "additionalProperties": False}
+    draft = "http://json-schema.org/draft-07/schema#"
+    return {
+        "$schema": draft,
+        "title": stream.name,
+        "type": "object",
+        "properties": fields,
+        "additionalProperties": False,
+    }
 
 
 def _kind(dtype: pl.DataType) -> str:
