@@ -31,7 +31,7 @@ QUICK = Size(accounts=400, before=2, after=3, bootstrap=20)
 SEEDS = (7, 8)
 _DIGITS = {"auc": 3, "brier": 4, "cost": 2}
 COUNTED = 6  # retrainings that are shown by number
-PROMISED = "whole"  # before that no label tells of the regime that the model is to be good in
+PROMISED = "matured"  # before that no outcome of the new regime is known, whatever the loop does
 _TOLD = {
     "change": "from the change on (no outcome of it is known before the thirty-first day)",
     "matured": "from the first whose window holds known outcomes of the new regime",

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -91,7 +92,27 @@ def test_a_test_too_thin_is_made_longer() -> None:
     rows = matured(model(), {"payments": sparse}, day(150), Bounds.of(model()))
     split = judged_split(rows, Bounds.of(model()))
     assert len(split.test) >= 200
-    assert (int(rows.times.max()) + 1 - split.test_from) % (7 * DAY) == 0
+    whole, part = divmod(int(rows.times.max()) + 1 - split.test_from, 7 * DAY)
+    assert part == 0
+    shorter = rows.y[rows.times >= split.test_from + 7 * DAY]  # a week less is too thin
+    assert min(shorter.sum(), (1 - shorter).sum()) < 100 or len(shorter) < 200, whole
+
+
+@pytest.mark.parametrize(("a_week", "weeks"), [(400, 1), (50, 2), (20, 4), (5, 6), (2, None)])
+def test_the_test_lasts_until_a_hundred_outcomes_but_no_month_unless_it_must(
+    a_week: int, weeks: int | None
+) -> None:
+    # positives a week     400: one week has a hundred; 50: two weeks; 20: a month has eighty, which must do;
+    # 5: thirty take six weeks; 2: half of the rows have no thirty, so the newest quarter is the test
+    step = 7 * DAY // 1_000
+    times = np.arange(26 * 1_000) * step
+    y = np.zeros(len(times))
+    y[:: 1_000 // a_week] = 1.0
+    rows = matured(model(), {"payments": payments(150)}, day(150), Bounds.of(model()))
+    given = replace(rows, times=times, y=y)
+    split = judged_split(given, Bounds(every=7 * DAY))
+    lasts = int(given.times.max()) + 1 - split.test_from
+    assert lasts == pytest.approx((weeks or 6.5) * 7 * DAY, abs=2 * step)
 
 
 @pytest.mark.parametrize("stage", ["judge", "fit", "register"])

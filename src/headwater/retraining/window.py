@@ -34,9 +34,10 @@ Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
 
 LEAST_ROWS = 200
-LEAST_OF_A_CLASS = 30
+LEAST_OF_A_CLASS = 30  # below that no gate gives a verdict
+GOOD_OF_A_CLASS = 100  # from that on two equal models can be told to be equal (``benchmarks.gate``)
 WEEK = 7 * DAY
-_MOST_STEPS = 60
+_MOST_STEPS, _GOOD_STEPS = 60, 4
 _GONE = 0.9  # a feature that was there in more than a tenth of the rows
 
 
@@ -104,8 +105,8 @@ def matured(model: Model, events: Events, as_of: int, bounds: Bounds) -> Trainin
 def judged_split(rows: TrainingSet, bounds: Bounds) -> Split:
     """What the judged model learns from and is judged on.
 
-    The test is the newest matured stretch: as short a multiple of ``every`` as holds enough outcomes of both
-    classes, or else the newest quarter of the rows.
+    The test is the newest matured stretch, as many times ``every`` as it takes to hold a hundred outcomes of
+    both classes: at most four, unless it takes more to hold thirty; or else the newest quarter of the rows.
 
     Raises:
         TrainingError: too little history, or one class only in either part.
@@ -145,15 +146,18 @@ def _test_from(times: Int64, y: Float64, bounds: Bounds) -> int | None:
     if bounds.test is not None:
         return end - bounds.test
     half = int(times.min()) + (end - int(times.min())) // 2
+    found = None
     for steps in range(1, _MOST_STEPS + 1):
         start = end - steps * bounds.every
-        if start < half:
+        if start < half or (found is not None and steps > _GOOD_STEPS):
             break
         judged = y[times >= start]
-        positives = int(judged.sum())
-        if len(judged) >= LEAST_ROWS and min(positives, len(judged) - positives) >= LEAST_OF_A_CLASS:
-            return start
-    return None
+        least = min(int(judged.sum()), len(judged) - int(judged.sum()))
+        if len(judged) >= LEAST_ROWS and least >= LEAST_OF_A_CLASS:
+            found = start
+        if found is not None and least >= GOOD_OF_A_CLASS:
+            break
+    return found
 
 
 def _one_class(rows: TrainingSet, split: Split) -> Iterator[Problem]:
