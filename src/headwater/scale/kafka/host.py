@@ -126,6 +126,7 @@ class Host:
         self._streams = {topic: stream.name for topic, stream in self._topics.streams.items()}
         self._keeper = Keeper(project, scorings, folder, cluster.registry, self._hooks.on_fault)
         self._pool = ThreadPoolExecutor(member.threads or os.cpu_count() or 1, "headwater-partitions")
+        self._generation: Any = None  # of the group, in which the partitions were given
         self._moved = False  # partitions came or went while records were asked for
         self._count = make_topics(cluster, self._topics)
         try:
@@ -290,7 +291,7 @@ class Host:
             self._teller.send(self._topics.dead_letters, out.letters(effect.letters, number))
         ends = {place: records[place][-1].offset + 1 for place in effects}
         topics = {(self._topics.of(stream), number): end for (number, stream), end in ends.items()}
-        self._teller.commit(topics, self._consumer, f"{_OF}{self._count}")
+        self._teller.commit(topics, self._generation, f"{_OF}{self._count}")
         for (number, stream), end in ends.items():
             self._keeper.owned[number].committed[stream] = end
 
@@ -324,6 +325,7 @@ class Host:
         asked = [TopicPartition(topic, number) for topic in self._streams for number in range(known)]
         committed = through(lambda: consumer.committed(asked, PATIENCE), self._teller.wait)
         self._same_number(known, {one.metadata for one in committed if one.metadata})
+        self._generation = consumer.consumer_group_metadata()
         mine = {one.partition for one in assigned}
         told: dict[int, dict[str, int]] = {}
         for one in committed:
