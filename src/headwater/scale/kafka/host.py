@@ -309,14 +309,19 @@ class Host:
             self._teller.undo()
             assigned = self._consumer.assignment()
             if assigned:
-                self._assign(self._consumer, assigned)
+                self._build(self._consumer, assigned)  # in the same generation, if there is a newer one
         except KafkaException as again:
             raise unreachable(self._cluster, again) from again
 
     # --- Partitions come and go --------------------------------------------------------------------
 
     def _assign(self, consumer: Any, assigned: Sequence[Any]) -> None:
-        """Partitions come: each with its newest snapshot, read on from there.
+        """Partitions come, in a new generation of the group."""
+        self._generation = consumer.consumer_group_metadata()
+        self._build(consumer, assigned)
+
+    def _build(self, consumer: Any, assigned: Sequence[Any]) -> None:
+        """Each partition with its newest snapshot, read on from there.
 
         Raises:
             LogError: the topics have another number of partitions than when the group began.
@@ -325,7 +330,6 @@ class Host:
         asked = [TopicPartition(topic, number) for topic in self._streams for number in range(known)]
         committed = through(lambda: consumer.committed(asked, PATIENCE), self._teller.wait)
         self._same_number(known, {one.metadata for one in committed if one.metadata})
-        self._generation = consumer.consumer_group_metadata()
         mine = {one.partition for one in assigned}
         told: dict[int, dict[str, int]] = {}
         for one in committed:
