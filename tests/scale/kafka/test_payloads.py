@@ -58,7 +58,7 @@ def test_poison_of_each_payload_is_a_dead_letter(services: Mapping[str, str], tm
     ]
     producer = Producer({"bootstrap.servers": bank.cluster.brokers, "partitioner": "murmur2_random"})
     for value, payload in values:
-        headers = [(CONTENT_TYPE, payload)] if payload else None
+        headers: list[tuple[str, str | bytes | None]] = [(CONTENT_TYPE, payload)] if payload else []
         producer.produce(bank.topics.of("payments"), value, b"7", headers=headers)
     assert producer.flush(10) == 0
     counted = Counted()

@@ -100,7 +100,7 @@ class Writer:
 
     values: Callable[[pl.DataFrame], Iterator[bytes]]
     head: bytes = b""
-    headers: list[tuple[str, str]] | None = None
+    headers: list[tuple[str, str | bytes | None]] | None = None
 
 
 def writer(stream: Stream, payload: Payload, registry: Registry | None, topic: str) -> Writer:
