@@ -177,4 +177,5 @@ def test_a_registry_that_is_away_is_no_poison() -> None:
 
 def _register(url: str, schema: str) -> int:
     """As another producer would."""
-    return int(SchemaRegistryClient({"url": url}).register_schema("others-value", Schema(schema, "AVRO")))
+    with SchemaRegistryClient({"url": url}) as client:
+        return int(client.register_schema("others-value", Schema(schema, "AVRO")))
