@@ -175,7 +175,8 @@ def _empty(cluster: Cluster, topic: str) -> None:
 def _stamp(cluster: Cluster, topics: Sequence[str], by: str) -> None:
     entry = ConfigEntry(_STAMPED, by, incremental_operation=AlterConfigOpType.SET)
     wanted = [ConfigResource(ResourceType.TOPIC, name, incremental_configs=[entry]) for name in topics]
-    for set_ in AdminClient(cluster.settings()).incremental_alter_configs(wanted).values():
+    admin = AdminClient(cluster.settings())  # held until it has answered
+    for set_ in admin.incremental_alter_configs(wanted).values():
         set_.result(_PATIENCE)
 
 
