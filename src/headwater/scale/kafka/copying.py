@@ -27,6 +27,7 @@ from confluent_kafka.admin._resource import ResourceType
 
 from headwater.core.errors import LogError
 from headwater.scale.kafka.cluster import Cluster, Topics, make_topics, unreachable
+from headwater.scale.kafka.producer import through
 
 _PATIENCE = 30.0
 _AHEAD = 20_000  # records of a partition that are read before the others have caught up
@@ -157,9 +158,14 @@ class _Buffer:
 
 def _ends(consumer: Consumer, topic: str) -> dict[int, tuple[int, int]]:
     known = consumer.list_topics(topic, _PATIENCE).topics[topic].partitions
-    return {
-        number: consumer.get_watermark_offsets(TopicPartition(topic, number), _PATIENCE) for number in known
-    }
+    return {number: _watermarks(consumer, TopicPartition(topic, number)) for number in known}
+
+
+def _watermarks(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
+    low, high = through(
+        lambda: consumer.get_watermark_offsets(place, _PATIENCE), lambda: consumer.consume(1, 0.5)
+    )
+    return low, high
 
 
 def _empty(cluster: Cluster, topic: str) -> None:

@@ -23,6 +23,8 @@ _COORDINATOR = (
     KafkaError.NOT_COORDINATOR,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.NOT_LEADER_FOR_PARTITION,  # of a topic that was just made
+    KafkaError.LEADER_NOT_AVAILABLE,
 )
 _AT_ONCE = 10_000  # records that are handed over together
 
