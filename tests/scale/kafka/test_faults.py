@@ -122,15 +122,19 @@ def test_a_host_that_hangs_is_replaced_and_tells_nothing_when_it_wakes(
     bank.publish(frame)
     command = [sys.executable, "-m", "tests.scale.kafka.hosting"]
     command += [bank.cluster.brokers, bank.project.name, str(tmp_path / "snapshots"), "hang"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as child, bank.host("b") as host:
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == b"effect\n"  # state is changed, a transaction is open, and it hangs
-        run([host], lambda: len(host.partitions) == 4 and ended(host, bank))  # two owners, each for itself
-        child.send_signal(signal.SIGCONT)
-        while child.stdout.readline() != b"fault commit\n":  # the brokers know the older one
-            assert child.poll() is None
-        child.kill()
-        agree(bank, Twin(bank, frame, tmp_path), [host], AT)
+        try:
+            with bank.host("b") as host:
+                run([host], lambda: len(host.partitions) == 4 and ended(host, bank))  # two owners
+                child.send_signal(signal.SIGCONT)
+                while child.stdout.readline() != b"fault commit\n":  # the brokers know the older one
+                    assert child.poll() is None
+                child.kill()
+                agree(bank, Twin(bank, frame, tmp_path), [host], AT)
+        finally:
+            child.kill()
 
 
 def test_of_two_hosts_of_one_name_the_older_is_fenced(services: Mapping[str, str], tmp_path: Path) -> None:

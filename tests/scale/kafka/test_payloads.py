@@ -58,7 +58,7 @@ def test_poison_of_each_payload_is_a_dead_letter(services: Mapping[str, str], tm
     ]
     producer = Producer({"bootstrap.servers": bank.cluster.brokers, "partitioner": "murmur2_random"})
     for value, payload in values:
-        headers = [(CONTENT_TYPE, payload)] if payload else None
+        headers: list[tuple[str, str | bytes | None]] = [(CONTENT_TYPE, payload)] if payload else []
         producer.produce(bank.topics.of("payments"), value, b"7", headers=headers)
     assert producer.flush(10) == 0
     counted = Counted()
@@ -177,4 +177,5 @@ def test_a_registry_that_is_away_is_no_poison() -> None:
 
 def _register(url: str, schema: str) -> int:
     """As another producer would."""
-    return int(SchemaRegistryClient({"url": url}).register_schema("others-value", Schema(schema, "AVRO")))
+    with SchemaRegistryClient({"url": url}) as client:
+        return int(client.register_schema("others-value", Schema(schema, "AVRO")))

@@ -49,12 +49,12 @@ def test_events_go_in_and_scores_come_out(
         environ = {"HEADWATER_KAFKA_CONFIG": str(file)}
     bank = Bank(brokers, tmp_path)
     cluster = Cluster(f"127.0.0.1:{port}", security(environ))
-    publish(cluster, bank.topics, small.PAYMENTS, payments(30))
+    publish(cluster, bank.topics, small.PAYMENTS, payments(40))
     counted = Counted()
     served = {"risk": bank.scoring}
     member = Member(bank.project.name, "a", session_ms=6_000)
     with Host(cluster, bank.project, served, tmp_path / "s", member, counted.hooks) as host:
-        run([host], lambda: counted.events == 30)
+        run([host], lambda: counted.events == 40)
     assert bank.scores()
 
 

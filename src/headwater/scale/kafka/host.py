@@ -126,6 +126,7 @@ class Host:
         self._streams = {topic: stream.name for topic, stream in self._topics.streams.items()}
         self._keeper = Keeper(project, scorings, folder, cluster.registry, self._hooks.on_fault)
         self._pool = ThreadPoolExecutor(member.threads or os.cpu_count() or 1, "headwater-partitions")
+        self._generation: Any = None  # of the group, in which the partitions were given
         self._moved = False  # partitions came or went while records were asked for
         self._count = make_topics(cluster, self._topics)
         try:
@@ -290,7 +291,7 @@ class Host:
             self._teller.send(self._topics.dead_letters, out.letters(effect.letters, number))
         ends = {place: records[place][-1].offset + 1 for place in effects}
         topics = {(self._topics.of(stream), number): end for (number, stream), end in ends.items()}
-        self._teller.commit(topics, self._consumer, f"{_OF}{self._count}")
+        self._teller.commit(topics, self._generation, f"{_OF}{self._count}")
         for (number, stream), end in ends.items():
             self._keeper.owned[number].committed[stream] = end
 
@@ -308,14 +309,19 @@ class Host:
             self._teller.undo()
             assigned = self._consumer.assignment()
             if assigned:
-                self._assign(self._consumer, assigned)
+                self._build(self._consumer, assigned)  # in the same generation, if there is a newer one
         except KafkaException as again:
             raise unreachable(self._cluster, again) from again
 
     # --- Partitions come and go --------------------------------------------------------------------
 
     def _assign(self, consumer: Any, assigned: Sequence[Any]) -> None:
-        """Partitions come: each with its newest snapshot, read on from there.
+        """Partitions come, in a new generation of the group."""
+        self._generation = consumer.consumer_group_metadata()
+        self._build(consumer, assigned)
+
+    def _build(self, consumer: Any, assigned: Sequence[Any]) -> None:
+        """Each partition with its newest snapshot, read on from there.
 
         Raises:
             LogError: the topics have another number of partitions than when the group began.

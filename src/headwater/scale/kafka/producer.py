@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from headwater.scale.kafka.cluster import Cluster
 
@@ -23,6 +23,8 @@ _COORDINATOR = (
     KafkaError.NOT_COORDINATOR,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.NOT_LEADER_FOR_PARTITION,  # of a topic that was just made
+    KafkaError.LEADER_NOT_AVAILABLE,
 )
 _AT_ONCE = 10_000  # records that are handed over together
 
@@ -70,14 +72,19 @@ class Teller:
                 batch = []
         self._hand_over(topic, batch)
 
-    def commit(self, ends: Mapping[Place, int], consumer: Consumer, note: str = "") -> None:
-        """Commit it, with the offsets of the consumer's group, and a note beside each.
+    def commit(self, ends: Mapping[Place, int], group: Any, note: str = "") -> None:
+        """Commit it, with the offsets of a consumer group, and a note beside each.
+
+        Args:
+            ends: topic and partition to the offset of the next record.
+            group: the consumer's metadata, of when it was given the partitions: the brokers refuse an older
+                generation, but not that of a consumer which knows that it was put out.
+            note: in few words.
 
         Raises:
             KafkaException: it did not come through; see :meth:`undo`.
         """
         offsets = [TopicPartition(topic, number, end, note) for (topic, number), end in ends.items()]
-        group = consumer.consumer_group_metadata()
         through(lambda: self._producer.send_offsets_to_transaction(offsets, group, PATIENCE), self.wait)
         through(lambda: self._producer.commit_transaction(PATIENCE), self.wait)
 

@@ -120,7 +120,7 @@ class Outlet:
                 some = (row for row in rows if row["kind"] == kind)
                 fresh = (row for row in some if row["offset"] >= self.told[_place(project, row)])
                 self._teller.send(f"{project}.{topic}", ((row["name"], row["value"]) for row in fresh))
-            self._teller.commit(news, self._consumer)
+            self._teller.commit(news, self._consumer.consumer_group_metadata())
         except KafkaException as error:
             if error.args[0].txn_requires_abort():
                 self._teller.undo()
