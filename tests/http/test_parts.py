@@ -40,20 +40,21 @@ def test_one_ingests_one_decides_and_a_younger_one_takes_over(shop: Path, tmp_pa
                 )
                 assert event.status_code == 200, event.text
                 asked = {"policy": "risk_policy", "keys": {"who": 3}, "at": AT}
-                offset = int(event.json()["events"][0]["offset"]) if "events" in event.json() else None
+                offset = event.json()["results"][0]["offset"]
                 _published(owner.url)
                 made = httpx.post(f"{replica.url}/v1/decisions", json=asked)
                 assert made.status_code == 200, made.text
-                assert offset is None or made.json()["offset"] == offset
+                assert made.json()["offset"] == offset
                 sent_on = httpx.post(f"{owner.url}/v1/decisions", json=asked)
                 assert (sent_on.status_code, sent_on.json()["code"]) == (421, "misdirected")
                 assert httpx.get(f"{replica.url}/readyz").status_code == 200
                 with served(copies[1], "--online", url, HEADWATER_ONLINE_PASSWORD=PASSWORD) as younger:
                     assert owner.process.wait(30) == 5
+                    assert owner.process.stdout is not None
                     assert owner.process.stderr is not None
-                    told = owner.process.stderr.read()
-                    assert "another server owns the online store" in told
-                    assert PASSWORD not in told
+                    told = json.loads(owner.process.stdout.read())["error"]
+                    assert (told["code"], told["exit"]) == ("fenced", 5)
+                    assert PASSWORD not in owner.process.stderr.read()
                     _ready(younger.url)
                     assert httpx.get(f"{replica.url}/readyz").status_code == 200
                     assert httpx.post(f"{younger.url}/v1/decisions", json=asked).status_code == 200
