@@ -63,7 +63,7 @@ def _served(work: Work) -> dict[str, float]:
         decisions = Decisions(desk, target.policy(None), KEYS, 0)
         made, cpu, grown = _loaded(pid, data / "decisions.db", lambda: aim(server.url, decisions, _pace(8)))
         stream = target.stream("payments")
-        posting = Posting(BATCH, "json", refresh=True)
+        posting = Posting(BATCH, refresh=True)
         events = Events(desk, stream, posting, KEYS, lambda: time.time_ns() // 1_000, 0)
         sent, spent, more = _loaded(pid, data / "events.log", lambda: aim(server.url, events, _pace(2)))
         return {
