@@ -47,7 +47,7 @@ def test_by_hand() -> None:
 
 @pytest.mark.parametrize("cost", ["event_cpu_us", "decision_cpu_us", "state_event_bytes", "lake_event_bytes"])
 def test_what_costs_more_takes_more(cost: str) -> None:
-    dear = sum(one.dollars for one in found(**{cost: SIMPLE[cost] * 100}).values())
+    dear = sum(one.dollars for one in found(Load(), **{cost: SIMPLE[cost] * 100}).values())
     assert dear > sum(one.dollars for one in found().values())
 
 
