@@ -35,11 +35,14 @@ from headwater.core.batch import Batch
 from headwater.definitions.loading import load_project
 from headwater.engine.run import Engine
 from headwater.scale.lake.private import Private
+from headwater.store.decision import Decision, Reason
+from headwater.store.decisions import DecisionStore
 
 OUT = Path(__file__).with_name("costs.json")
 EVENTS, KEYS = 100_000, 5_000
 SECONDS = 8.0
 BATCH = 100
+RECORDS = 1_000
 RETAINED = (2, 12)  # events of each key, of which what a key and an event take in memory is solved
 
 
@@ -48,7 +51,7 @@ def main(out: str = str(OUT)) -> None:
     with TemporaryDirectory(prefix="headwater-costs-") as folder:
         work = Work("", folder, {"events": EVENTS, "keys": KEYS})
         bank.prepare(work)()
-        found = _served(work) | _kept(work) | _state()
+        found = _served(work) | _kept(work) | _record(Path(folder)) | _state()
     facts = {"machine": machine(), "events": EVENTS, "keys": KEYS, "batch": BATCH, "costs": found}
     Path(out).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     sys.stdout.write(json.dumps(found, indent=1) + "\n")
@@ -61,14 +64,13 @@ def _served(work: Work) -> dict[str, float]:
         desk, pid = Desk(address), server.process.pid
         data = work.data / "served" / ".headwater"
         decisions = Decisions(desk, target.policy(None), KEYS, 0)
-        made, cpu, grown = _loaded(pid, data / "decisions.db", lambda: aim(server.url, decisions, _pace(8)))
+        made, cpu, _ = _loaded(pid, data / "decisions.db", lambda: aim(server.url, decisions, _pace(8)))
         stream = target.stream("payments")
-        posting = Posting(BATCH, "json", refresh=True)
+        posting = Posting(BATCH, refresh=True)
         events = Events(desk, stream, posting, KEYS, lambda: time.time_ns() // 1_000, 0)
         sent, spent, more = _loaded(pid, data / "events.log", lambda: aim(server.url, events, _pace(2)))
         return {
             "decision_cpu_us": 1e6 * cpu / made,
-            "decision_record_bytes": grown / made,
             "event_cpu_us": 1e6 * spent / (sent * BATCH),
             "event_log_bytes": more / (sent * BATCH),
         }
@@ -92,7 +94,9 @@ def _cpu(pid: int) -> float:
 
 def _size(file: Path) -> int:
     """Of a database with what is not folded into it yet."""
-    return sum(path.stat().st_size for path in file.parent.glob(f"{file.name}*") if path.suffix != "-shm")
+    return sum(
+        path.stat().st_size for path in file.parent.glob(f"{file.name}*") if not path.name.endswith("-shm")
+    )
 
 
 def _kept(work: Work) -> dict[str, float]:
@@ -110,6 +114,25 @@ def _kept(work: Work) -> dict[str, float]:
         "lake_event_bytes": size / EVENTS,
         "lake_event_cpu_us": 1e6 * spent / EVENTS,
     }
+
+
+def _record(folder: Path) -> dict[str, float]:
+    """Bytes of a decision's record with its indexes: of a store that holds nothing else."""
+    random = np.random.default_rng(0)
+    decided: list[Decision] = []
+    with DecisionStore.open(folder / "records.db") as store:
+        for number in range(RECORDS):
+            features = {f"feature_of_window_{i}": float(random.normal()) for i in range(40)}
+            reasons = tuple(
+                Reason(f"What {name} says", name, value, value, value)
+                for name, value in list(features.items())[:4]
+            )
+            facts = ("risk", "d" * 64, "h" * 64, "lend", "p" * 64, {"who": number % KEYS})
+            score = float(random.random())
+            made = Decision(*facts, number, number, number, features, score, "watch", reasons)
+            decided.append(made)
+        store.append(decided)
+    return {"decision_record_bytes": _size(folder / "records.db") / RECORDS}
 
 
 def _state() -> dict[str, float]:
