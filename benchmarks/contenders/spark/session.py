@@ -15,6 +15,7 @@ def session(work: Work) -> SparkSession:
     cores = int(work.options["cores"])
     made = (
         SparkSession.builder.master(f"local[{cores}]")
+        .config("spark.python.daemon.module", "headwater.scale.spark.daemon")
         .config("spark.ui.enabled", "false")
         .config("spark.ui.showConsoleProgress", "false")
         .config("spark.driver.bindAddress", "127.0.0.1")

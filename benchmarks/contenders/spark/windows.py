@@ -27,7 +27,7 @@ def prepare(work: Work) -> Callable[[], tuple[pl.DataFrame, int]]:
         events, spine = read(spark, work, slice_)
         return pl.DataFrame(_features(events, spine).toArrow()).sort("row")
 
-    run(100)
+    run(10)  # every core is at work, and Java has compiled what it will
     asked = spark.read.parquet(str(work.data / "spine.parquet")).count()
     return lambda: (run(), asked)
 

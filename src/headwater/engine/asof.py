@@ -13,7 +13,6 @@ the same for batches of a log, for ``training``.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -25,9 +24,9 @@ from headwater.core.cast import fit
 from headwater.core.errors import DataError, Problem
 from headwater.core.frame import as_polars
 from headwater.core.schema import faults_of
-from headwater.definitions.stream import Stream
 from headwater.definitions.view import FeatureView
 from headwater.engine import values
+from headwater.engine.asking import missing_from_spine, missing_streams, shared_names
 from headwater.engine.batches import batch_of, instants
 from headwater.engine.kernels import layout as at
 from headwater.engine.merge import merged
@@ -35,7 +34,6 @@ from headwater.engine.reach import Reach, Readings, seen
 from headwater.engine.state import ViewState
 
 TOGETHER = 2  # views at a time: while one is in the kernels, the next is made ready
-_SHOWN = 3
 
 
 def asof(
@@ -81,7 +79,7 @@ def asof(
     asked = [views] if isinstance(views, FeatureView) else list(views)
     frame = as_polars(spine, "the spine")
     streams = {view.stream.name: view.stream for view in asked}
-    _require_streams(streams, events)
+    DataError.raise_if(missing_streams(streams, events, "frame"))
     times = _times(asked, frame, time)
     batches = {}
     for name, stream in streams.items():
@@ -171,54 +169,18 @@ def _keys(view: FeatureView, spine: pl.DataFrame) -> pl.Series:
     return fitted.values
 
 
-def _require_streams(streams: Mapping[str, Stream], events: Mapping[str, Any]) -> None:
-    DataError.raise_if(
-        Problem(
-            "the events of a stream are missing",
-            expected=f"events={{{name!r}: frame}}",
-            got=", ".join(sorted(events)) or "no streams",
-            where=f"events.{name}",
-            do="give a frame for each stream that the views read",
-        )
-        for name in streams
-        if name not in events
-    )
-
-
 def _spine_problems(views: Sequence[FeatureView], spine: pl.DataFrame, time: str) -> list[Problem]:
-    problems = []
-    for column in dict.fromkeys([*(view.key for view in views), time]):
-        if column not in spine.columns:
-            problems.append(
-                Problem(
-                    "the spine lacks a column",
-                    expected=f"the column {column!r}",
-                    got=", ".join(spine.columns) or "no columns",
-                    where=f"spine.{column}",
-                    do="add one column per key and the time; name the time with time=",
-                )
-            )
-        elif column != time and spine[column].null_count():
-            rows = spine[column].is_null().arg_true()
-            problems.append(
-                Problem(
-                    "the spine has rows without a key",
-                    expected="a key in each row",
-                    got=f"{len(rows)} nulls, the first in row {rows[0]}",
-                    where=f"spine.{column}",
-                    do="drop these rows",
-                )
-            )
-    names = Counter([*spine.columns, *(output.name for view in views for output in view.outputs)])
-    doubled = [name for name, n in names.items() if n > 1]
-    if doubled:
-        problems.append(
-            Problem(
-                "two columns would share a name",
-                expected="different names for all features and the spine's columns",
-                got=", ".join(doubled[:_SHOWN]) + (", ..." if len(doubled) > _SHOWN else ""),
-                where="views",
-                do="rename the features or the spine's columns",
-            )
+    keys = dict.fromkeys(view.key for view in views)
+    nulls = [
+        Problem(
+            "the spine has rows without a key",
+            expected="a key in each row",
+            got=f"{len(rows)} nulls, the first in row {rows[0]}",
+            where=f"spine.{key}",
+            do="drop these rows",
         )
-    return problems
+        for key in keys
+        if key != time and key in spine.columns and len(rows := spine[key].is_null().arg_true())
+    ]
+    missing = missing_from_spine([*keys, time], spine.columns)
+    return [*missing, *nulls, *shared_names(views, spine.columns)]

@@ -49,6 +49,7 @@ def spark() -> Iterator[SparkSession]:
         patch.setenv("PYSPARK_DRIVER_PYTHON", sys.executable)
         session = (
             SparkSession.builder.master("local[2]")
+            .config("spark.python.daemon.module", "headwater.scale.spark.daemon")
             .config("spark.ui.enabled", "false")
             .config("spark.ui.showConsoleProgress", "false")
             .config("spark.driver.bindAddress", "127.0.0.1")

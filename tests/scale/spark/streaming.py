@@ -127,14 +127,15 @@ class Value:
 
 @contextmanager
 def killed(number: int) -> Iterator[Callable[[Turn], None]]:
-    """Kills this process when so many batches with records were told."""
-    seen = 0
+    """Kills this process when so many batches with records were told, and says what the last and all held."""
+    seen = scores = 0
 
     def count(turn: Turn) -> None:
-        nonlocal seen
+        nonlocal seen, scores
         seen += turn.records > 0
+        scores += turn.scores
         if seen == number:
-            sys.stdout.write(f"{turn.records}\n")
+            sys.stdout.write(f"{turn.records} {scores}\n")
             sys.stdout.flush()
             os.kill(os.getpid(), signal.SIGKILL)
 

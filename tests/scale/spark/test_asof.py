@@ -172,7 +172,7 @@ def test_what_the_schemas_tell_is_refused_at_once(spark: SparkSession) -> None:
         "  expected: the column 'time'\n"
         "  got:      who, n\n"
         "  where:    spine.time\n"
-        "  do:       add the column, or name the one that is meant\n"
+        "  do:       add one column per key and the time; name the time with time=\n"
         "two columns would share a name\n"
         "  expected: different names for all features and the spine's columns\n"
         "  got:      n\n"

@@ -6,6 +6,8 @@ import pytest
 
 pytest.importorskip("pyspark")
 
+from pyspark import __version__
+
 from headwater.core.errors import ConflictError
 from headwater.scale.spark.failing import failed, letter_of
 
@@ -49,4 +51,18 @@ def test_what_spark_did_not_finish(text: str, got: str) -> None:
         f"  got:      {got}\n"
         "  do:       look at Spark's own log; every executor needs Headwater in its Python, "
         "and room for a bucket"
+    )
+
+
+def test_a_package_of_another_spark_is_told_as_such() -> None:
+    text = (
+        "An error occurred while calling o62.load.\n"
+        ": java.lang.NoSuchMethodError: 'void org.apache.spark.sql.X()'\n"
+        "\tat org.apache.spark.sql.delta.DeltaLog$.apply(DeltaLog.scala:9)"
+    )
+    assert str(failed(OSError(text))) == (
+        "a package that Spark was given is built for another Spark\n"
+        f"  expected: one built for Spark {__version__}\n"
+        "  got:      NoSuchMethodError: 'void org.apache.spark.sql.X()'\n"
+        "  do:       take its release for this Spark, or the PySpark that it is built for"
     )

@@ -35,7 +35,7 @@ class Asked:
         stream: their stream, with the columns that they read.
         time, known: the spine's columns; without ``known``, a row sees what had arrived by its time.
         arrival, order: the events' columns, each None if there is none.
-        slice: the events' column that only says which slice of time they are for; None if they are not cut.
+        cut: columns of both tables that only say where a row is worked on.
         fields: of what comes out, in Arrow's types, as Spark awaits them: the spine's, then the features.
     """
 
@@ -45,13 +45,14 @@ class Asked:
     known: str | None
     arrival: str | None
     order: str | None
-    slice: str | None
+    cut: tuple[str, ...]
     fields: pa.Schema
 
 
 def answer(asked: Asked, spine: pa.Table, events: pa.Table) -> pa.Table:
     """The rows of the spine in the order in which they came, with a column for each feature."""
-    found = _features(asked, spine, events)
+    spine = spine.drop_columns(list(asked.cut))
+    found = _features(asked, spine, events.drop_columns(list(asked.cut)))
     fields = list(asked.fields)[spine.num_columns :]
     made = [_arrow(series, field.type) for series, field in zip(found.get_columns(), fields, strict=True)]
     whole = pa.table([*spine.columns, *made], names=asked.fields.names)
@@ -67,8 +68,6 @@ def _features(asked: Asked, spine: pa.Table, events: pa.Table) -> pl.DataFrame:
     times = instants(rows, asked.time, "spine")
     known = None if asked.known is None else np.maximum(instants(rows, asked.known, "spine"), times)
     bounds = Reach.of(asked.views).bounds(times, times if known is None else known)
-    if asked.slice is not None:
-        events = events.drop_columns(asked.slice)
     came = in_order(_polars(events), asked)
     if asked.order is not None and asked.order not in asked.stream.schema:
         came = came.drop(asked.order)

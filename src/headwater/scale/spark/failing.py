@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from py4j.protocol import Py4JError
+from pyspark import __version__
 from pyspark.errors import PySparkException
 
 from headwater.core import errors
@@ -19,6 +20,9 @@ _LETTER = re.compile(r"headwater\.core\.errors\.(\w+): (.*)")
 _END = re.compile(r"(?!org\.|java\.|py4j\.)[A-Za-z_][\w.]*(Error|Exception): ")
 _JAVA = re.compile(r": (?:[\w$]+\.)+([\w$]+(?:Exception|Error): .*)")
 _FACT = re.compile(r"  (expected|got|where|do): +(.*)")
+_UNFIT = re.compile(
+    r"java\.lang\.((?:NoSuch\w+|NoClassDefFound|AbstractMethod|IncompatibleClassChange)Error: .*)"
+)
 _MOST = 300  # characters of what Spark says
 
 
@@ -38,6 +42,14 @@ def told() -> Iterator[None]:
 
 def failed(error: BaseException) -> ClusterError:
     """The letter for work that Spark did not finish."""
+    unfit = _UNFIT.search(str(error))
+    if unfit is not None:
+        return ClusterError.of(
+            "a package that Spark was given is built for another Spark",
+            expected=f"one built for Spark {__version__}",
+            got=unfit[1][:_MOST],
+            do="take its release for this Spark, or the PySpark that it is built for",
+        )
     return ClusterError.of(
         "Spark did not finish its work",
         got=said(error),

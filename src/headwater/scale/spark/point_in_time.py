@@ -13,12 +13,11 @@ columns, so none is joined and none can be lost.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 import polars as pl
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as sf
 from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructType
@@ -28,14 +27,15 @@ from headwater.core.instant import span
 from headwater.definitions.expression import columns
 from headwater.definitions.stream import Stream
 from headwater.definitions.view import FeatureView
+from headwater.engine.asking import missing_from_spine, missing_streams, shared_names
 from headwater.engine.reach import Reach
 from headwater.scale.spark.bucket import Asked
 from headwater.scale.spark.types import features_of, key_type, micros
 from headwater.scale.spark.worker import answer
 
-_SHOWN = 3
 _LARGE = "spark.sql.execution.arrow.useLargeVarTypes"
 _PARTITIONS = "spark.sql.shuffle.partitions"
+_TASKS = 4  # for each core, so that one that is slow is not waited for
 
 
 def asof(
@@ -98,6 +98,7 @@ def asof(
     names = spine.columns
     for group in _passes(asked):
         pruned, schema = _pruned(group), StructType([*spine.schema.fields, *features_of(group)])
+        taken = {*events[pruned.name].columns, *schema.names}
         part = Asked(
             views=tuple(group),
             stream=pruned,
@@ -105,7 +106,7 @@ def asof(
             known=known,
             arrival=arrival,
             order=order,
-            slice=None if width is None else _free("slice", events[pruned.name].columns),
+            cut=tuple(_free(name, taken) for name in (("bucket", "slice") if slices else ("bucket",))),
             fields=to_arrow_schema(schema, timezone="UTC", prefers_large_types=large),
         )
         spine = _answered(spine, events[pruned.name], part, schema, count, width)
@@ -137,13 +138,27 @@ def _answered(
     key, dtype = asked.views[0].key, asked.stream.schema[asked.views[0].key]
     more = [name for name in (asked.arrival, asked.order) if name is not None]
     read = events.select(*(_quoted(name) for name in dict.fromkeys([*asked.stream.schema, *more])))
-    bucket = _bucket(key, dtype, buckets)
-    if width is None or asked.slice is None:
-        left, right = spine.groupBy(bucket), read.groupBy(bucket)
+    bucket, *slices = asked.cut
+    left, right = (frame.withColumn(bucket, _bucket(key, dtype, buckets)) for frame in (spine, read))
+    if slices and width is not None:
+        left = left.withColumn(slices[0], _slice(micros(spine, asked.time), width))
+        right = _sliced(right, asked, slices[0], width)
     else:
-        left = spine.groupBy(bucket, _slice(micros(spine, asked.time), width))
-        right = _sliced(read, asked, asked.slice, width).groupBy(bucket, _quoted(asked.slice))
-    return left.cogroup(right).applyInArrow(partial(answer, asked), schema)
+        tasks = _tasks(spine.sparkSession, buckets)
+        left, right = (frame.repartitionById(tasks, _quoted(bucket)) for frame in (left, right))
+    by = [_quoted(name) for name in asked.cut]
+    return left.groupBy(*by).cogroup(right.groupBy(*by)).applyInArrow(partial(answer, asked), schema)
+
+
+def _tasks(session: SparkSession, buckets: int) -> int:
+    """In how many tasks the buckets are worked on, as many in each.
+
+    Left to itself Spark sizes its tasks by bytes: it would give half of a small machine's work to one of its
+    cores and a quarter to the other. A cluster's cores are not all there when it is asked for their number.
+    """
+    context = session.sparkContext
+    local = (context.master or "").startswith("local")
+    return min(buckets, _TASKS * context.defaultParallelism) if local else buckets
 
 
 def _slice(time: Column, width: int) -> Column:
@@ -186,36 +201,26 @@ def _problems(
     known: str | None,
     row: str | None,
 ) -> list[Problem]:
-    found = []
-    for group in _passes(views):
+    groups = _passes(views)
+    found = missing_streams(dict.fromkeys(group[0].stream.name for group in groups), events, "DataFrame")
+    for group in groups:
         name = group[0].stream.name
-        if name not in events:
-            found.append(_missing_stream(name, events))
-            continue
-        wanted = [*_pruned(group).schema, *(one for one in (arrival, order) if one is not None)]
-        found += _missing(f"the events of {name}", f"events.{name}", wanted, events[name].columns)
-    keys = dict.fromkeys([*(view.key for view in views), time, *([known] if known else [])])
-    found += _missing("the spine", "spine", keys, spine.columns)
-    return list(dict.fromkeys([*found, *_shared(views, spine, row)]))
+        if name in events:
+            wanted = [*_pruned(group).schema, *(one for one in (arrival, order) if one is not None)]
+            found += _missing(name, wanted, events[name].columns)
+    keys = [*(view.key for view in views), time, *([known] if known else [])]
+    found += missing_from_spine(keys, spine.columns)
+    found += shared_names(views, [*spine.columns, *([row] if row is not None else [])])
+    return list(dict.fromkeys(found))
 
 
-def _missing_stream(name: str, events: Mapping[str, DataFrame]) -> Problem:
-    return Problem(
-        "the events of a stream are missing",
-        expected=f"events={{{name!r}: DataFrame}}",
-        got=", ".join(sorted(events)) or "no streams",
-        where=f"events.{name}",
-        do="give a DataFrame for each stream that the views read",
-    )
-
-
-def _missing(what: str, where: str, wanted: Iterable[str], columns: Sequence[str]) -> list[Problem]:
+def _missing(stream: str, wanted: Iterable[str], columns: Sequence[str]) -> list[Problem]:
     return [
         Problem(
-            f"{what} lack a column" if what.startswith("the events") else f"{what} lacks a column",
+            f"the events of {stream} lack a column",
             expected=f"the column {name!r}",
             got=", ".join(columns) or "no columns",
-            where=f"{where}.{name}",
+            where=f"events.{stream}.{name}",
             do="add the column, or name the one that is meant",
         )
         for name in wanted
@@ -241,20 +246,3 @@ def _free(name: str, taken: Iterable[str]) -> str:
     while name in taken:
         name += "_"
     return name
-
-
-def _shared(views: Sequence[FeatureView], spine: DataFrame, row: str | None) -> list[Problem]:
-    outputs = [output.name for view in views for output in view.outputs]
-    names = Counter([*spine.columns, *outputs, *([row] if row is not None else [])])
-    doubled = [name for name, n in names.items() if n > 1]
-    if not doubled:
-        return []
-    return [
-        Problem(
-            "two columns would share a name",
-            expected="different names for all features and the spine's columns",
-            got=", ".join(doubled[:_SHOWN]) + (", ..." if len(doubled) > _SHOWN else ""),
-            where="views",
-            do="rename the features or the spine's columns",
-        )
-    ]

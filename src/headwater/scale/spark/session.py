@@ -22,8 +22,12 @@ from headwater.scale.spark.failing import said
 
 _MASTERS = re.compile(r"local(\[(\*|\d+)(, *\d+)?\])?|spark://[^ /]+:\d+.*|yarn|k8s://.+")
 
-# What we set where nobody else has: times without surprises, and a screen that is ours.
+# Spark starts it for its Python workers, instead of its own.
+DAEMON = "headwater.scale.spark.daemon"
+
+# What we set where nobody else has: times without surprises, workers that are ready, a screen that is ours.
 DEFAULTS = {
+    "spark.python.daemon.module": DAEMON,
     "spark.sql.session.timeZone": "UTC",
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
