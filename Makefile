@@ -24,7 +24,7 @@ CODE := src tests tools $(sort $(dir $(wildcard benchmarks/*.py examples/*/*.py)
 EXAMPLES := $(sort $(wildcard examples/*/run.py examples/*/prequential.py))
 UV := $(BIN)/uv pip
 # The extras that the image has (Dockerfile); a policy of another library is an image FROM it.
-IMAGE := --extra kafka --extra lake --extra lightgbm --extra otel --extra report
+IMAGE := --extra kafka --extra lake --extra lightgbm --extra otel --extra postgres --extra redis --extra report
 
 .PHONY: help
 help: ## Show this list

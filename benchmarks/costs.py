@@ -31,6 +31,7 @@ from headwater.apps.lakes import LakeSettings, lake_of
 from headwater.apps.load.connection import Address
 from headwater.apps.load.loop import Pace
 from headwater.apps.load.requests import Decisions, Desk, Events, Posting
+from headwater.apps.settings import Settings
 from headwater.core.batch import Batch
 from headwater.definitions.loading import load_project
 from headwater.engine.run import Engine
@@ -104,7 +105,7 @@ def _kept(work: Work) -> dict[str, float]:
     place = work.data / "bank"
     project, data = load_project(place / "project.py"), place / ".headwater"
     settings = LakeSettings(str(work.data / "lake"), "parquet", Private(), "day")
-    with lake_of(project, data, settings) as lake:
+    with lake_of(project, Settings.read({}, data=str(data)), settings) as lake:
         start = time.process_time()
         lake.export(lambda _table, _place, _end: None)
         spent = time.process_time() - start

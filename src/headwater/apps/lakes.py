@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, Self, cast, get_args
 
 from headwater.apps.access.secret import read_secret
+from headwater.apps.settings import Settings
+from headwater.apps.stores import records_of
 from headwater.core.errors import DataError, MissingExtraError
 from headwater.definitions.project import Project
 from headwater.log.embedded import EmbeddedLog
@@ -23,7 +25,6 @@ from headwater.scale.lake.parquet import ParquetTable, State, files
 from headwater.scale.lake.private import Mode, Private
 from headwater.scale.lake.source import Events, Source
 from headwater.scale.lake.table import Table, Unit
-from headwater.store.decisions import DecisionStore
 from headwater.store.folder import DataFolder
 
 FORMS, MODES, UNITS = ("parquet", "delta"), get_args(Mode), get_args(Unit)
@@ -168,21 +169,27 @@ class Lake:
 
 
 @contextmanager
-def lake_of(project: Project, data: Path, settings: LakeSettings) -> Iterator[Lake]:
+def lake_of(project: Project, settings: Settings, lake: LakeSettings) -> Iterator[Lake]:
     """The lake of a project, with its log and its decision records open for reading.
+
+    Args:
+        project: whose.
+        settings: where log and records are; records that servers share are exported whole.
+        lake: where the lake is, and what its tables are.
 
     Raises:
         LogError: there is no event log yet, or a stream is declared otherwise than it was.
         DataError: a table cannot be made of a definition.
     """
-    folder = DataFolder(data)
+    folder = DataFolder(settings.data)
     with (
         EmbeddedLog.open(folder.log, project.streams, writer=False) as log,
-        DecisionStore.open(folder.decisions) as decided,
+        records_of(settings.data, settings.database) as records,
+        records.decisions() as decided,
     ):
-        events = [Events(log, one, settings.private, settings.unit) for one in project.streams]
-        decisions = [Decisions(decided, one, settings.private, settings.unit) for one in project.policies]
-        yield Lake(settings, (*events, *decisions), data)
+        events = [Events(log, one, lake.private, lake.unit) for one in project.streams]
+        decisions = [Decisions(decided, one, lake.private, lake.unit) for one in project.policies]
+        yield Lake(lake, (*events, *decisions), settings.data)
 
 
 def _choice(variable: str, environ: Mapping[str, str], allowed: tuple[str, ...], given: str | None) -> str:

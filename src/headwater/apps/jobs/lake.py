@@ -21,6 +21,6 @@ def lake_job(task: Task) -> dict[str, Any]:
         MissingExtraError: Delta is to be written, and deltalake is not installed.
     """
     settings = LakeSettings.read(task.environ, task.settings.data)
-    with lake_of(task.project, task.settings.data, settings) as lake:
+    with lake_of(task.project, task.settings, settings) as lake:
         done = lake.export(lambda _table, _place, _end: task.step())
     return {"tables": {one.table: {"rows": one.rows, "place": one.place} for one in done}}

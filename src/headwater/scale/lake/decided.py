@@ -17,8 +17,9 @@ from headwater.definitions.policy import Policy
 from headwater.scale.lake.private import Private
 from headwater.scale.lake.source import Chunk, plain
 from headwater.scale.lake.table import Column, Table, Unit, nameable
+from headwater.store import protocol
 from headwater.store.decision import canonical_json
-from headwater.store.decisions import DecisionStore, Record
+from headwater.store.decisions import Record
 
 ROWS = 16_384  # at a time
 _CLOCK = pl.Datetime("us", "UTC")
@@ -58,7 +59,9 @@ class Decisions:
         DataError: a key or an input has a name that a lake cannot have.
     """
 
-    def __init__(self, store: DecisionStore, policy: Policy, private: Private, unit: Unit = "day") -> None:
+    def __init__(
+        self, store: protocol.Decisions, policy: Policy, private: Private, unit: Unit = "day"
+    ) -> None:
         self._store = store
         self._policy = policy
         self._private = private

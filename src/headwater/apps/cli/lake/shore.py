@@ -44,7 +44,7 @@ def opened(work: Workplace, options: dict[str, Any]) -> Iterator[Lake]:
     settings = LakeSettings.read(environment(), work.settings.data, **options)
     with work.reading():
         pass
-    with lake_of(work.project, work.settings.data, settings) as lake:
+    with lake_of(work.project, work.settings, settings) as lake:
         yield lake
 
 
