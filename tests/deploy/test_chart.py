@@ -134,9 +134,8 @@ def test_servers_are_asked_whether_they_serve(found: Rendered) -> None:
 
 
 def test_secrets_are_referred_to_and_variables_are_known(found: Rendered) -> None:
-    """A variable that no setting names is one that another change brings, or a misspelt one."""
-    coming = {"HEADWATER_DATABASE_URL", "HEADWATER_ONLINE", "HEADWATER_ROLE", "HEADWATER_PORT", "POD"}
-    known = {setting.variable for setting in SETTINGS} | coming
+    """A variable that no setting names is a misspelt one."""
+    known = {setting.variable for setting in SETTINGS} | {"HEADWATER_PORT", "POD"}
     for name in ("minimal", "everything", "external"):
         for each in found[name]["objects"]:
             for container in (
@@ -150,6 +149,30 @@ def test_secrets_are_referred_to_and_variables_are_known(found: Rendered) -> Non
         "key": "url",
     }
     assert env["HEADWATER_ROLE"]["value"] == "ingest"
+    alone = one(found["minimal"], "StatefulSet", "live-headwater-ingest")["spec"]["template"]["spec"]
+    assert "HEADWATER_ROLE" not in {each["name"] for each in alone["containers"][0]["env"]}
+
+
+def test_the_database_has_its_tables_before_anything_is_served(found: Rendered) -> None:
+    def before(name: str) -> list[tuple[str, object]]:
+        spec = one(found[name], "StatefulSet", "live-headwater-ingest")["spec"]["template"]["spec"]
+        return [(each["name"], each["args"]) for each in spec.get("initContainers", [])]
+
+    assert before("everything")[0] == ("database", ["database", "upgrade"])
+    assert [name for name, _ in before("everything")] == ["database", "first-key"]
+    assert before("external") == [("database", ["database", "upgrade"])]
+    assert [name for name, _ in before("minimal")] == ["first-key"]
+
+
+def test_decide_servers_without_a_place_for_records_are_not_rendered(tmp_path: Path) -> None:
+    given = yaml.safe_load((CHART / "ci" / "external.yaml").read_text(encoding="utf-8"))
+    del given["settings"]["HEADWATER_DATABASE_URL_FILE"]
+    (tmp_path / "forgetful.yaml").write_text(yaml.safe_dump(given), encoding="utf-8")
+    (fault,) = rendered(tmp_path / "forgetful.yaml")["forgetful"]["faults"]
+    assert (
+        "decide servers keep nothing themselves: set HEADWATER_DATABASE_URL, under settings or secrets"
+        in fault
+    )
 
 
 @pytest.mark.parametrize(

@@ -44,11 +44,36 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- printf "%s%s" (toJson .Values.settings) .Values.project.file | sha256sum }}
 {{- end }}
 
+{{/* Whether a variable, or the one that names a file with it, is set: dict "root" $ "variable" "HEADWATER_ONLINE" */}}
+{{- define "headwater.isSet" -}}
+{{- $names := keys .root.Values.settings }}
+{{- range .root.Values.secrets }}{{ $names = append $names .variable }}{{ end }}
+{{- if or (has .variable $names) (has (printf "%s_FILE" .variable) $names) }}yes{{ end }}
+{{- end }}
+
+{{/* What the ingest pod does before it serves: tables of the database, the first key. */}}
+{{- define "headwater.before" -}}
+{{- $database := include "headwater.isSet" (dict "root" .root "variable" "HEADWATER_DATABASE_URL") }}
+{{- if or $database .root.Values.access.firstKey.enabled }}
+initContainers:
+  {{- if $database }}
+  - name: database
+    {{- include "headwater.container" . | nindent 4 }}
+    args: [database, upgrade]
+    resources: {{- toYaml .part.resources | nindent 6 }}
+  {{- end }}
+  {{- include "headwater.firstKey" . | nindent 2 }}
+{{- end }}
+{{- end }}
+
 {{/* The environment of a part: dict "root" $ "part" .Values.ingest */}}
 {{- define "headwater.env" -}}
 - {name: HEADWATER_HOME, value: /data}
 - {name: HEADWATER_PROJECT, value: /project/project.py}
 - {name: HEADWATER_PORT, value: "8000"}
+{{- if and .root.Values.decide.enabled (has .name (list "ingest" "decide")) }}
+- {name: HEADWATER_ROLE, value: {{ .name }}}
+{{- end }}
 {{- range $name, $value := merge (dict) .part.env .root.Values.settings }}
 - {name: {{ $name }}, value: {{ $value | quote }}}
 {{- end }}
@@ -156,18 +181,17 @@ lifecycle:
 {{- end }}
 
 {{- define "headwater.firstKey" -}}
-{{- if .root.Values.access.firstKey.enabled }}
-initContainers:
-  - name: first-key
-    {{- include "headwater.container" . | nindent 4 }}
-    command: [/bin/sh, -c]
-    args:
-      - |
-        set -eu
-        if [ "$(start keys list --json | python -c 'import json, sys; print(len(json.load(sys.stdin)["keys"]))')" = 0 ]; then
-          umask 077
-          start keys create {{ .root.Values.access.firstKey.name }} --role admin --secret-file /data/{{ .root.Values.access.firstKey.name }}.secret
-        fi
-    resources: {{- toYaml .part.resources | nindent 6 }}
+{{- if .root.Values.access.firstKey.enabled -}}
+- name: first-key
+  {{- include "headwater.container" . | nindent 2 }}
+  command: [/bin/sh, -c]
+  args:
+    - |
+      set -eu
+      if [ "$(start keys list --json | python -c 'import json, sys; print(len(json.load(sys.stdin)["keys"]))')" = 0 ]; then
+        umask 077
+        start keys create {{ .root.Values.access.firstKey.name }} --role admin --secret-file /data/{{ .root.Values.access.firstKey.name }}.secret
+      fi
+  resources: {{- toYaml .part.resources | nindent 4 }}
 {{- end }}
 {{- end }}
