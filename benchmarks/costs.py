@@ -34,6 +34,7 @@ from headwater.apps.load.requests import Decisions, Desk, Events, Posting
 from headwater.apps.settings import Settings
 from headwater.core.batch import Batch
 from headwater.definitions.loading import load_project
+from headwater.engine.image import images
 from headwater.engine.run import Engine
 from headwater.scale.lake.private import Private
 from headwater.store.decision import Decision, Reason
@@ -137,15 +138,21 @@ def _record(folder: Path) -> dict[str, float]:
 
 
 def _state() -> dict[str, float]:
-    """Bytes of state for a key and for a retained event of the bank's 40 features, solved of two sizes."""
+    """Bytes of the bank's 40 features for a key and for an event, in state and online; solved of two sizes."""
     project = load_project(bank.PROJECT)
     few, many = (_bytes(project, count) for count in RETAINED)
-    event = (many - few) / (RETAINED[1] - RETAINED[0])
-    return {"state_event_bytes": event, "state_key_bytes": few - RETAINED[0] * event}
+    events = [(more - less) / (RETAINED[1] - RETAINED[0]) for less, more in zip(few, many, strict=True)]
+    keys = [less - RETAINED[0] * event for less, event in zip(few, events, strict=True)]
+    return {
+        "state_event_bytes": events[0],
+        "state_key_bytes": keys[0],
+        "online_event_bytes": events[1],
+        "online_key_bytes": keys[1],
+    }
 
 
-def _bytes(project: hw.Project, each: int) -> float:
-    """Bytes of state for a key with so many events."""
+def _bytes(project: hw.Project, each: int) -> tuple[float, float]:
+    """Bytes for a key with so many events: in memory, and as it is published."""
     (view,) = project.views
     keys, count = 20_000, 20_000 * each
     offset = np.arange(count)
@@ -163,7 +170,9 @@ def _bytes(project: hw.Project, each: int) -> float:
     time_of = frame["time"].to_physical().to_numpy()
     engine.apply(Batch("payments", offset, time_of, time_of, frame))
     gc.collect()
-    return float(engine.states[view.name].bytes_used()) / keys
+    state = engine.states[view.name]
+    published = images(state, pl.Series(range(0, keys, 100)))
+    return state.bytes_used() / keys, float(np.mean([len(one or b"") for one in published]))
 
 
 if __name__ == "__main__":

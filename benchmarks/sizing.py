@@ -60,7 +60,7 @@ class Assumed:
     replication: float = 3  # of topics
     broker_bytes: float = 50e6  # a second into one broker, replicas included
     broker_disk: float = 4 * _TIB
-    online_bytes: float = 1_000  # of a key's 40 values in Redis, with what Redis adds
+    online_more: float = 1.1  # what Redis adds to the bytes of a state
     redis_memory: float = 26 * _GIB  # of a Redis node, for values
     redis_ops: float = 80_000  # a second of a Redis node
     postgres_rows: float = 10_000  # decision records a second that one PostgreSQL keeps
@@ -96,7 +96,7 @@ def plan(costs: Mapping[str, float], times: float, load: Load, assumed: Assumed)
         *_ingest(costs, large, assumed),
         *_decide(costs, large, assumed),
         *_kafka(large, assumed),
-        *_online(large, assumed),
+        *_online(costs, large, assumed),
         *_records(costs, large, assumed),
     ]
 
@@ -132,10 +132,12 @@ def _kafka(load: Load, assumed: Assumed) -> Iterator[Part]:
     yield Part("Kafka brokers", f"{brokers:,} nodes", why, dollars)
 
 
-def _online(load: Load, assumed: Assumed) -> Iterator[Part]:
-    held, reads = load.keys * assumed.online_bytes, load.decisions * load.peak
+def _online(costs: Mapping[str, float], load: Load, assumed: Assumed) -> Iterator[Part]:
+    retained = load.keys * load.events_day * load.days
+    states = load.keys * costs["online_key_bytes"] + retained * costs["online_event_bytes"]
+    held, reads = states * assumed.online_more, load.decisions * load.peak
     nodes = 2 * math.ceil(max(held / assumed.redis_memory, reads / assumed.redis_ops))
-    why = f"{held / _GIB:,.0f} GiB, {reads:,.0f} reads/s, each shard twice"
+    why = f"{held / _TIB:,.1f} TiB of states, {reads:,.0f} reads/s, each shard twice"
     small = 4 * assumed.core_hour + 32 * assumed.memory_hour
     yield Part("Redis", f"{nodes:,} nodes", why, nodes * small * _NODE_HOURS)
 
@@ -216,6 +218,8 @@ def _measured(found: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     )
     yield "", f"{cost['state_event_bytes']:,.0f} B of memory", "while a window holds it"
     yield "key", f"{cost['state_key_bytes']:,.0f} B of memory", "beside its events: 40 features"
+    each = f"as it is published; and {cost['online_event_bytes']:,.0f} B for an event in its windows"
+    yield "", f"{cost['online_key_bytes']:,.0f} B of Redis", each
     whole = "over HTTP: 40 features, 200 trees, four reasons, its record on disk"
     yield "decision", f"{cost['decision_cpu_us']:,.0f} us of a processor", whole
     yield "", f"{cost['decision_record_bytes']:,.0f} B on disk", "its record, with indexes"

@@ -19,6 +19,8 @@ SIMPLE = {
     "lake_event_cpu_us": 1.0,
     "state_event_bytes": 40.0,
     "state_key_bytes": 2_000.0,
+    "online_event_bytes": 30.0,
+    "online_key_bytes": 3_000.0,
     "decision_cpu_us": 1_000.0,
     "decision_record_bytes": 3_000.0,
 }
@@ -41,6 +43,7 @@ def test_by_hand() -> None:
     nodes = -(-state // (64 * 2**30 * 0.7))
     assert found()["ingest hosts"].count == f"{-(-nodes * 4 // 3):,.0f} nodes"
     assert "memory decides" in found()["ingest hosts"].why
+    assert found()["Redis"].why.startswith(f"{200e6 * (900 * 30 + 3_000) * 1.1 / 2**40:,.1f} TiB of states")
     # 200 M decisions a day, ten times that in the busiest minute, 1 ms each, six tenths busy
     assert found()["decide servers"].why == "39 cores"
 
