@@ -138,7 +138,7 @@ def _record(folder: Path) -> dict[str, float]:
 
 
 def _state() -> dict[str, float]:
-    """Bytes of the bank's 40 features for a key and for an event, in state and online; solved of two sizes."""
+    """Bytes of 40 features for a key, for an event, in state and online, solved of two sizes."""
     project = load_project(bank.PROJECT)
     few, many = (_bytes(project, count) for count in RETAINED)
     events = [(more - less) / (RETAINED[1] - RETAINED[0]) for less, more in zip(few, many, strict=True)]
