@@ -85,7 +85,9 @@ def command(
 
 def _whose(work: Workplace, folder: Path | None) -> Workplace:
     """Where the decisions lie; the log is that of the workplace itself."""
-    return work if folder is None else Workplace(replace(work.settings, data=folder, database=None), work.clock)
+    return (
+        work if folder is None else Workplace(replace(work.settings, data=folder, database=None), work.clock)
+    )
 
 
 def _records(store: Decisions, ids: tuple[str, ...], last: int | None) -> list[Record]:
