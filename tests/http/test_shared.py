@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -17,7 +20,8 @@ from headwater.apps.anchors import ACTION
 from headwater.apps.cli.exits import Exit
 from headwater.apps.cli.failures import run
 from headwater.apps.cli.main import cli
-from tests.http.process import served
+from tests.http.process import Process, served
+from tests.scale.redis.cases import address
 from tests.store.hosts import Postgres, own_database
 
 
@@ -96,3 +100,76 @@ def test_two_servers_decide_as_one(
     code, out = headwater("audit", "verify", *project)
     assert code == Exit.UNPROVEN
     assert f"where:    {shared.place}, record 2" in out
+
+
+def test_one_key_opens_all_servers_and_none_once_it_is_revoked(
+    shop: Path,
+    shared: Postgres,
+    services: Mapping[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """One owns the log, one only decides; keys are made and revoked at a desk with a folder of its own."""
+    monkeypatch.setenv("HEADWATER_DATABASE_URL", shared.url)
+    online = address(services)
+    assert online.password is not None
+    told = {
+        "HEADWATER_ONLINE": f"redis://{online.host}:{online.port}/0",
+        "HEADWATER_ONLINE_PASSWORD": online.password.reveal(),
+    }
+    monkeypatch.setenv("HEADWATER_HOME", str(tmp_path / "desk"))
+    other = Path(shutil.copytree(shop, tmp_path / "other"))
+
+    def headwater(*args: str) -> Any:
+        capfd.readouterr()
+        code, out = run(cli, [*args, "--json"]), capfd.readouterr().out
+        assert code == Exit.OK, out
+        return json.loads(out)
+
+    headwater("database", "upgrade")
+    secret = headwater("keys", "create", "checkout", "--role", "decide")["secret"]
+    headers = {"Authorization": f"Bearer {secret}"}
+    body = {"keys": {"who": 3}}
+
+    def asked(server: Process) -> int:
+        return httpx.post(f"{server.url}/v1/decisions", json=body, headers=headers).status_code
+
+    with (
+        served(shop, HEADWATER_HOME=str(shop / ".headwater"), **told) as owner,
+        served(
+            other,
+            *("--role", "decide", "--host", "0.0.0.0"),  # noqa: S104 - with keys alone
+            HEADWATER_HOME=str(other / ".headwater"),
+            **told,
+        ) as replica,
+    ):
+        both = owner, replica
+        assert [until(200, partial(asked, one)) for one in both]
+        assert [httpx.post(f"{one.url}/v1/decisions", json=body).status_code for one in both] == [401, 401]
+        later = headwater("keys", "create", "later", "--role", "decide")["secret"]
+        for one in both:  # at once, by the look that an unknown secret is worth
+            answered = httpx.get(f"{one.url}/v1/models", headers={"Authorization": f"Bearer {later}"})
+            assert answered.status_code == 200
+        headwater("keys", "revoke", "checkout")
+        start = time.monotonic()
+        assert [until(401, partial(asked, one)) for one in both]
+        assert time.monotonic() - start < 5.0
+        answered = httpx.post(f"{replica.url}/v1/decisions", json=body, headers=headers)
+        assert answered.json()["code"] == "credential-revoked"
+        assert [one.end(signal.SIGTERM) for one in both] == [0, 0]
+    keys = {key["name"]: key["used"] for key in headwater("keys", "list", "--all")["keys"]}
+    assert None not in keys.values()
+    found = headwater("audit", "verify", "--project", str(shop), "--data", str(shop / ".headwater"))
+    assert (found["sound"], found["shared_keys"], found["keys"]) == (True, 2, None)
+    acts = [entry["action"] for entry in headwater("audit", "trail", "--action", "key")["entries"]]
+    assert acts == ["key.revoke", "key.create", "key.create"]
+
+
+def until(status: int, ask: Callable[[], int]) -> bool:
+    """Whether a status comes within ten seconds."""
+    end = time.monotonic() + 10
+    while (found := ask()) != status:
+        assert time.monotonic() < end, found
+        time.sleep(0.05)
+    return True

@@ -6,7 +6,7 @@
     Postgres    a database of the session's own, made by the migrations and emptied for each test
 
 ``tamper`` changes what was written behind the guards' back, in SQL that both understand: ``{decisions}``,
-``{keys}`` and ``{trail}`` stand for the tables.
+``{keys}``, ``{trail}`` and ``{api_keys}`` stand for the tables.
 """
 
 from __future__ import annotations
@@ -26,25 +26,29 @@ from headwater.core.secret import Secret
 from headwater.scale.postgres.door import (
     Address,
     Database,
+    PostgresCredentials,
     PostgresDecisions,
     PostgresJobs,
     PostgresTrail,
     upgrade,
 )
 from headwater.store.audit import AuditTrail
+from headwater.store.credentials import CredentialStore
 from headwater.store.decisions import DecisionStore
 from headwater.store.jobs import JobStore
-from headwater.store.protocol import Decisions, Jobs, Trail
+from headwater.store.protocol import Credentials, Decisions, Jobs, Trail
 
 
 class Host(Protocol):
     """A place for records. Each call opens it anew, as another process would."""
 
     place: str
+    trail_place: str
 
     def decisions(self) -> Decisions: ...
     def trail(self) -> Trail: ...
     def jobs(self) -> Jobs: ...
+    def credentials(self) -> Credentials: ...
     def tamper(self, statement: str) -> None: ...
 
 
@@ -65,12 +69,16 @@ class Embedded:
     def jobs(self) -> JobStore:
         return JobStore.open(self._folder / "jobs.db")
 
+    def credentials(self) -> CredentialStore:
+        return CredentialStore.open(self._folder / "access.db")
+
     def tamper(self, statement: str) -> None:
-        file = "access.db" if "{trail}" in statement else "decisions.db"
+        file = "access.db" if "{trail}" in statement or "{api_keys}" in statement else "decisions.db"
         connection = sqlite3.connect(self._folder / file)
         for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
             connection.execute(f"DROP TRIGGER {name}")
-        connection.execute(statement.format(decisions="decisions", keys="keys", trail="trail"))
+        named = {"decisions": "decisions", "keys": "keys", "trail": "trail", "api_keys": "keys"}
+        connection.execute(statement.format(**named))
         connection.commit()
         connection.close()
 
@@ -98,18 +106,24 @@ class Postgres:
     def jobs(self, lease: float = 120.0) -> PostgresJobs:
         return PostgresJobs(self.database(), lease)
 
+    def credentials(self) -> PostgresCredentials:
+        return PostgresCredentials(self.database())
+
     def tamper(self, statement: str) -> None:
         self.run(
             "SET session_replication_role = replica",  # a superuser's way around triggers
             statement.format(
-                decisions="headwater.decisions", keys="headwater.decision_keys", trail="headwater.trail"
+                decisions="headwater.decisions",
+                keys="headwater.decision_keys",
+                trail="headwater.trail",
+                api_keys="headwater.api_keys",
             ),
         )
 
     def empty(self) -> None:
         """Take out what another test left."""
         named = "decisions decision_keys decision_requests trail jobs jobs_known dead_letters writers"
-        tables = [*named.split(), "dead_letters_moved"]
+        tables = [*named.split(), "dead_letters_moved", "api_keys", "api_key_uses"]
         counted = [f"ALTER TABLE headwater.{one} ALTER COLUMN {id} RESTART" for one, id in _COUNTED.items()]
         gone = [f"DELETE FROM headwater.{one}" for one in tables]  # noqa: S608 - our own words
         self.tamper("; ".join([*gone, *counted]))

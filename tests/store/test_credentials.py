@@ -260,7 +260,7 @@ def test_the_letter_of_a_key_written_by_hand(store: CredentialStore, path: Path)
           expected: the key as the last act on it left it
           got:      another name, role, time or secret
           where:    {path}, key {key.id}
-          do:       restore the file from a copy, or revoke the key; somebody wrote past Headwater
+          do:       restore the records from a copy, or revoke the key; somebody wrote past Headwater
         """,
     ):
         store.verify()

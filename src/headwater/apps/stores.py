@@ -3,10 +3,10 @@
 ::
 
     with records_of(settings.data, settings.database) as records:
-        records.decisions()   records.trail()   records.jobs()   records.letters(log)
+        records.decisions()   records.trail()   records.jobs()   records.credentials()   ...
 
-The one place that chooses. What is not shared stays in the data folder: the log, snapshots, API keys with the
-acts on them, kept definitions, and what monitors derive. Called by the commands, the server and its children.
+The one place that chooses. What is not shared stays in the data folder: the log, snapshots, kept definitions,
+and what monitors derive. Called by the commands, the server and its children.
 """
 
 from __future__ import annotations
@@ -21,11 +21,13 @@ from typing import Any, Protocol, Self
 from headwater.apps.database import DatabaseSettings
 from headwater.core.errors import MissingExtraError
 from headwater.log.protocol import DeadLetters
+from headwater.store.apikey import ApiKey
 from headwater.store.audit import AuditTrail
+from headwater.store.credentials import CredentialStore
 from headwater.store.decisions import DecisionStore
 from headwater.store.folder import DataFolder
 from headwater.store.jobs import JobStore
-from headwater.store.protocol import Decisions, Jobs, Trail
+from headwater.store.protocol import Credentials, Decisions, Jobs, Trail
 
 _LIBRARIES = ("sqlalchemy", "alembic", "psycopg")
 
@@ -44,11 +46,19 @@ class Records(Protocol):
         ...
 
     def trail(self) -> Trail:
-        """The audit trail; of a shared one, all acts but those on API keys."""
+        """The audit trail."""
         ...
 
     def jobs(self) -> Jobs:
         """The jobs."""
+        ...
+
+    def credentials(self) -> Credentials:
+        """The API keys."""
+        ...
+
+    def left_behind(self) -> list[ApiKey]:
+        """The keys of the data folder that open nothing, as keys are looked for in a database."""
         ...
 
     def letters(self, log: Callable[[], DeadLetters], *, move: bool = True) -> DeadLetters:
@@ -139,6 +149,12 @@ class _InFolder(_Ending):
     def jobs(self) -> JobStore:
         return JobStore.open(self._folder.make().jobs)
 
+    def credentials(self) -> CredentialStore:
+        return CredentialStore.open(self._folder.make().access)
+
+    def left_behind(self) -> list[ApiKey]:
+        return []
+
     def letters(self, log: Callable[[], DeadLetters], *, move: bool = True) -> DeadLetters:  # noqa: ARG002
         return log()
 
@@ -173,6 +189,16 @@ class _InDatabase(_Ending):
     def jobs(self) -> Jobs:
         found: Jobs = self._door.PostgresJobs(self.database)
         return found
+
+    def credentials(self) -> Credentials:
+        found: Credentials = self._door.PostgresCredentials(self.database)
+        return found
+
+    def left_behind(self) -> list[ApiKey]:
+        if not self._folder.access.is_file():
+            return []
+        with CredentialStore.open(self._folder.access) as store:
+            return store.listing()
 
     def letters(self, log: Callable[[], DeadLetters], *, move: bool = True) -> DeadLetters:
         shared: DeadLetters = self._door.PostgresDeadLetters(self.database)

@@ -100,7 +100,7 @@ class Replica(Service):
             StoreError: the decision records or the kept definitions cannot be opened.
         """
         folder.make()
-        decisions = decisions or DecisionStore.open(folder.decisions)
+        decisions = DecisionStore.open(folder.decisions) if decisions is None else decisions
         try:
             definitions = DefinitionStore.open(folder.definitions)
         except BaseException:

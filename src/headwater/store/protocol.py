@@ -5,9 +5,10 @@
     Decisions    what was decided: one chain, numbered from 1 without a gap
     Trail        what was administered: one chain, numbered from 1 without a gap
     Jobs         what is to be done once, by whoever takes it first
+    Credentials  who may ask: API keys, each act on them in the trail
 
-Obeyed by ``decisions``, ``audit`` and ``jobs`` here and by ``scale.postgres``; one suite of tests holds all
-of them to it. Opened by ``apps.stores``; dead letters have theirs in ``log.protocol``.
+Obeyed by ``decisions``, ``audit``, ``jobs`` and ``credentials`` here and by ``scale.postgres``; one suite of
+tests holds all of them to it. Opened by ``apps.stores``; dead letters have theirs in ``log.protocol``.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from headwater.core.errors import HeadwaterError, Problem
+from headwater.core.secret import Secret
+from headwater.store.apikey import ApiKey, Role
 from headwater.store.audit import Act, Entry
 from headwater.store.chain import Walk
 from headwater.store.decision import Decision
@@ -260,4 +263,88 @@ class Jobs(_Opened, Protocol):
 
     def page(self, *, name: str | None = None, before: int | None = None, limit: int = 100) -> list[Job]:
         """The newest jobs, those planned last first; with ``before``, those with smaller numbers."""
+        ...
+
+
+class Credentials(_Opened, Protocol):
+    """API keys. Safe to share between threads.
+
+    What others do to a key is seen at the next look. ``look=False`` takes what was seen at the last one, and
+    waits for no network.
+    """
+
+    @property
+    def shared(self) -> bool:
+        """Whether a look waits for a network, and belongs off the way of a request."""
+        ...
+
+    def create(
+        self,
+        name: str,
+        roles: Collection[Role],
+        *,
+        now: int,
+        actor: str,
+        expires: int | None = None,
+        rate: float | None = None,
+    ) -> tuple[ApiKey, Secret]:
+        """A new key, and its secret, which cannot be had again: see ``KeyHolder.create``."""
+        ...
+
+    def rotate(
+        self, which: str, *, now: int, actor: str, grace: int, expires: int | None = None
+    ) -> tuple[ApiKey, Secret]:
+        """A new secret for a key; the present one is taken for ``grace`` microseconds more."""
+        ...
+
+    def revoke(self, which: str, *, now: int, actor: str) -> ApiKey:
+        """Take a key back, at once and for good."""
+        ...
+
+    def listing(self) -> list[ApiKey]:
+        """All keys, the oldest first, revoked ones too."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def look(self, now: int) -> bool:
+        """Look whether keys were changed; False where that cannot be seen now."""
+        ...
+
+    def due(self, secret: str, now: int) -> bool:
+        """Whether :meth:`look` comes before :meth:`authenticate`, for a secret that was not seen before."""
+        ...
+
+    def any(self, now: int, *, look: bool = True) -> bool:
+        """Whether there are keys, revoked ones too."""
+        ...
+
+    def find(self, ident: str, now: int = 0, *, look: bool = True) -> ApiKey | None:
+        """A key by its id."""
+        ...
+
+    def authenticate(self, secret: str, now: int, *, look: bool = True) -> ApiKey:
+        """The key that a secret proves.
+
+        Raises:
+            CredentialInvalidError: it is no secret of any key.
+            CredentialExpiredError, CredentialRevokedError: it was one.
+            UnavailableError: that cannot be told now.
+        """
+        ...
+
+    def note_uses(self) -> int:
+        """Write down when keys were last used; how many."""
+        ...
+
+    def lookups(self) -> tuple[int, int]:
+        """How often a secret's key was remembered, and how often it had to be looked for."""
+        ...
+
+    def verify(self) -> int:
+        """Compare the keys with what the trail says of them; how many there are.
+
+        Raises:
+            StoreError: a key is not as the last act on it left it.
+        """
         ...

@@ -52,7 +52,7 @@ def test_tables_are_made_once_and_a_server_wants_its_own(bare: Postgres, tmp_pat
         StoreError,
         f"""
         the tables of the database are not those of this Headwater
-          expected: version 0001
+          expected: version 0002
           got:      no tables of Headwater
           where:    {bare.place}
           do:       run `headwater database upgrade` once, then start again
@@ -70,7 +70,7 @@ def test_tables_are_made_once_and_a_server_wants_its_own(bare: Postgres, tmp_pat
         StoreError,
         f"""
         the tables of the database are not those of this Headwater
-          expected: version 0001
+          expected: version 0002
           got:      version 9999
           where:    {bare.place}
           do:       start the Headwater that made them, or a newer one
@@ -81,7 +81,7 @@ def test_tables_are_made_once_and_a_server_wants_its_own(bare: Postgres, tmp_pat
         StoreError,
         f"""
         the tables of the database are of a newer Headwater
-          expected: version 0001 or older
+          expected: version 0002 or older
           got:      version 9999
           where:    {bare.place}
           do:       upgrade with the Headwater that made them, or a newer one

@@ -22,10 +22,18 @@ from headwater.apps.access.principal import OPEN, Principal, of_key
 from headwater.apps.access.rate import RateLimiter
 from headwater.apps.access.settings import AccessSettings
 from headwater.apps.access.tokens import Tokens
+from headwater.apps.stores import Records
 from headwater.core.clock import Clock
-from headwater.core.errors import AccessError, CredentialInvalidError, CredentialMissingError, StoreError
+from headwater.core.errors import (
+    AccessError,
+    CredentialInvalidError,
+    CredentialMissingError,
+    StoreError,
+    UnavailableError,
+)
 from headwater.store.audit import AuditTrail
 from headwater.store.credentials import CredentialStore
+from headwater.store.protocol import Credentials
 
 KEY = "hw_"
 LOOK = 5_000  # microseconds from one look of a busy server at its keys to the next: each costs a request
@@ -46,7 +54,7 @@ class Access:
 
     def __init__(
         self,
-        credentials: CredentialStore,
+        credentials: Credentials,
         tokens: Tokens | None,
         limiter: RateLimiter,
         clock: Clock,
@@ -92,11 +100,59 @@ class Access:
         """
         with AuditTrail.open(file) as trail:
             trail.verify()
-        tokens = _tokens(settings)
-        credentials = CredentialStore.open(file)
+        return cls.around(
+            settings, CredentialStore.open(file), host=host, clock=clock, stopwatch=stopwatch, look=look
+        )
+
+    @classmethod
+    def of(
+        cls,
+        settings: AccessSettings,
+        records: Records,
+        *,
+        host: str,
+        clock: Clock,
+        stopwatch: Callable[[], int],
+        look: int = 0,
+    ) -> Self:
+        """The door of a server whose keys are where its records are; else as :meth:`open`.
+
+        Keys that the data folder was left with open nothing, but they keep the server from being open.
+        """
+        with records.trail() as trail:
+            trail.verify()
+        return cls.around(
+            settings,
+            records.credentials(),
+            host=host,
+            clock=clock,
+            stopwatch=stopwatch,
+            look=look,
+            closed=bool(records.left_behind()),
+        )
+
+    @classmethod
+    def around(
+        cls,
+        settings: AccessSettings,
+        credentials: Credentials,
+        *,
+        host: str,
+        clock: Clock,
+        stopwatch: Callable[[], int],
+        look: int = 0,
+        closed: bool = False,
+    ) -> Self:
+        """The door around keys whose trail was found whole, and which it closes; else as :meth:`open`.
+
+        With ``closed`` it lets nobody in without a credential, whatever there is.
+        """
         try:
-            is_open = credentials.verify() == 0 and tokens is None
+            tokens = _tokens(settings)
+            is_open = credentials.verify() == 0 and tokens is None and not closed
             _check_exposure(host, is_open=is_open)
+            if credentials.shared:
+                credentials.any(clock.now())
         except BaseException:
             credentials.close()
             raise
@@ -125,7 +181,7 @@ class Access:
     @property
     def is_open(self) -> bool:
         """Whether whoever is at this machine is let in without a credential."""
-        if self._is_open and len(self.credentials):
+        if self._is_open and self.credentials.any(self._now(), look=not self.credentials.shared):
             self._is_open = False
         return self._is_open
 
@@ -142,14 +198,22 @@ class Access:
 
     def due(self, credential: str | None) -> bool:
         """Whether :meth:`refresh`, which waits for the network, comes before :meth:`authenticate`."""
-        if self.tokens is None or credential is None or credential.startswith(KEY):
+        if credential is None:
             return False
+        if credential.startswith(KEY) or self.tokens is None:
+            return self.credentials.shared and self.credentials.due(credential, self._now())
         return self.tokens.due(credential, self._now())
 
-    def refresh(self) -> None:
-        """Fetch the identity provider's keys; waits for the network, some seconds at most."""
-        if self.tokens is not None:
+    def refresh(self, credential: str | None = None) -> None:
+        """Fetch what a credential is proven by; waits for the network, some seconds at most."""
+        if self.tokens is None or (credential is not None and credential.startswith(KEY)):
+            self.look()
+        else:
             self.tokens.ring.refresh(self._now)
+
+    def look(self) -> bool:
+        """Look whether shared keys were changed: once a second, off the way of requests."""
+        return self.credentials.look(self._now())
 
     def authenticate(self, credential: str | None) -> Principal:
         """Whoever sent a credential.
@@ -181,13 +245,17 @@ class Access:
             return self.is_open
         if principal.kind == "oidc":
             return self.tokens is not None
-        key = self.credentials.find(principal.id.removeprefix("key:"))
+        ident, look = principal.id.removeprefix("key:"), not self.credentials.shared
+        try:
+            key = self.credentials.find(ident, now, look=look)
+        except UnavailableError:  # nobody has seen the keys for too long
+            return False
         return key is not None and key.state(now) == "active" and of_key(key).roles >= principal.roles
 
     def proven(self, credential: str | None) -> Principal:
         """The same, without counting it as a request; see :meth:`authenticate`."""
         if credential is None:
-            if self._is_open and (not self._looks() or self.is_open):
+            if self._is_open and (not (self.credentials.shared or self._looks()) or self.is_open):
                 return OPEN
             raise CredentialMissingError.of(
                 "a credential is needed",
@@ -199,7 +267,9 @@ class Access:
         return self.tokens.principal(credential, self._now())
 
     def _looks(self) -> bool:
-        """Whether it is time to look at the file again."""
+        """Whether it is time to look at the file again; at a database others look, once a second."""
+        if self.credentials.shared:
+            return False
         now = self._stopwatch()
         if now - self._looked < self._look:
             return False

@@ -58,10 +58,10 @@ def decide(
     metrics.registry.register(ReplicaMetrics(seen, work.clock.now))
     with (
         nullcontext() if tracing is None else tracing,
-        Access.open(
-            settings, data.access, host=host, clock=work.clock, stopwatch=_microseconds, look=LOOK
-        ) as access,
         records_of(work.settings.data, work.settings.database) as records,
+        Access.of(
+            settings, records, host=host, clock=work.clock, stopwatch=_microseconds, look=LOOK
+        ) as access,
         Replica.begin(
             work.project,
             data,
@@ -75,12 +75,13 @@ def decide(
         ) as replica,
         anchors.noted(records, replica.decisions, work.clock.now),
     ):
+        recording.warn_of_left_keys(screen, records, access, work.clock.now())
         metrics.database_up.set_function(lambda: int(records.away is None))
         archive = Archive(work.project, registry, replica.definitions)
         following = Following(replica, registry, shelf, archive, hooks.on_fault)
         following.look()
         metrics.registry_up.set_function(lambda: int(following.up))
-        often = recording.often(records, replica.decisions) | {
+        often = recording.often(records, replica.decisions, access) | {
             "registry": (EVERY, following.look),
             "online": (_LOOK, lambda: whole(replica)),
         }

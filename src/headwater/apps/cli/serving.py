@@ -69,15 +69,10 @@ def serve(
     tracing = traces(environment(), time.perf_counter_ns)
     with (
         nullcontext() if tracing is None else tracing,
-        Access.open(
-            settings,
-            data.access,
-            host=host,
-            clock=work.clock,
-            stopwatch=_microseconds,
-            look=LOOK,
-        ) as access,
         records_of(work.settings.data, work.settings.database) as records,
+        Access.of(
+            settings, records, host=host, clock=work.clock, stopwatch=_microseconds, look=LOOK
+        ) as access,
         Service.open(
             work.project,
             data,
@@ -93,6 +88,7 @@ def serve(
         ExitStack() as stack,
     ):
         rise = time.perf_counter() - started
+        recording.warn_of_left_keys(screen, records, access, work.clock.now())
         publisher = None if online.address is None else _publishing(online, service, hooks, metrics)
         if publisher is not None:
             stack.enter_context(publisher.start())
@@ -115,7 +111,7 @@ def serve(
         scheduler = Scheduler(service, work.settings, how, jobs, trail, work.clock.now, metrics)
         workers = [worker, scheduler.worker(child(work.settings, log_level))]
         chores = {"keys": access.credentials.note_uses}
-        often = recording.often(records, service.decisions) | {"registry": (EVERY, following.look)}
+        often = recording.often(records, service.decisions, access) | {"registry": (EVERY, following.look)}
         if records.shared:
             look = lambda: records.away or service.letters.dead_letters(limit=1)  # noqa: E731
             often["letters"] = recording.LOOK, look

@@ -217,7 +217,7 @@ class Authentication:
         if self.access.due(found):
             async with self._fetching:  # one asks the network; the others wait without a thread
                 if self.access.due(found):
-                    await asyncio.to_thread(self.access.refresh)
+                    await asyncio.to_thread(self.access.refresh, found)
         return self.access.authenticate(found)
 
 

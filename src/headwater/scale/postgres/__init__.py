@@ -4,7 +4,8 @@
 
     address ──► database (one pool) ──┬── decisions      the protocols of ``store.protocol``
                     │                 ├── audit          and ``log.protocol``
-                migrations            ├── jobs
+                migrations            ├── credentials
+                                      ├── jobs
                                       └── dead_letters
 
 Needs the extra ``headwater[postgres]``; the only importer of SQLAlchemy, Alembic and psycopg. Called by

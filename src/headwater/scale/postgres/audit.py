@@ -1,7 +1,7 @@
 """The audit trail in Postgres: one chain of what was administered on any server.
 
-Obeys ``store.protocol.Trail``. Acts on API keys stay in the trail of the data folder, in the transaction that
-does them (``store.credentials``), for that is where the keys are.
+Obeys ``store.protocol.Trail``. Acts on API keys are written by ``credentials`` in the transaction that does
+them, by :func:`record`.
 """
 
 from __future__ import annotations
@@ -52,11 +52,8 @@ class PostgresTrail:
         Raises:
             StoreError: the database, or an act that JSON cannot hold. Nothing was appended.
         """
-        text = act.canonical()
         with self._database.writing() as connection:
-            asked = "SELECT * FROM headwater.append_act(%s::text)"
-            number, chain = connection.exec_driver_sql(asked, (text,)).one()
-        return Entry(number, act, bytes(chain))
+            return record(connection, act)
 
     def page(self, *, after: int = 0, limit: int = 100) -> list[Entry]:
         """Entries ascending by number, at most ``limit`` of those behind the number ``after``."""
@@ -78,6 +75,21 @@ class PostgresTrail:
     def _entries(self, asked: Any) -> list[Entry]:
         with self._database.reading() as connection:
             return [_entry(*row) for row in connection.execute(asked)]
+
+
+def record(connection: Connection, act: Act) -> Entry:
+    """Append an act inside the caller's transaction."""
+    asked = "SELECT * FROM headwater.append_act(%s::text)"
+    number, chain = connection.exec_driver_sql(asked, (act.canonical(),)).one()
+    return Entry(number, act, bytes(chain))
+
+
+def acts(connection: Connection, noun: str) -> Iterator[Act]:
+    """All acts on a noun, the oldest first."""
+    for number, text, chain in _rows(connection):
+        act = _entry(number, text.decode(), chain).act
+        if act.action.partition(".")[0] == noun:
+            yield act
 
 
 def _rows(connection: Connection) -> Iterator[tuple[int, bytes, bytes]]:

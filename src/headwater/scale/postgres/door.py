@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from headwater.scale.postgres.address import Address
 from headwater.scale.postgres.audit import PostgresTrail
+from headwater.scale.postgres.credentials import PostgresCredentials
 from headwater.scale.postgres.database import Database
 from headwater.scale.postgres.dead_letters import Moved, PostgresDeadLetters
 from headwater.scale.postgres.decisions import PostgresDecisions
@@ -14,6 +15,7 @@ __all__ = [
     "Address",
     "Database",
     "Moved",
+    "PostgresCredentials",
     "PostgresDeadLetters",
     "PostgresDecisions",
     "PostgresJobs",

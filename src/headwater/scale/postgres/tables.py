@@ -1,6 +1,6 @@
 """The tables as queries see them. They are made by ``migrations``, which has the words that made them.
 
-Called by ``decisions``, ``audit``, ``jobs`` and ``dead_letters``.
+Called by ``decisions``, ``audit``, ``credentials``, ``jobs`` and ``dead_letters``.
 """
 
 from __future__ import annotations
@@ -82,6 +82,23 @@ LETTERS = sa.Table(
     Column("event", Text),
     Column("source", Text),
 )
+API_KEYS = sa.Table(
+    "api_keys",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("name", Text),
+    Column("roles", Text),
+    Column("created", BigInteger),
+    Column("expires", BigInteger),
+    Column("revoked", BigInteger),
+    Column("digest", LargeBinary),
+    Column("rotated", BigInteger),
+    Column("old_digest", LargeBinary),
+    Column("old_until", BigInteger),
+    Column("rate", sa.Double),
+)
+USES = sa.Table("api_key_uses", METADATA, Column("id", Text, primary_key=True), Column("used", BigInteger))
+CHANGES = sa.Table("api_key_changes", METADATA, Column("version", BigInteger))
 
 
 def index_value(value: str) -> str:

@@ -69,6 +69,7 @@ class _Found:
     trail: dict[str, Any] | None = None
     shared: dict[str, Any] | None = None
     keys: int | None = None
+    shared_keys: int | None = None
     decisions: dict[str, Any] | None = None
     definitions: int | None = None
     replayed: dict[str, Any] | None = None
@@ -124,6 +125,8 @@ def _looked(
             walk = trail.verify(links)
             found.shared = {"entries": walk.count, "link": walk.head.hex()}
             found.met |= walk.found
+        with _noting(found), records.credentials() as keys:
+            found.shared_keys = keys.verify()
     if records.decided():
         _decided(found, records, links)
     if folder.definitions.is_file():
@@ -267,6 +270,7 @@ def _tell(screen: Screen, found: _Found) -> None:
                 "trail": found.trail,
                 **({} if found.shared is None else {"shared_trail": found.shared}),
                 "keys": found.keys,
+                **({} if found.shared_keys is None else {"shared_keys": found.shared_keys}),
                 "decisions": found.decisions,
                 "definitions": found.definitions,
                 "replay": found.replayed,
@@ -286,6 +290,8 @@ def _tell(screen: Screen, found: _Found) -> None:
     screen.table(None, ("chain", "length", "last link"), rows, numbers=("length",))
     if found.keys is not None:
         screen.say(f"{found.keys:,} API keys are as the trail says.")
+    if found.shared_keys is not None:
+        screen.say(f"{found.shared_keys:,} API keys of the database are as the shared trail says.")
     if found.definitions is not None:
         screen.say(f"{found.definitions:,} kept definitions have the hashes that they were kept under.")
     if found.replayed is not None:

@@ -15,21 +15,25 @@ from typing import Any
 from headwater.apps.cli.moments import read_moment
 from headwater.apps.cli.screen import Screen
 from headwater.apps.cli.workplace import Workplace
+from headwater.apps.stores import records_of
 from headwater.core.errors import DataError, HeadwaterError
 from headwater.core.instant import iso, span
 from headwater.core.secret import Secret
-from headwater.store.credentials import ApiKey, CredentialStore
-from headwater.store.folder import DataFolder
+from headwater.store.apikey import ApiKey
+from headwater.store.protocol import Credentials
 
 
 @contextmanager
-def keys_of(work: Workplace) -> Iterator[CredentialStore]:
-    """The project's keys.
+def keys_of(work: Workplace) -> Iterator[Credentials]:
+    """The project's keys: of its data folder, or of the database that its servers share.
 
     Raises:
-        StoreError: their file cannot be used.
+        StoreError: where they lie cannot be used.
     """
-    with CredentialStore.open(DataFolder(work.settings.data).make().access) as store:
+    with (
+        records_of(work.settings.data, work.settings.database) as records,
+        records.credentials() as store,
+    ):
         yield store
 
 
