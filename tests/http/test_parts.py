@@ -50,9 +50,9 @@ def test_one_ingests_one_decides_and_a_younger_one_takes_over(shop: Path, tmp_pa
                 assert httpx.get(f"{replica.url}/readyz").status_code == 200
                 with served(copies[1], "--online", url, HEADWATER_ONLINE_PASSWORD=PASSWORD) as younger:
                     assert owner.process.wait(30) == 5
-                    assert owner.process.stderr is not None
-                    told = owner.process.stderr.read()
-                    assert "another server owns the online store" in told
+                    assert owner.process.stdout is not None
+                    told = json.loads(owner.process.stdout.read())  # with --json the letter is there
+                    assert told["error"]["problems"][0]["what"] == "another server owns the online store"
                     assert PASSWORD not in told
                     _ready(younger.url)
                     assert httpx.get(f"{replica.url}/readyz").status_code == 200
