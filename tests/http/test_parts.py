@@ -54,6 +54,7 @@ def test_one_ingests_one_decides_and_a_younger_one_takes_over(shop: Path, tmp_pa
                     assert owner.process.stderr is not None
                     told = json.loads(owner.process.stdout.read())["error"]
                     assert (told["code"], told["exit"]) == ("fenced", 5)
+                    assert told["problems"][0]["what"] == "another server owns the online store"
                     assert PASSWORD not in owner.process.stderr.read()
                     _ready(younger.url)
                     assert httpx.get(f"{replica.url}/readyz").status_code == 200

@@ -52,6 +52,7 @@ class Replica(Service):
         """Use :meth:`begin`."""
         self.serving = serving
         self.log = cast(EmbeddedLog, _Elsewhere(self))
+        self.shared_letters = None
         self.decisions, self.definitions = stores
         self.folder = folder
         self.limits = limits

@@ -19,8 +19,9 @@ from headwater.apps.stores import records_of
 from headwater.core.errors import CredentialInvalidError, CredentialMissingError, UnavailableError
 from headwater.core.instant import HOUR
 from headwater.core.secret import Secret
-from headwater.scale.postgres.door import Address, Database, PostgresCredentials, upgrade
+from headwater.scale.postgres.door import Address, Database, PostgresCredentials, PostgresTrail, upgrade
 from headwater.store.apikey import Role
+from headwater.store.audit import Act
 from headwater.store.credentials import CredentialStore
 from headwater.testing import ManualClock
 from tests.http.house import listening, open_service
@@ -143,3 +144,18 @@ def test_keys_of_the_folder_open_nothing_and_keep_the_server_closed(
     )
     PostgresCredentials(shared.database()).create("new", [Role.ADMIN], now=NOW, actor="cli:ada")
     assert told() == ""
+
+
+def test_tables_from_before_there_were_keys_get_them(own: Own) -> None:
+    database = Database(Address.read(Secret(own.url)))
+    upgrade(database)
+    with psycopg.connect(own.url, autocommit=True) as older:
+        older.execute("DROP TABLE headwater.api_keys, headwater.api_key_uses, headwater.api_key_changes")
+        older.execute("DROP FUNCTION headwater.remain, headwater.tell_key_change")
+        older.execute("UPDATE headwater.schema_version SET version_num = '0001'")
+    PostgresTrail(database).append(Act(NOW, "cli:ada", "model.promote", "risk"))
+    assert upgrade(database).state == "older"
+    store = PostgresCredentials(database)
+    store.create("loader", [Role.INGEST], now=NOW, actor="cli:ada")
+    assert (store.verify(), PostgresTrail(database).verify().count) == (1, 2)
+    database.close()

@@ -25,7 +25,7 @@ from headwater.apps.http.metrics import Metrics
 from headwater.apps.http.middleware import Around
 from headwater.apps.http.monitors import Monitors
 from headwater.apps.http.openapi import complete
-from headwater.apps.http.parts import Part, Parts
+from headwater.apps.http.parts import Part, Parts, answers
 from headwater.apps.http.routes import (
     backtests,
     catalog,
@@ -148,7 +148,8 @@ def create_app(
     app.add_middleware(Around, stopwatch=stopwatch, observe=metrics.request)
     if traced is not None:
         app.add_middleware(traced)
-    app.state.lane = None if traced is not None else Lane(app.state.site, hot, access, stopwatch, tls=tls)
+    own = {(path, method): one for (path, method), one in hot.items() if answers(part, method, path)}
+    app.state.lane = None if traced is not None else Lane(app.state.site, own, access, stopwatch, tls=tls)
     app.shortcut()
     return app
 

@@ -50,7 +50,7 @@ class Parts:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
-        if scope["type"] == "http" and not self._answers(scope["method"], scope["path"]):
+        if scope["type"] == "http" and not answers(self._part, scope["method"], scope["path"]):
             wanted = Part.INGEST if self._part is Part.DECIDE else Part.DECIDE
             raise MisdirectedError.of(
                 "another server answers this",
@@ -60,7 +60,14 @@ class Parts:
             )
         await self._app(scope, receive, send)
 
-    def _answers(self, method: str, path: str) -> bool:
-        if self._part is Part.DECIDE:
-            return _ELSEWHERE.fullmatch(path) is None
-        return method != "POST" or _DECISIONS.fullmatch(path) is None
+
+def answers(part: Part, method: str, path: str) -> bool:
+    """Whether a server with a part of the work answers a request itself.
+
+    Example:
+        >>> [answers(part, "POST", "/v1/decisions") for part in Part]
+        [True, False, True]
+    """
+    if part is Part.DECIDE:
+        return _ELSEWHERE.fullmatch(path) is None
+    return part is Part.ALL or method != "POST" or _DECISIONS.fullmatch(path) is None
