@@ -121,10 +121,11 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                 [
                     now("headwater_monitors_up", "monitors {{instance}}"),
                     now("headwater_registry_up", "registry {{instance}}"),
+                    now("headwater_database_up", "database {{instance}}"),
                 ],
                 3,
                 "stat",
-                "1: they run, and it answers.",
+                "1: they run, and these answer.",
             ),
             Panel(
                 "Served versions",

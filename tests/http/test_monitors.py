@@ -152,6 +152,7 @@ def test_decisions_and_fresh_scores_are_derived_again(shop: Shop) -> None:
     assert shop.http.get("/healthz").json() == {
         "status": "ok",
         "monitors": {"up": True, "late_backlog": 0, "parity_mismatches": 0},
+        "database": None,
     }
 
 

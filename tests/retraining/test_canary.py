@@ -34,6 +34,7 @@ def office(registry: Registry, tmp_path: Path) -> Iterator[Office]:
     """The first version is champion, the last challenger, and nothing was ever done."""
     registry.point("risk", "challenger", 3)
     registry.point("risk", "champion", 1)
+    registry.point("risk", "previous", None)
     registry.say("risk", EARLIER, "[]")
     for version in registry.versions("risk"):
         if TAG in version.tags:

@@ -80,4 +80,17 @@ def test_compose_names_files_that_are_there() -> None:
     composed = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
     mounted = [one.split(":")[0] for each in composed.values() for one in each.get("volumes", ())]
     assert [path for path in mounted if path.startswith("./") and not (ROOT / path).exists()] == []
-    assert {"kafka", "postgres", "redis", "mlflow", "prometheus", "grafana"} == set(composed)
+    asked = {name: each.get("profiles") for name, each in composed.items()}
+    assert {name for name, profiles in asked.items() if profiles is None} == {
+        "kafka",
+        "postgres",
+        "redis",
+        "mlflow",
+        "prometheus",
+        "grafana",
+    }
+    assert {name: profiles for name, profiles in asked.items() if profiles is not None} == {
+        "airflow": ["airflow"],
+        "headwater": ["headwater"],
+        "headwater-decide": ["decide"],
+    }

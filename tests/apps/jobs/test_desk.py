@@ -300,7 +300,7 @@ def test_a_setting_for_a_job_that_there_is_not(lender: Path) -> None:
         desk.plan()
     assert str(raised.value) == (
         "the setting HEADWATER_JOBS_EVERY names a job that there is not\n"
-        "  expected: some of retrain, drift, outcomes, fairness, alerts, reports, retrain.risk, drift.risk, "
-        "outcomes.risk\n"
+        "  expected: some of retrain, drift, outcomes, fairness, alerts, reports, lake, retrain.risk, "
+        "drift.risk, outcomes.risk\n"
         "  got:      drift.other\n  do:       correct the environment variable, or unset it"
     )

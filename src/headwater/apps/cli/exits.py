@@ -17,6 +17,7 @@ from headwater.core.errors import (
     GateError,
     HeadwaterError,
     LogError,
+    MisdirectedError,
     MissingExtraError,
     ModelError,
     ReplayError,
@@ -45,7 +46,7 @@ class Exit(IntEnum):
 MEANINGS: dict[Exit, str] = {
     Exit.OK: "done",
     Exit.BUG: "an unexpected failure: a bug, shown with an id to report it by",
-    Exit.USAGE: "the command was called wrongly, or an optional library is not installed",
+    Exit.USAGE: "the command was called wrongly or of the wrong server, or an optional library is missing",
     Exit.DEFINITION: "the project file declares something that cannot hold",
     Exit.DATA: "input (events, spine, files, times) is not what was declared",
     Exit.STORE: "the log, a store, the disk or the mail server cannot be read, written, trusted or reached",
@@ -70,6 +71,7 @@ _EXITS: dict[type[HeadwaterError], Exit] = {
     DeliveryError: Exit.STORE,
     MissingExtraError: Exit.USAGE,
     AccessError: Exit.ACCESS,
+    MisdirectedError: Exit.USAGE,
 }
 
 
