@@ -125,7 +125,7 @@ test: $(VENV)/.installed ## Run the tests: make test DATA=path ARGS="tests/engin
 ifdef ARGS
 	@$(BIN)/python -m pytest --durations=10 $(ARGS)
 else  # two at a time; those that look at a clock have the machine for themselves
-	@$(BIN)/python -m pytest --durations=20 -n 2 --dist loadfile -m "not alone"
+	@$(BIN)/python -m pytest --durations=20 -n 2 --dist loadfile --no-loadscope-reorder -m "not alone"
 	@$(BIN)/python -m pytest --durations=5 -m alone
 endif
 

@@ -24,6 +24,7 @@ ENV = Path(__file__).resolve().parents[1] / "build" / "services" / "env"
 
 # Mark, by the fixture that a test asks for; and what, set, says that such a test may not skip.
 FIXTURES = {"data_folder": "data", "services": "services"}
+LONG = ("slow", "spark", "airflow", "services")
 DEMANDED = {
     "airflow": "HEADWATER_AIRFLOW",
     "data": "HEADWATER_DATA",
@@ -60,11 +61,16 @@ def services() -> Mapping[str, str]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what reads the public data or needs services: ``-m "not data and not services"`` leaves it out."""
+    """Mark what reads the public data or needs services: ``-m "not data and not services"`` leaves it out.
+
+    Files with slow tests come first, so that of two workers none has a long one left when all else is done.
+    """
     for item in items:
         for fixture, mark in FIXTURES.items():
             if fixture in getattr(item, "fixturenames", ()):
                 item.add_marker(mark)
+    long = {item.path for item in items if any(item.get_closest_marker(mark) for mark in LONG)}
+    items.sort(key=lambda item: item.path not in long)
 
 
 @pytest.hookimpl(wrapper=True)

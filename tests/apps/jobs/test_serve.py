@@ -27,6 +27,8 @@ from tests.http.process import Process, served
 
 __all__ = ["lender_place"]
 
+pytestmark = pytest.mark.slow
+
 LONG = 120.0
 # What is asked for alone is run: each job is a process of its own, which takes seconds to rise.
 ALONE = {"HEADWATER_JOBS_EVERY": "retrain=off,drift=off,outcomes=off,alerts=off"}
