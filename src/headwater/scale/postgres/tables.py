@@ -106,6 +106,6 @@ def index_value(value: str) -> str:
 
     Example:
         >>> index_value("7"), index_value("7" * 600)[:14]
-        ('7', 'sha256:3f98de3')
+        ('7', 'sha256:58347b4')
     """
     return value if len(value) <= LONGEST else f"sha256:{hashlib.sha256(value.encode()).hexdigest()}"
