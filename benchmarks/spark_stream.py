@@ -161,7 +161,8 @@ class Seen:
 
     def _read(self) -> None:
         while True:
-            for message in self._consumer.consume(1_000, 0.05):
+            found = self._consumer.consume(1, 0.05)  # of several it would wait for all of them
+            for message in found and found + self._consumer.consume(1_000, 0):
                 if message.error() is None:
                     now, score = time.monotonic(), json.loads(message.value() or b"")
                     self.found[str(score["keys"]["who"])].append((score["offset"], now))
