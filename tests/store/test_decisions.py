@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from pathlib import Path
+from threading import Timer
 
 import pytest
 from hypothesis import example, given
@@ -223,3 +224,15 @@ def test_the_wal_has_its_length_from_the_start(path: Path) -> None:
     with sqlite3.connect(path) as found_tables:
         names = {name for (name,) in found_tables.execute("SELECT name FROM sqlite_master")}
     assert "ahead" not in names
+
+
+def test_who_gives_a_new_file_its_wal_waits_for_who_makes_it(tmp_path: Path) -> None:
+    """SQLite itself would refuse at once, where several open a new file at the same moment."""
+    path = tmp_path / "decisions.db"
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    done = Timer(0.3, other.close)
+    done.start()
+    with DecisionStore.open(path) as store:
+        assert store.append([decision()])[0].number == 1
+    done.join()

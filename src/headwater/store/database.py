@@ -8,6 +8,7 @@ tables and say what the file holds.
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from headwater.core.errors import StoreError
 
 CHECKPOINT_PAGES = 4096  # fold the WAL back at 16 MiB, unless `fold` did it before
 BUSY_MS = 10_000  # how long to wait for another process that writes
+_PAUSE_MS = 10  # between two tries of what SQLite itself does not wait for
 _TRY_AGAIN = "look at the file, its folder and the disk, then try again"
 _ADVICE = {
     sqlite3.SQLITE_FULL: "make room; nothing of this change was kept",
@@ -181,8 +183,8 @@ class Database:
                 where=str(self.path),
                 do="name another file",
             )
+        _write_ahead_log(connection)
         for pragma in (
-            "journal_mode=WAL",
             f"synchronous={'FULL' if self.kind.durable else 'NORMAL'}",
             "fullfsync=ON",  # macOS: fsync alone does not reach the disk there
             f"wal_autocheckpoint={CHECKPOINT_PAGES}",
@@ -217,3 +219,16 @@ class Database:
             )
         connection.execute(f"PRAGMA application_id={self.kind.application}")
         connection.execute(f"PRAGMA user_version={self.kind.version}")
+
+
+def _write_ahead_log(connection: sqlite3.Connection) -> None:
+    """Give the file its WAL. SQLite does not wait for others that give a new file theirs; so this does."""
+    for waited in range(0, BUSY_MS + 1, _PAUSE_MS):
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or waited + _PAUSE_MS > BUSY_MS:
+                raise
+            time.sleep(_PAUSE_MS / 1_000)
+        else:
+            return
