@@ -48,8 +48,8 @@ def test_requests_come_when_they_are_due() -> None:
     with small() as server:
         tally = aim(server, Pace(rate=200, seconds=1, connections=4))
     assert (tally.good, tally.errors, tally.ended) == (200, 0, Ended.DONE)
-    due = server.came[0] + np.arange(200) / 200
-    assert np.median(np.abs(np.array(server.came) - due)) < 0.01
+    late = np.array(server.came) - np.arange(200) / 200
+    assert np.median(np.abs(late - np.median(late))) < 0.01  # the first may be the late one
     assert tally.seconds == pytest.approx(1.0)
 
 
