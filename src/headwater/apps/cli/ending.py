@@ -1,6 +1,6 @@
 """Being asked to end: Ctrl-C and TERM as a flag, for commands that finish what they are at.
 
-Called by ``lake follow``.
+Called by ``lake follow`` and ``stream``.
 """
 
 from __future__ import annotations

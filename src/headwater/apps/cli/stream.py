@@ -5,19 +5,17 @@ The host is here, Spark's query is run in ``stream_on_spark``.
 
 from __future__ import annotations
 
-import signal
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from importlib import import_module, util
 from threading import Event
-from types import FrameType
 from typing import Any
 
 import click
 
 from headwater.apps.cli.brokers import cluster_of
+from headwater.apps.cli.ending import asked_to_end
 from headwater.apps.cli.models import registry_of
 from headwater.apps.cli.screen import Screen
 from headwater.apps.cli.stream_on_spark import Told, run_on_spark
@@ -103,7 +101,7 @@ def command(
     engines: dict[str, Callable[..., None]] = {"host": _host, "spark": run_on_spark}
     run = engines[options.pop("engine")]
     told = Told(screen)
-    with _asked_to_end() as end:
+    with asked_to_end() as end:
         run(work, told, cluster, served, group or f"headwater-{work.project.name}", end, **options)
     if screen.as_json:
         screen.write(told.counts)
@@ -151,19 +149,3 @@ def _library() -> Any:
             do="pip install 'headwater[kafka]'",
         )
     return import_module("headwater.scale.kafka.door")
-
-
-@contextmanager
-def _asked_to_end() -> Iterator[Event]:
-    """Set when Ctrl-C or a TERM comes, so that a turn is finished first."""
-    end = Event()
-
-    def ask(_number: int, _frame: FrameType | None) -> None:
-        end.set()
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield end
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
