@@ -15,53 +15,23 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from headwater.core.errors import ConflictError, HeadwaterError, StoreError
+from headwater.core.errors import HeadwaterError, StoreError
 from headwater.core.instant import DAY
 from headwater.store.chain import GENESIS, link
-from headwater.store.database import Database
 from headwater.store.decision import Decision
 from headwater.store.ledger import KIND, Head, fill, key_value, verify
+from headwater.store.opened import Opened
+from headwater.store.readings import Idempotency, Readings, Record, conflict, number_of, record_of
 
 __all__ = ["GENESIS", "DecisionStore", "Head", "Idempotency", "Record", "key_text", "link", "number_of"]
 
-PAGE = 500  # records at a time, where all are read
 _SELECT = "SELECT number, record, chain FROM decisions"
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A decision in its place: ``number`` counts from 1; ``chain`` is its link, 32 bytes."""
-
-    number: int
-    decision: Decision
-    chain: bytes
-
-    @property
-    def id(self) -> str:
-        """What it is called outside, such as ``d17``."""
-        return f"d{self.number}"
-
-
-@dataclass(frozen=True, slots=True)
-class Idempotency:
-    """A sender's name for one request, so that sending it again decides nothing anew.
-
-    Attributes:
-        key: the name.
-        digest: of the request as it was sent; the same key with another digest is a conflict.
-    """
-
-    key: str
-    digest: str
-
-
-class DecisionStore:
+class DecisionStore(Readings, Opened):
     """The decision records of a project. Open it with :meth:`open`; safe to share between threads.
 
     Example:
@@ -76,40 +46,17 @@ class DecisionStore:
         >>> folder.cleanup()
     """
 
-    def __init__(self, database: Database) -> None:
-        """Use :meth:`open`."""
-        self._database = database
-
-    @classmethod
-    def open(cls, path: str | Path) -> Self:
-        """Open the records, made if there are none. Records of an older version are brought up to date.
-
-        Raises:
-            StoreError: the file is no store of decisions, or cannot be opened.
-        """
-        return cls(Database(Path(path), KIND))
-
-    @property
-    def path(self) -> Path:
-        """The file."""
-        return self._database.path
+    KIND = KIND
 
     @property
     def name(self) -> str:
         """What the records are called in the audit trail."""
         return self.path.name
 
-    def close(self) -> None:
-        """Let go of the file."""
-        self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    @property
+    def place(self) -> str:
+        """Where they lie."""
+        return str(self.path)
 
     # --- Writing ---------------------------------------------------------------------------------
 
@@ -165,8 +112,8 @@ class DecisionStore:
                 return None
             digest, number = known
             if digest != idempotency.digest:
-                raise _conflict(number)
-            return _record(_row(connection, number))
+                raise conflict(number)
+            return record_of(_row(connection, number))
 
     def write_ahead(self) -> None:
         """Make room for the records that are to come: see :meth:`Database.write_ahead`."""
@@ -178,24 +125,6 @@ class DecisionStore:
 
     # --- Reading ---------------------------------------------------------------------------------
 
-    def get(self, id: int | str) -> Record:
-        """A record by its number or id.
-
-        Raises:
-            StoreError: there is no such record.
-        """
-        found = self.find(id)
-        if found is None:
-            count = len(self)
-            raise StoreError.of(
-                f"there is no decision {id}",
-                expected=f"a number from 1 to {count}" if count else "a number; nothing was decided yet",
-                got=str(id),
-                where=str(self.path),
-                do="look at the newest ones first",
-            )
-        return found
-
     def find(self, id: int | str) -> Record | None:
         """A record by its number or id, or None."""
         number = number_of(id)
@@ -203,7 +132,7 @@ class DecisionStore:
             return None
         with self._database.reading() as connection:
             row = _row(connection, number)
-        return None if row is None else _record(row)
+        return None if row is None else record_of(row)
 
     def page(
         self,
@@ -240,19 +169,7 @@ class DecisionStore:
         order = " ORDER BY number DESC LIMIT ?" if newest else " ORDER BY number LIMIT ?"
         with self._database.reading() as connection:
             rows = connection.execute(_SELECT + condition + order, (*given, limit)).fetchall()
-        return [_record(row) for row in rows]
-
-    def scan(self, *, until_number: int | None = None, after: int = 0, **filters: Any) -> Iterator[Record]:
-        """All records that :meth:`page` would give, page by page, up to a number if one is given."""
-        while True:
-            page = self.page(after=after, limit=PAGE, **filters)
-            for record in page:
-                if until_number is not None and record.number > until_number:
-                    return
-                yield record
-            if len(page) < PAGE:
-                return
-            after = page[-1].number
+        return [record_of(row) for row in rows]
 
     def count(
         self,
@@ -321,18 +238,7 @@ class DecisionStore:
             given.append(until)
         asked = f"{_SELECT} WHERE {' AND '.join(where)} ORDER BY number"
         with self._database.reading() as connection:
-            return [_record(row) for row in connection.execute(asked, given)]
-
-    def of(self, model: str, keys: str | None = None, limit: int = 100) -> list[Record]:
-        """The newest decisions of a model, or of one entity (see :func:`key_text`), the newest first."""
-        return self.page(model=model, key=json.loads(keys) if keys else None, limit=limit, newest=True)
-
-    def __iter__(self) -> Iterator[Record]:
-        """All records in their order."""
-        return self.scan()
-
-    def __len__(self) -> int:
-        return self.head().number
+            return [record_of(row) for row in connection.execute(asked, given)]
 
     def head(self) -> Head:
         """The last record's number and link: whoever notes it elsewhere can prove that no end was cut off."""
@@ -372,7 +278,7 @@ class DecisionStore:
             known = None if name is None else _known(connection, name.key)
             if name is not None and known is not None:
                 same = known[0] == name.digest
-                answers.append(_record(_row(connection, known[1])) if same else _conflict(known[1]))
+                answers.append(record_of(_row(connection, known[1])) if same else conflict(known[1]))
                 continue
             head = Head(head.number + 1, link(head.chain, text))
             fill(connection, head, decision, text)
@@ -382,21 +288,6 @@ class DecisionStore:
                 )
             answers.append(Record(head.number, decision, head.chain))
         return answers
-
-
-def number_of(id: int | str) -> int | None:
-    """The number behind an id, or None if it cannot be one.
-
-    Example:
-        >>> number_of("d17"), number_of("17"), number_of(17), number_of("x")
-        (17, 17, 17, None)
-    """
-    if isinstance(id, str):
-        digits = id.removeprefix("d")
-        if not (digits.isascii() and digits.isdecimal() and len(digits) < len(str(2**63))):
-            return None
-        id = int(digits)
-    return id
 
 
 def key_text(decision: Decision) -> str:
@@ -440,11 +331,6 @@ def _row(connection: sqlite3.Connection, number: int) -> Any:
     return connection.execute(_SELECT + " WHERE number = ?", (number,)).fetchone()
 
 
-def _record(row: Any) -> Record:
-    number, text, chain = row
-    return Record(number, Decision.from_json(json.loads(text)), chain)
-
-
 def _known(connection: sqlite3.Connection, key: str) -> tuple[str, int] | None:
     found = connection.execute("SELECT digest, number FROM requests WHERE key = ?", (key,)).fetchone()
     return None if found is None else (str(found[0]), int(found[1]))
@@ -455,13 +341,3 @@ def _text(decision: Decision) -> str | StoreError:
         return decision.canonical()
     except StoreError as error:
         return error
-
-
-def _conflict(number: int) -> ConflictError:
-    return ConflictError.of(
-        "an idempotency key came again with another request",
-        expected="the same request as before, or a key of its own",
-        got="another request under the same key",
-        where=f"decision d{number}",
-        do="give each new request a new key",
-    )

@@ -13,9 +13,8 @@ Obeys ``store.protocol.Decisions``; called by ``serving.record`` and whoever rea
 
 from __future__ import annotations
 
-import json
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from threading import Event, Lock
 from time import monotonic
 from types import TracebackType
@@ -23,16 +22,16 @@ from typing import Any, Self
 
 import sqlalchemy as sa
 
-from headwater.core.errors import ConflictError, HeadwaterError, StoreError, UnavailableError
+from headwater.core.errors import HeadwaterError, StoreError, UnavailableError
 from headwater.core.instant import DAY
 from headwater.scale.postgres.database import Database
 from headwater.scale.postgres.proof import proof
 from headwater.scale.postgres.tables import DECISIONS, KEYS, REQUESTS, index_value
+from headwater.store.chain import GENESIS
 from headwater.store.decision import Decision
-from headwater.store.decisions import GENESIS, Idempotency, Record, number_of
 from headwater.store.ledger import Head, found_by, key_rows, key_value
+from headwater.store.readings import Idempotency, Readings, Record, conflict, number_of, record_of
 
-PAGE = 500  # records at a time, where all are read
 RESTS = 0.05, 0.5  # seconds between two tries: the first, and at most
 _CALL = (
     "SELECT * FROM headwater.append_decisions(%s::bigint, %s::bigint, %s::boolean, %s::text[], %s::text[],"
@@ -44,7 +43,7 @@ _d = DECISIONS.c
 _READ = sa.select(_d.number, _d.record, _d.chain)
 
 
-class PostgresDecisions:
+class PostgresDecisions(Readings):
     """The decision records of a database. Safe to share between threads and between servers.
 
     Args:
@@ -127,8 +126,8 @@ class PostgresDecisions:
         if row is None:
             return None
         if row.digest != idempotency.digest:
-            raise _conflict(row.number)
-        return _record(row[1:])
+            raise conflict(row.number)
+        return record_of(row[1:])
 
     def write_ahead(self) -> None:
         """Nothing to make: that is the database's own business, too."""
@@ -137,24 +136,6 @@ class PostgresDecisions:
         """Nothing to tidy up: that is the database's own business."""
 
     # --- Reading ---------------------------------------------------------------------------------
-
-    def get(self, id: int | str) -> Record:
-        """A record by its number or id.
-
-        Raises:
-            StoreError: there is no such record.
-        """
-        found = self.find(id)
-        if found is None:
-            count = len(self)
-            raise StoreError.of(
-                f"there is no decision {id}",
-                expected=f"a number from 1 to {count}" if count else "a number; nothing was decided yet",
-                got=str(id),
-                where=self.place,
-                do="look at the newest ones first",
-            )
-        return found
 
     def find(self, id: int | str) -> Record | None:
         """A record by its number or id, or None."""
@@ -180,18 +161,6 @@ class PostgresDecisions:
         if after:
             asked = asked.where(_d.number < after if newest else _d.number > after)
         return self._records(asked.order_by(_d.number.desc() if newest else _d.number).limit(limit))
-
-    def scan(self, *, until_number: int | None = None, after: int = 0, **filters: Any) -> Iterator[Record]:
-        """All records that :meth:`page` would give, page by page, up to a number if one is given."""
-        while True:
-            page = self.page(after=after, limit=PAGE, **filters)
-            for record in page:
-                if until_number is not None and record.number > until_number:
-                    return
-                yield record
-            if len(page) < PAGE:
-                return
-            after = page[-1].number
 
     def count(
         self,
@@ -235,16 +204,6 @@ class PostgresDecisions:
             asked = asked.where(_d.time < until)
         return self._records(asked.order_by(_d.number))
 
-    def of(self, model: str, keys: str | None = None, limit: int = 100) -> list[Record]:
-        """The newest decisions of a model, or of one entity, the newest first."""
-        return self.page(model=model, key=json.loads(keys) if keys else None, limit=limit, newest=True)
-
-    def __iter__(self) -> Iterator[Record]:
-        return self.scan()
-
-    def __len__(self) -> int:
-        return self.head().number
-
     def head(self) -> Head:
         """The last record's number and link: whoever notes it elsewhere can prove that no end was cut off."""
         asked = sa.select(_d.number, _d.chain).order_by(_d.number.desc()).limit(1)
@@ -261,7 +220,7 @@ class PostgresDecisions:
 
     def _records(self, asked: Any) -> list[Record]:
         with self._database.reading() as connection:
-            return [_record(row) for row in connection.execute(asked)]
+            return [record_of(row) for row in connection.execute(asked)]
 
     def _sums(self, asked: Any) -> list[Any]:
         with self._database.reading() as connection:
@@ -316,7 +275,7 @@ class PostgresDecisions:
                 return list(connection.exec_driver_sql(_CALL, given).all())
             except sa.exc.DBAPIError as error:
                 if getattr(error.orig, "sqlstate", None) == _CONFLICT:
-                    raise _conflict(int(str(error.orig).partition("\n")[0])) from None
+                    raise conflict(int(str(error.orig).partition("\n")[0])) from None
                 raise
 
 
@@ -333,15 +292,10 @@ def _names(
 def _answer(decision: Decision, row: Any) -> Record | HeadwaterError:
     _, number, chain, how, earlier = row
     if how == "conflict":
-        return _conflict(number)
+        return conflict(number)
     if how == "same":
-        return Record(number, Decision.from_json(json.loads(earlier)), bytes(chain))
+        return record_of((number, earlier, chain))
     return Record(number, decision, bytes(chain))
-
-
-def _record(row: Any) -> Record:
-    number, text, chain = row
-    return Record(number, Decision.from_json(json.loads(text)), bytes(chain))
 
 
 def _where(
@@ -367,13 +321,3 @@ def _where(
             same = KEYS.c.value == index_value(key_value(value)), KEYS.c.name == name
             where.append(_d.number.in_(sa.select(KEYS.c.number).where(*same)))
     return where
-
-
-def _conflict(number: int) -> ConflictError:
-    return ConflictError.of(
-        "an idempotency key came again with another request",
-        expected="the same request as before, or a key of its own",
-        got="another request under the same key",
-        where=f"decision d{number}",
-        do="give each new request a new key",
-    )
