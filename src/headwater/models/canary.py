@@ -7,7 +7,7 @@
 Who is on which side depends on nothing else, so an entity stays on its side, and a larger share only adds
 entities. It is noted in the registry, as a tag of the challenger's version, and is in force only while that
 version is the challenger and the champion is the one beside which it was started: any change of either ends
-it. Written by ``retraining.canary``; followed by ``apps.http.following``; asked by ``serving.service``.
+it. Written by ``retraining.canary``; followed by ``apps.http.following``; asked by ``serving.deciding``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The score stream: whoever listens gets every fresh score, or is told how many were missed.
 
 A slow listener never holds up the writer: it loses the oldest ones. Filled by ``commit`` through
-``service``, in the writer's thread; read by the edges.
+``taking``, in the writer's thread; read by the edges.
 """
 
 from __future__ import annotations

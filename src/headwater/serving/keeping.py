@@ -9,7 +9,7 @@
 The state is what the log says and nothing else, so that whoever reads the log has the same bits. The live
 engine is written only while nobody uses it: before it serves, and after. To copy it under a lock would hold
 events for as long as its memory is large, and a fork inherits locks of threads that it does not have.
-Called by ``service``; read ``rising`` for how an engine comes about.
+Called by ``taking``; read ``rising`` for how an engine comes about.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@
 
 A decision is answered once its record is on disk, which ``filing`` sees to. One thread makes all of them; it
 shares nothing with the writer but the lock on the engine, which it holds while it reads a vector. Called by
-``service``.
+``deciding``.
 """
 
 from __future__ import annotations

@@ -6,72 +6,44 @@
 
 It takes no events and has no engine of its own; its decisions go into its own records, and each names the
 offset that it rests on, so that it can be made again wherever the log is. Opened by the edges, which bring
-what reads the store; see ``service`` for what is inherited.
+what reads the store; read ``deciding`` for the rest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
-from typing import Any, Self, cast
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 
-from headwater.core.errors import MisdirectedError
 from headwater.definitions.project import Project
-from headwater.log.embedded import EmbeddedLog
-from headwater.serving.feed import Feed
-from headwater.serving.group import Taken
+from headwater.serving.books import Books
+from headwater.serving.deciding import Deciding
+from headwater.serving.edges import Clock, Edge, Hooks, Limits
 from headwater.serving.live import Stopwatch
-from headwater.serving.record import Asked, Recorder
-from headwater.serving.rows import Refused
 from headwater.serving.scoring import Scoring
 from headwater.serving.served import Serving, Trial
-from headwater.serving.service import Clock, Hooks, Limits, Service
 from headwater.serving.swap import same_views
 from headwater.serving.vectors import Vectors
-from headwater.serving.waiting import Waiting
-from headwater.store.decisions import DecisionStore
-from headwater.store.definitions import DefinitionStore
 from headwater.store.folder import DataFolder
 from headwater.store.protocol import Decisions
 
 
-class Replica(Service):
-    """One of many that decide. Open it with :meth:`begin`; safe to share between threads."""
+class Replica(Deciding):
+    """One of many that decide. Open it with :meth:`open`; safe to share between threads."""
 
     def __init__(
         self,
         serving: Serving,
-        stores: tuple[Decisions, DefinitionStore],
+        books: Books,
         folder: DataFolder,
-        clock: Clock,
-        stopwatch: Stopwatch,
-        limits: Limits,
-        hooks: Hooks,
+        edge: Edge,
         vectors: Callable[[Project], Vectors],
     ) -> None:
-        """Use :meth:`begin`."""
-        self.serving = serving
-        self.log = cast(EmbeddedLog, _Elsewhere(self))
-        self.shared_letters = None
-        self.decisions, self.definitions = stores
-        self.folder = folder
-        self.limits = limits
-        self.feed = Feed()
-        self.passed_over = ()
-        self._clock = clock
-        self._watch = stopwatch
-        self._hooks = hooks
+        """Use :meth:`open`."""
+        super().__init__(serving, books, folder, edge)
         self._vectors = vectors
-        self._closed = False
-        self._asked: Waiting[Asked] = Waiting(
-            "decisions", limits.queue_decisions, limits.queue_bytes, limits.group_decisions
-        )
-        self._recorder = Recorder(
-            self.decisions, self._asked, stopwatch, hooks.on_recorded, hooks.on_served, hooks.on_fault
-        )
 
     @classmethod
-    def begin(
+    def open(
         cls,
         project: Project,
         folder: DataFolder,
@@ -83,7 +55,7 @@ class Replica(Service):
         limits: Limits | None = None,
         hooks: Hooks | None = None,
         decisions: Decisions | None = None,
-    ) -> Self:
+    ) -> Replica:
         """Begin to decide; whether the online store is whole shows with the first decision.
 
         Args:
@@ -101,64 +73,15 @@ class Replica(Service):
             StoreError: the decision records or the kept definitions cannot be opened.
         """
         folder.make()
-        decisions = DecisionStore.open(folder.decisions) if decisions is None else decisions
-        try:
-            definitions = DefinitionStore.open(folder.definitions)
-        except BaseException:
-            decisions.close()
-            raise
-        stores = decisions, definitions
-        try:
-            definitions.keep(project, now=clock())
+        with ExitStack() as opened:
+            books = Books.open(folder, project, clock(), decisions)
+            opened.callback(books.close)
             serving = Serving.of(project, scorings, vectors(project))
-            replica = cls(
-                serving, stores, folder, clock, stopwatch, limits or Limits(), hooks or Hooks(), vectors
-            )
+            edge = Edge.of(clock, stopwatch, limits, hooks)
+            replica = cls(serving, books, folder, edge, vectors)
             replica._recorder.start()
-        except BaseException:
-            for store in stores:
-                store.close()
-            raise
+            opened.pop_all()
         return replica
-
-    def submit_rows(
-        self,
-        stream: str,  # noqa: ARG002 - as the service's own
-        events: Sequence[Any],  # noqa: ARG002
-        *,
-        size: int,  # noqa: ARG002
-        refresh: bool = False,  # noqa: ARG002
-        refused: tuple[Refused, ...] = (),  # noqa: ARG002
-        source: str | None = None,  # noqa: ARG002
-    ) -> Future[Taken]:
-        """Raises MisdirectedError."""
-        raise misdirected("events are taken by")
-
-    def submit_frame(
-        self,
-        stream: str,  # noqa: ARG002
-        frame: Any,  # noqa: ARG002
-        *,
-        size: int,  # noqa: ARG002
-        refresh: bool = False,  # noqa: ARG002
-        source: str | None = None,  # noqa: ARG002
-    ) -> Future[Taken]:
-        """Raises MisdirectedError."""
-        raise misdirected("events are taken by")
-
-    @property
-    def broken(self) -> BaseException | None:
-        """Nothing: there is no writer that could stop."""
-        return None
-
-    @property
-    def waiting(self) -> tuple[int, int, int]:
-        """No events, no bytes of them, and decisions that wait."""
-        return 0, 0, self._asked.count
-
-    def snapshot(self) -> bool:
-        """Nothing is kept: the state is elsewhere."""
-        return False
 
     def swap(
         self,
@@ -172,44 +95,6 @@ class Replica(Service):
         """
         old = self.serving
         project = project or old.project
-        self.definitions.keep(project, now=self._clock())
+        self.definitions.keep(project, now=self.now())
         vectors = old.vectors if same_views(project, old.project) else self._vectors(project)
         self.serving = Serving.of(project, scorings, vectors, canaries)
-
-    def close(self, *, snapshot: bool = True) -> None:  # noqa: ARG002 - as the service's own
-        """Finish everything that was taken, and let go of the files. Again: nothing."""
-        if self._closed:
-            return
-        self._closed = True
-        self._asked.close()
-        self._recorder.join()
-        self.decisions.close()
-        self.definitions.close()
-
-
-def misdirected(what: str) -> MisdirectedError:
-    """The letter for what another server has."""
-    return MisdirectedError.of(
-        f"{what} another server",
-        expected="a server with the role ingest or all",
-        got="one with the role decide",
-        do="send it to the server that owns the log",
-    )
-
-
-class _Elsewhere:
-    """The log of a replica: what is known of it from here; whoever asks for more is sent on."""
-
-    def __init__(self, replica: Replica) -> None:
-        self._replica = replica
-
-    def end(self) -> int:
-        """The next offset, as far as was published."""
-        return self._replica.offset + 1
-
-    def dead_letter_counts(self) -> Mapping[str, int]:
-        """They are elsewhere."""
-        return {}
-
-    def __getattr__(self, _name: str) -> Any:
-        raise misdirected("the log is with")

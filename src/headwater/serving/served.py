@@ -1,7 +1,7 @@
 """What is served at a moment: a project with the versions that score, exchanged as a whole.
 
-Made by ``service`` and by ``swap``; everything that answers looks at one of these from beginning to end, so
-that nobody gets half of an exchange.
+Made by ``service``, ``replica`` and ``swap``; everything that answers looks at one of these from beginning
+to end, so that nobody gets half of an exchange.
 """
 
 from __future__ import annotations

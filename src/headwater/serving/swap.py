@@ -5,7 +5,7 @@
     old ──────────────────────────────────┐ answers until the switch
     log ──► new engine, by replay ──► the rest, in the writer's thread ──► new
 
-Called by ``service``, whose writer makes the switch between two commits.
+Called by ``taking``, whose writer makes the switch between two commits.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Features straight from the engine's state: one entity for a decision, many after a batch of events.
 
 One thread takes events in (``commit``), others read (``record``, the edges). The lock is held while state is
-looked at or changed and no longer: scoring goes on beside it. Called by ``fresh`` and ``service``.
+looked at or changed and no longer: scoring goes on beside it. Called by ``fresh`` and ``deciding``.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@
               ── policy_hash ──────►  policy   nothing is ever changed or deleted
                                       project  what ``headwater plan`` lists
 
-Written before the first decision is made with them, by ``serving.service``; read by ``apps.archive``. A text
+Written before the first decision is made with them, by ``serving.books``; read by ``apps.archive``. A text
 comes out only if it still has the hash that it was kept under. ``definitions.restoring`` makes it run again.
 """
 

@@ -15,7 +15,6 @@ from headwater.apps.http.app import create_app
 from headwater.apps.http.online import OwnerMetrics, ReplicaMetrics
 from headwater.apps.http.parts import Part
 from headwater.apps.online import Online
-from headwater.core.errors import MisdirectedError
 from headwater.scale.redis.connection import Address
 from headwater.serving.replay import replay
 from headwater.serving.replica import Replica
@@ -23,7 +22,6 @@ from headwater.serving.service import Service
 from headwater.store.folder import DataFolder
 from tests.http.house import Faults, listening
 from tests.http.test_events import pay
-from tests.letters import says
 from tests.scale.redis.cases import address, owner, project, published
 from tests.scale.redis.server import server
 from tests.serving.bank import scoring
@@ -37,7 +35,7 @@ def replica(
     hooks = Faults()
     vectors, seen = Online(Part.DECIDE, at).reading()
     hooks.metrics.registry.register(ReplicaMetrics(seen, now))
-    with Replica.begin(
+    with Replica.open(
         of,
         DataFolder(folder),
         {"risk": scoring()},
@@ -115,16 +113,15 @@ def test_what_is_another_servers_is_sent_on(redis: Address, tmp_path: Path) -> N
         )
         for path in ("/v1/models", "/v1/policies", "/v1/plan", "/v1/decisions", "/healthz", "/readyz"):
             assert httpx.get(url + path).status_code == 200, path
-        with says(
-            MisdirectedError,
-            """
-            events are taken by another server
-              expected: a server with the role ingest or all
-              got:      one with the role decide
-              do:       send it to the server that owns the log
-            """,
-        ):
-            one.submit_rows("payments", [], size=0)
+        with listening(create_app(one, time.perf_counter_ns)) as all_of_it:  # nobody told it of its part
+            told = httpx.post(f"{all_of_it}/v1/events", json={"stream": "payments", "events": []})
+            assert (told.status_code, told.json()["code"]) == (421, "misdirected")
+            assert told.json()["detail"] == (
+                "the log is with another server\n"
+                "  expected: a server with the role ingest or all\n"
+                "  got:      one with the role decide\n"
+                "  do:       send it to the server that owns the log"
+            )
         app = create_app(service, time.perf_counter_ns, part=Part.INGEST)
         with listening(app) as ingest:
             told = httpx.post(f"{ingest}/v1/decisions", json={})

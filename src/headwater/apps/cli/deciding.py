@@ -37,7 +37,6 @@ from headwater.serving.replica import Replica
 from headwater.store.folder import DataFolder
 
 _LOOK = 1.0  # seconds between two looks at the store
-_NEVER = 86_400.0  # a replica keeps no state
 
 
 def decide(
@@ -62,7 +61,7 @@ def decide(
         Access.of(
             settings, records, host=host, clock=work.clock, stopwatch=_microseconds, look=LOOK
         ) as access,
-        Replica.begin(
+        Replica.open(
             work.project,
             data,
             scorings(shelf.champions()),
@@ -94,12 +93,7 @@ def decide(
             access=access,
             tls=tls is not None,
             lifespan=beside(
-                replica,
-                _NEVER,
-                metrics,
-                hooks,
-                chores={"keys": access.credentials.note_uses},
-                often=often,
+                None, 0.0, metrics, hooks, chores={"keys": access.credentials.note_uses}, often=often
             ),
             records=records,
             traced=None if tracing is None else tracing.around,

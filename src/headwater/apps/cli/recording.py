@@ -11,7 +11,7 @@ from headwater.apps.access.door import Access
 from headwater.apps.cli.screen import Screen
 from headwater.apps.http.server import FOLD
 from headwater.apps.stores import Records
-from headwater.serving.service import Limits
+from headwater.serving.edges import Limits
 from headwater.store.protocol import Decisions
 
 LOOK = 1.0  # seconds between two looks at the database

@@ -92,7 +92,7 @@ def serve(
         publisher = None if online.address is None else _publishing(online, service, hooks, metrics)
         if publisher is not None:
             stack.enter_context(publisher.start())
-        service.shared_letters = records.letters(lambda: service.log) if records.shared else None
+        service.taking.shared_letters = records.letters(lambda: service.log) if records.shared else None
         metrics.database_up.set_function(lambda: int(records.away is None))
         trail = stack.enter_context(anchors.noted(records, service.decisions, work.clock.now))
         archive = Archive(work.project, registry, service.definitions)

@@ -21,7 +21,7 @@ from headwater.serving.group import Taken
 from headwater.serving.live import Refresh
 from headwater.serving.replay import Replayed
 from headwater.serving.rescored import Rescored
-from headwater.serving.service import Serving
+from headwater.serving.served import Serving
 from headwater.serving.vectors import Read
 from headwater.store.decisions import Record
 

@@ -44,8 +44,8 @@ from headwater.apps.http.security import PUBLIC, Guard, guard, principal_of, pro
 from headwater.apps.http.site import Bounds, Loop, Past, Present, Site
 from headwater.apps.stores import Records
 from headwater.core.errors import DataError, HeadwaterError, Problem
+from headwater.serving.deciding import Deciding
 from headwater.serving.live import Stopwatch
-from headwater.serving.service import Service
 
 DOCUMENTATION = reference.PATHS | {"/openapi.json"}
 
@@ -84,7 +84,7 @@ HOT: dict[Callable[..., Any], Begin] = {
 
 
 def create_app(
-    service: Service,
+    service: Deciding,
     stopwatch: Stopwatch,
     *,
     metrics: Metrics | None = None,

@@ -28,9 +28,9 @@ from headwater.definitions.model import Model
 from headwater.definitions.project import Project
 from headwater.models.canary import Canary, canary_of, lapsed
 from headwater.models.version import CHALLENGER, CHAMPION, Version, Versions
+from headwater.serving.deciding import Deciding
 from headwater.serving.scoring import Scoring
 from headwater.serving.served import Serving, Trial
-from headwater.serving.service import Service
 
 LOG = logging.getLogger("headwater.champions")
 EVERY = 2.0  # seconds between two looks
@@ -82,7 +82,7 @@ class Following:
 
     def __init__(
         self,
-        service: Service,
+        service: Deciding,
         registry: Versions,
         shelf: Shelf,
         archive: Archive,

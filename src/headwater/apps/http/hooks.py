@@ -10,9 +10,9 @@ from headwater.apps.http.monitors import Monitors
 from headwater.core.batch import Batch
 from headwater.core.handful import Handful
 from headwater.serving.commit import Turn
+from headwater.serving.edges import Hooks
 from headwater.serving.filing import Recorded
 from headwater.serving.rescored import Rescored
-from headwater.serving.service import Hooks
 
 LOG = logging.getLogger("headwater.service")
 

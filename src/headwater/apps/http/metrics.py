@@ -1,13 +1,12 @@
 """The service's metrics, as Prometheus reads them. All names begin with ``headwater_``.
 
 Filled by the service's hooks (``hooks``) and by ``middleware``; what is only true at a moment (queues,
-offsets) is looked up when the page is read. ``docs/reference/http.md`` lists them all.
+offsets) is looked up when the page is read (``present``). ``docs/reference/http.md`` lists them all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 
 from prometheus_client import (
     CollectorRegistry,
@@ -17,11 +16,10 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
-from headwater.core.errors import StoreError
+from headwater.apps.http.present import Cache, OfDeciding, OfLog
 from headwater.serving.commit import Turn
+from headwater.serving.deciding import Deciding
 from headwater.serving.filing import Recorded
 from headwater.serving.served import Trial
 from headwater.serving.service import Service
@@ -29,8 +27,6 @@ from headwater.serving.service import Service
 _NANO = 1e-9
 SECONDS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0)
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-
-Cache = Callable[[], tuple[int, int]]  # hits and misses so far
 
 
 class Metrics:
@@ -168,7 +164,7 @@ class Metrics:
             ["model", "band"],
             registry=registry,
         )
-        self._service: Service | None = None
+        self._service: Deciding | None = None
         self.snapshots = Counter("headwater_snapshots", "Snapshots of the state.", registry=registry)
         self.snapshot_seconds = Gauge(
             "headwater_snapshot_seconds", "How long the last snapshot took.", registry=registry
@@ -198,10 +194,12 @@ class Metrics:
         self.caches: dict[str, Cache] = {}
         ProcessCollector(namespace="headwater", registry=registry)
 
-    def watch(self, service: Service) -> None:
+    def watch(self, service: Deciding) -> None:
         """Look up a service's queues, offsets and models whenever the page is read."""
         self._service = service
-        self.registry.register(_Now(service, self.caches))
+        self.registry.register(OfDeciding(service, self.caches))
+        if isinstance(service, Service):
+            self.registry.register(OfLog(service))
 
     def page(self) -> bytes:
         """The page, in Prometheus' text format."""
@@ -254,55 +252,3 @@ class Metrics:
             found = canaries.get(decision.model)
             if found is not None and found.canary.digest == decision.model_digest:
                 self.canary_decisions.labels(decision.model, decision.band).inc()
-
-
-class _Now(Collector):
-    """What is true at the moment of reading."""
-
-    def __init__(self, service: Service, caches: Mapping[str, Cache]) -> None:
-        self._service = service
-        self._caches = caches
-
-    def collect(self) -> Iterator[Metric]:
-        """One gauge each."""
-        service = self._service
-        events, size, decisions = service.waiting
-        end, offset = service.log.end(), service.offset
-        for name, text, value in (
-            ("headwater_waiting_events", "Events that wait to be committed.", events),
-            ("headwater_waiting_bytes", "Bytes of them.", size),
-            ("headwater_waiting_decisions", "Decisions that wait to be made.", decisions),
-            ("headwater_log_events", "Events in the log.", end),
-            ("headwater_lag_events", "Events in the log that no score rests on yet.", end - 1 - offset),
-            ("headwater_listeners", "Listeners of the score stream.", len(service.feed)),
-            ("headwater_ready", "Whether the service takes events.", int(service.broken is None)),
-        ):
-            yield GaugeMetricFamily(name, text, value)
-        models = GaugeMetricFamily(
-            "headwater_model_info", "The version that is served.", labels=["model", "digest", "definition"]
-        )
-        for model, scoring in service.serving.scorings.items():
-            models.add_metric([model, scoring.digest, scoring.definition_hash], 1)
-        yield models
-        shares = GaugeMetricFamily(
-            "headwater_canary_share", "Of the decisions, what a canary answers.", labels=["model", "digest"]
-        )
-        for model, trial in service.serving.canaries.items():
-            shares.add_metric([model, trial.canary.digest], trial.canary.share)
-        yield shares
-        letters = GaugeMetricFamily(
-            "headwater_dead_letters", "Refused events that nobody settled yet.", labels=["reason"]
-        )
-        with suppress(StoreError):  # a database that is away: `headwater_database_up` tells it
-            for reason, count in service.letters.dead_letter_counts().items():
-                letters.add_metric([reason], count)
-        yield letters
-        lookups = CounterMetricFamily(
-            "headwater_cache_lookups",
-            "How often a cache had what was asked for, and how often it had not.",
-            labels=["cache", "outcome"],
-        )
-        for name, cache in self._caches.items():
-            for outcome, count in zip(("hit", "miss"), cache(), strict=True):
-                lookups.add_metric([name, outcome], count)
-        yield lookups

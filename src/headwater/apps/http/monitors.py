@@ -18,7 +18,8 @@ from headwater.apps.workers.message import Message
 from headwater.apps.workers.worker import ALONE, Job, Worker
 from headwater.monitoring.parity import Share
 from headwater.serving.rescored import Rescored
-from headwater.serving.service import Service, Serving
+from headwater.serving.served import Serving
+from headwater.serving.service import Service
 from headwater.store.late import LateLedger
 
 Send = Callable[[Message], bool]

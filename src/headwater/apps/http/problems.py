@@ -47,7 +47,7 @@ from headwater.core.errors import (
     UnavailableError,
 )
 from headwater.serving.commit import ScoringError, StoppedError
-from headwater.serving.service import UnknownError
+from headwater.serving.served import UnknownError
 from headwater.serving.waiting import ClosingError, OverloadedError
 
 MEDIA_TYPE = "application/problem+json"

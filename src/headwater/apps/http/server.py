@@ -14,6 +14,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -24,7 +25,8 @@ from headwater.apps.http.metrics import Metrics
 from headwater.apps.http.patience import Patient, rooms, watch
 from headwater.apps.http.site import Site
 from headwater.apps.workers.worker import Worker
-from headwater.serving.service import Hooks, Service
+from headwater.serving.edges import Hooks
+from headwater.serving.service import Service
 
 MINUTE = 60.0
 FOLD = 0.5  # seconds between two times that the decision records are tidied up behind the recorder
@@ -115,7 +117,7 @@ class Server(uvicorn.Server):
 
 
 def beside(
-    service: Service,
+    service: Service | None,
     every: float,
     metrics: Metrics,
     hooks: Hooks,
@@ -126,7 +128,7 @@ def beside(
     """The app's lifespan: keeps the state every so many seconds, and the server's child processes alive.
 
     Args:
-        service: whose.
+        service: whose state is kept; None where there is none to keep.
         every: seconds between two snapshots.
         metrics: what is counted.
         hooks: told what went wrong.
@@ -143,16 +145,17 @@ def beside(
             except Exception as error:  # noqa: BLE001 - serving goes on without; the next round may do
                 hooks.on_fault(where, error)
 
-    def keep() -> None:
+    def keep(kept: Service) -> None:
         with metrics.snapshot_seconds.time():
-            if service.snapshot():
+            if kept.snapshot():
                 metrics.snapshots.inc()
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(now_and_then("snapshot", every, keep))]
         timed = {name: (MINUTE, task) for name, task in (chores or {}).items()} | dict(often or {})
-        tasks += [
+        if service is not None:
+            timed["snapshot"] = every, partial(keep, service)
+        tasks = [
             asyncio.create_task(now_and_then(name, seconds, task)) for name, (seconds, task) in timed.items()
         ]
         for worker in workers:

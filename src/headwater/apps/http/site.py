@@ -19,9 +19,11 @@ from headwater.apps.http.problems import NotReadyError
 from headwater.apps.http.scheduler import Scheduler
 from headwater.apps.masking import Mask, Masks
 from headwater.apps.stores import Records
-from headwater.core.errors import DataError
+from headwater.core.errors import DataError, MisdirectedError
 from headwater.serving.decide import Decider
-from headwater.serving.service import Service, unknown
+from headwater.serving.deciding import Deciding
+from headwater.serving.served import unknown
+from headwater.serving.service import Service
 from headwater.store.decision import Decision
 
 T = TypeVar("T")
@@ -114,7 +116,7 @@ class Present:
         service: whose.
     """
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Deciding) -> None:
         self._service = service
 
     def own(self, decision: Decision) -> Decider | None:
@@ -164,7 +166,7 @@ class Site:
     """What the routes work with.
 
     Attributes:
-        service: the live service.
+        service: what decides; with the log, or without.
         bounds: of a request.
         metrics: of the service.
         reload: reads project and registry again, and swaps what is newer in.
@@ -180,7 +182,7 @@ class Site:
         ending: whether the server goes down.
     """
 
-    service: Service
+    service: Deciding
     bounds: Bounds
     metrics: Metrics
     reload: Callable[[], None]
@@ -196,6 +198,22 @@ class Site:
     ending: bool = False
     _bell: Bell | None = None
     _decoder: Executor = field(default_factory=lambda: ThreadPoolExecutor(1, "headwater-decoder"))
+
+    @property
+    def owner(self) -> Service:
+        """The service, where it is the one that owns the log.
+
+        Raises:
+            MisdirectedError: it only decides.
+        """
+        if isinstance(self.service, Service):
+            return self.service
+        raise MisdirectedError.of(
+            "the log is with another server",
+            expected="a server with the role ingest or all",
+            got="one with the role decide",
+            do="send it to the server that owns the log",
+        )
 
     @property
     def bell(self) -> Bell:
@@ -230,7 +248,7 @@ def site_of(request: Request) -> Site:
     return site
 
 
-def ready(site: Site) -> Service:
+def ready(site: Site) -> Deciding:
     """The service, if it serves.
 
     Raises:

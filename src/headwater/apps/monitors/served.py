@@ -14,7 +14,7 @@ from headwater.definitions.compile import content_hash
 from headwater.definitions.model import Model
 from headwater.serving.live import Scored
 from headwater.serving.rows import exact
-from headwater.serving.service import Serving
+from headwater.serving.served import Serving
 
 SERVE, FRESH, FIGURES, FAULT, SHADOW = "serve", "fresh", "figures", "fault", "shadow"
 

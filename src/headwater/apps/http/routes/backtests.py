@@ -50,7 +50,7 @@ async def post_backtest(request: Request) -> Response:
     site = site_of(request)
     asked = body.valid(BacktestRequest, body.parsed(await body.read(request, site.bounds.body)))
     decider = await asyncio.to_thread(site.past.other, asked.of, others(asked.with_))
-    service, own = site.service, site.past.own
+    service, own = site.owner, site.past.own
     filters: dict[str, Any] = {
         "key": asked.key,
         "band": asked.band,

@@ -17,7 +17,7 @@ from headwater.core.instant import iso
 from headwater.definitions.compile import compiled, content_hash, hash_of
 from headwater.definitions.model import Model
 from headwater.definitions.policy import Policy
-from headwater.serving.service import Serving
+from headwater.serving.served import Serving
 from headwater.store.definitions import Kept
 
 reading = APIRouter(tags=["project"])

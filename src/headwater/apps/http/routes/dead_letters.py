@@ -35,7 +35,7 @@ async def get_dead_letters(
 ) -> Response:
     """The oldest first. Personal values are masked."""
     site = site_of(request)
-    box = site.service.letters
+    box = site.owner.letters
 
     def read() -> tuple[list[DeadLetter], dict[str, int]]:
         return (
@@ -65,7 +65,7 @@ async def post_redrive(request: Request) -> Response:
     site = site_of(request)
     asked = body.valid(RedriveRequest, body.parsed(await body.read(request, site.bounds.body)))
     letters = await asyncio.to_thread(
-        lambda: site.service.letters.dead_letters(
+        lambda: site.owner.letters.dead_letters(
             stream=asked.stream, reason=asked.reason, after=asked.after, limit=asked.limit
         )
     )
@@ -77,7 +77,7 @@ async def post_redrive(request: Request) -> Response:
         if whole and stream in site.service.serving.readers:
             events = [event for _, event in whole]
             size = sum(len(letter.event) for letter in letters)
-            future = site.service.submit_rows(stream, events, size=size, source="redrive")
+            future = site.owner.submit_rows(stream, events, size=size, source="redrive")
             waiting.append(([id for id, _ in whole], future))
     for ids, future in waiting:
         taken: Taken = await asyncio.wrap_future(future)
@@ -93,7 +93,7 @@ async def _settle(site: Site, letters: list[DeadLetter], taken: list[int]) -> in
     tried = {letter.id for letter in letters if _event(letter) is not None}
     tried &= {letter.id for letter in letters if letter.stream in site.service.serving.readers}
     if tried:
-        await asyncio.to_thread(lambda: site.service.letters.remove_dead_letters(ids=sorted(tried)))
+        await asyncio.to_thread(lambda: site.owner.letters.remove_dead_letters(ids=sorted(tried)))
     return len(taken)
 
 

@@ -127,7 +127,7 @@ async def post_replay(request: Request, decision_id: DecisionId) -> Response:
         record = _record(site, decision_id)
         other = site.past.decider(record.decision, others(asked.with_))
         own = site.past.own(record.decision)
-        found = replay(record.decision, site.service.log, other, own=own)
+        found = replay(record.decision, site.owner.log, other, own=own)
         return record, found, _personal(found, other, own) if masked else set()
 
     return answer(of_replay(*await asyncio.to_thread(again)))

@@ -122,13 +122,13 @@ async def _ndjson(site: Site, came: bytes, stream: str, refresh: bool) -> tuple[
 
 def _rows(site: Site, stream: str, events: list[object], size: int, refresh: bool) -> Future[Taken]:
     _few_enough(len(events), site.bounds)
-    return site.service.submit_rows(stream, events, size=size, refresh=refresh, source="http")
+    return site.owner.submit_rows(stream, events, size=size, refresh=refresh, source="http")
 
 
 async def _arrow(site: Site, came: bytes, stream: str, refresh: bool) -> tuple[str, Taken]:
     def submit() -> Future[Taken]:
         frame = arrow.frame_of(came, rows=site.bounds.events, size=site.bounds.body)
-        return site.service.submit_frame(stream, frame, size=len(came), refresh=refresh, source="http")
+        return site.owner.submit_frame(stream, frame, size=len(came), refresh=refresh, source="http")
 
     future = await site.decoded(submit)
     return stream, await site.bell.wait(future)

@@ -16,6 +16,7 @@ from headwater.apps.http.payloads import Health, Readiness
 from headwater.apps.http.problems import NotReadyError
 from headwater.apps.http.site import ready, site_of
 from headwater.serving.replica import Replica
+from headwater.serving.service import Service
 
 router = APIRouter(tags=["health"])
 measuring = APIRouter(tags=["health"])
@@ -54,7 +55,8 @@ async def readyz(request: Request) -> Response:
         )
     if isinstance(service, Replica):
         await asyncio.to_thread(service.serving.vectors.look)
-    return answer({"status": "ready", "offset": service.offset, "waiting": service.waiting[0]})
+    waiting = service.taking.waiting[0] if isinstance(service, Service) else 0
+    return answer({"status": "ready", "offset": service.offset, "waiting": waiting})
 
 
 @measuring.get(

@@ -15,7 +15,7 @@ from headwater.apps.http.problems import NotFoundError
 from headwater.apps.http.site import Site, site_of
 from headwater.apps.masking import Mask
 from headwater.core.instant import SECOND, instant, iso
-from headwater.serving.service import unknown
+from headwater.serving.served import unknown
 from headwater.serving.timeline import Moment, timeline
 from headwater.store.late import LateEvent, LateLedger
 
@@ -84,7 +84,7 @@ async def get_timeline(
     entity = key_of(key, view.stream.schema[view.key], view.key)
     found = await asyncio.to_thread(
         lambda: timeline(
-            scoring, serving.project.views, entity, site.service.log,
+            scoring, serving.project.views, entity, site.owner.log,
             policy=policies[0] if len(policies) == 1 else None, after=after, limit=limit, newest=newest,
         )
     )  # fmt: skip

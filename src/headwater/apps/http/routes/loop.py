@@ -27,7 +27,7 @@ from headwater.apps.http.problems import NotFoundError
 from headwater.apps.http.security import principal_of
 from headwater.apps.http.site import Loop, site_of
 from headwater.monitoring.canary import shadow_json
-from headwater.serving.service import unknown
+from headwater.serving.served import unknown
 from headwater.store.shadow import ShadowLedger
 
 reading = APIRouter(tags=["champions"])

@@ -16,7 +16,7 @@ from headwater.apps.http.payloads import Score
 from headwater.apps.http.security import mask_for
 from headwater.apps.http.site import Site, site_of
 from headwater.serving.live import Refresh
-from headwater.serving.service import unknown
+from headwater.serving.served import unknown
 
 router = APIRouter(tags=["scores"])
 PULSE = 15.0  # seconds without a score after which a comment shows that the line is up
@@ -52,7 +52,7 @@ async def _told(
     def wake() -> None:
         loop.call_soon_threadsafe(woken.set)
 
-    feed = site.service.feed
+    feed = site.owner.feed
     listener = feed.subscribe(wake, wanted=wanted)
     site.streams.add(woken)
     try:
