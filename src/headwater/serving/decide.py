@@ -6,6 +6,7 @@ Called by the edges and by ``replay``; what comes out is kept by ``store.decisio
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from headwater.core.errors import ModelError
 from headwater.definitions.compile import content_hash
@@ -13,8 +14,8 @@ from headwater.definitions.policy import Policy
 from headwater.serving.live import Scored
 from headwater.serving.reasons import Reasons
 from headwater.serving.recall import told
-from headwater.serving.scoring import Scoring
-from headwater.store.decision import Decision, numbers
+from headwater.serving.scoring import Float64, Scoring
+from headwater.store.decision import Decision, Reason, numbers
 
 
 class Decider:
@@ -54,6 +55,20 @@ class Decider:
             scored: as from ``Live.score``, or of a refresh.
             at: now, microseconds UTC.
         """
+        return self._decision(scored, self._reasons(scored.x), at)
+
+    def decide_each(self, scored: Sequence[Scored], X: Float64, at: int) -> list[Decision]:
+        """:meth:`decide` on several scores of a forest.
+
+        Args:
+            scored: n of them.
+            X: their feature vectors, shape (n, f).
+            at: now, microseconds UTC.
+        """
+        reasons = self._reasons.each(X)
+        return [self._decision(one, why, at) for one, why in zip(scored, reasons, strict=True)]
+
+    def _decision(self, scored: Scored, reasons: tuple[Reason, ...], at: int) -> Decision:
         return Decision(
             model=scored.model,
             model_digest=self.scoring.digest,
@@ -68,7 +83,7 @@ class Decider:
             features=numbers(self.scoring.names, scored.x),
             score=scored.score,
             band=self.policy.band(scored.score),
-            reasons=self._reasons(scored.x),
+            reasons=reasons,
         )
 
 

@@ -22,16 +22,15 @@ from headwater.core.errors import DataError
 from headwater.core.tracing import current, span
 from headwater.definitions.project import Project
 from headwater.serving.books import Books
-from headwater.serving.decide import Decider, sound
+from headwater.serving.decide import Decider
 from headwater.serving.edges import Edge
-from headwater.serving.live import Scored
+from headwater.serving.making import Making, Wanted
 from headwater.serving.record import Asked, Recorder
 from headwater.serving.rows import exact
 from headwater.serving.scoring import Scoring
 from headwater.serving.served import Serving, Trial, unknown
 from headwater.serving.vectors import Moment, Read, need
 from headwater.serving.waiting import Waiting
-from headwater.store.decision import Decision
 from headwater.store.decisions import Idempotency, Record
 from headwater.store.folder import DataFolder
 
@@ -63,6 +62,7 @@ class Deciding(ABC):
         self._recorder = Recorder(
             books.decisions,
             self._asked,
+            Making(lambda: self.serving, edge.clock, hooks.on_fault),
             edge.stopwatch,
             hooks.on_recorded,
             hooks.on_served,
@@ -104,16 +104,14 @@ class Deciding(ABC):
             exact_keys, given = _exactly(decider, keys, request or {})
             self._not_ahead(at)
 
-        def make() -> tuple[Scored, Decision]:
-            return self._decide(decider.policy.name, exact_keys, given, at)
-
+        wanted = Wanted(decider.policy.name, exact_keys, given, at)
         name = None
         if idempotency_key is not None:
             told = {"policy": decider.policy.name, "keys": exact_keys, "request": given, "at": at}
             name = Idempotency(
                 idempotency_key, sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
             )
-        asked = Asked(make, self._watch(), name, current())
+        asked = Asked(wanted, self._watch(), name, current())
         self._asked.put(asked, 1, 1_000)
         return asked.future
 
@@ -214,36 +212,6 @@ class Deciding(ABC):
                 where="at",
                 do="leave it out for now",
             )
-
-    def _decide(
-        self, policy: str, keys: Mapping[str, Any], request: Mapping[str, Any], at: int | None
-    ) -> tuple[Scored, Decision]:
-        serving, moment = self.serving, self._moment(at)
-        decider, chance = serving.policy(policy), serving.chances.get(policy)
-        if chance is None or not chance.canary.takes(keys):
-            return self._made(serving, decider, keys, request, moment)
-        try:
-            return sound(*self._made(serving, chance.decider, keys, request, moment))
-        except Exception as error:  # noqa: BLE001 - an estimator is the user's code; the champion answers
-            failure = error
-        made = self._made(serving, decider, keys, request, moment)  # or else the request is at fault
-        self._hooks.on_fault("canary", failure)
-        return made
-
-    def _made(
-        self,
-        serving: Serving,
-        decider: Decider,
-        keys: Mapping[str, Any],
-        request: Mapping[str, Any],
-        moment: Moment,
-    ) -> tuple[Scored, Decision]:
-        scoring = decider.scoring
-        read = serving.vectors.vector(scoring, keys, moment, request)
-        scored = Scored(
-            scoring.model.name, keys, read.time, read.offset, request, read.x, scoring.score(read.x)
-        )
-        return scored, decider.decide(scored, self._clock())
 
 
 def _exactly(

@@ -61,6 +61,14 @@ class Reasons:
     def __call__(self, x: Float64) -> tuple[Reason, ...]:
         """The reasons for the score of a feature vector, shape (f,), the strongest first."""
         moved, _ = self._scoring.contributions(x)
+        return self._told(x, moved)
+
+    def each(self, X: Float64) -> list[tuple[Reason, ...]]:
+        """The same for several feature vectors, shape (n, f)."""
+        moved, _ = self._scoring.scorer.contributions(X)
+        return [self._told(x, one) for x, one in zip(X, moved, strict=True)]
+
+    def _told(self, x: Float64, moved: Float64) -> tuple[Reason, ...]:
         groups: dict[str, list[_Part]] = {}
         for (name, (unknown, higher, lower), usual), value, contribution in zip(
             self._facts, x.tolist(), moved.tolist(), strict=True

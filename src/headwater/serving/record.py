@@ -21,6 +21,7 @@ from headwater.core.tracing import Trace
 from headwater.serving.commit import failed
 from headwater.serving.filing import Filing, Made, Recorded
 from headwater.serving.live import Scored, Stopwatch
+from headwater.serving.making import Pair, Wanted
 from headwater.serving.waiting import Waiting
 from headwater.store.decision import Decision
 from headwater.store.decisions import Idempotency, Record
@@ -32,14 +33,14 @@ class Asked:
     """A decision that was asked for.
 
     Attributes:
-        make: scores and decides; called in the recorder's thread.
+        wanted: what is to be decided.
         came: when it was asked: stopwatch, nanoseconds.
         name: the sender's name for the request, if it has one: sent again, it decides nothing anew.
         trace: of the request that asked, if it is traced.
         future: gets the record.
     """
 
-    make: Callable[[], tuple[Scored, Decision]]
+    wanted: Wanted
     came: int = 0
     name: Idempotency | None = None
     trace: Trace | None = None
@@ -52,6 +53,7 @@ class Recorder:
     Args:
         store: of the decision records; nobody else appends.
         waiting: what was asked for.
+        make: makes decisions, several at once.
         stopwatch: nanoseconds.
         on_turn: told of each turn; must not raise.
         on_decided: told of what was served.
@@ -62,12 +64,14 @@ class Recorder:
         self,
         store: Decisions,
         waiting: Waiting[Asked],
+        make: Callable[[Sequence[Wanted]], Sequence[Pair | Exception]],
         stopwatch: Stopwatch,
         on_turn: Callable[[Recorded], None],
         on_decided: Callable[[Sequence[Scored]], None],
         on_fault: Callable[[str, BaseException], None],
     ) -> None:
         self._waiting = waiting
+        self._make = make
         self._watch = stopwatch
         self._on_fault = on_fault
         self._filing = Filing(store, stopwatch, on_turn, on_decided, on_fault)
@@ -89,35 +93,28 @@ class Recorder:
 
     def _turn(self, group: Sequence[Asked]) -> None:
         started = self._watch()
-        made = [
-            Made(*found, asked.came, started, asked.name, asked.trace, asked.future)
-            for asked in group
-            if (found := self._made(asked)) is not None
-        ]
+        asked = [one for one in group if one.future.set_running_or_notify_cancel()]
+        found = self._make([one.wanted for one in asked])
+        ended = self._watch()
+        made = []
+        for one, pair in zip(asked, found, strict=True):
+            if isinstance(pair, Exception):
+                self._refuse(one, pair)
+                continue
+            made.append(Made(*pair, one.came, started, one.name, one.trace, one.future))
+            if one.trace is not None:
+                _trace(one.trace, one.came, started, ended, *pair)
         if made:
             self._filing.file(made, more=self._waiting.count > 0)
 
-    def _made(self, asked: Asked) -> tuple[Scored, Decision] | None:
-        if not asked.future.set_running_or_notify_cancel():
-            return None
-        started = self._watch() if asked.trace is not None else 0
-        try:
-            scored, decision = asked.make()
-            if asked.trace is not None:
-                asked.trace.add("wait", asked.came, started)
-                asked.trace.add(
-                    "score",
-                    started,
-                    self._watch(),
-                    model=scored.model,
-                    policy=decision.policy,
-                    offset=scored.offset,
-                )
-        except HeadwaterError as error:
+    def _refuse(self, asked: Asked, error: Exception) -> None:
+        if isinstance(error, HeadwaterError):
             asked.future.set_exception(error)
-        except Exception as error:  # noqa: BLE001 - an estimator is the user's code
+        else:  # an estimator is the user's code
             self._on_fault("decide", error)
             asked.future.set_exception(failed(error))
-        else:
-            return scored, decision
-        return None
+
+
+def _trace(trace: Trace, came: int, started: int, ended: int, scored: Scored, decision: Decision) -> None:
+    trace.add("wait", came, started)
+    trace.add("score", started, ended, model=scored.model, policy=decision.policy, offset=scored.offset)

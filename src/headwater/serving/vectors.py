@@ -67,6 +67,18 @@ class Vector:
     offset: int
 
 
+@dataclass(frozen=True, slots=True)
+class Several:
+    """Feature vectors, shape (n, f), as of when each, and the last offset that they may rest on."""
+
+    X: Float64
+    times: Sequence[int]
+    offset: int
+
+
+Wish = tuple[Mapping[str, Any], Moment, Mapping[str, Any]]  # keys, as of when, request columns
+
+
 class Vectors:
     """An engine that several threads may read while one thread applies events.
 
@@ -183,6 +195,18 @@ class Vectors:
             time = self._time(keys, moment)
             X = gather(next(lists), [time], next(lists))
             return Vector(X[0], time, self.engine.offset)
+
+    def each(self, scoring: Scoring, wishes: Sequence[Wish]) -> Several:
+        """:meth:`vector` of several entities, of a model whose cells are read (:meth:`reads_cells`)."""
+        gather = self._gather(scoring)
+        if gather is None:
+            raise TypeError(scoring.model.name)
+        model = scoring.model
+        keys = {name: [one[name] for one, _, _ in wishes] for name in model.keys}
+        request = {name: [one[name] for _, _, one in wishes] for name in model.request}
+        with self._lock:
+            times = [self._time(one, moment) for one, moment, _ in wishes]
+            return Several(gather(keys, times, request), times, self.engine.offset)
 
     def matrix(
         self, scoring: Scoring, entities: Entities, time: Int64, cells: Cells | None = None
