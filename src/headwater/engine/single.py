@@ -165,7 +165,7 @@ class Single:
         return found
 
 
-_SINGLY = 16  # keys up to which one by one is quicker
+_SINGLY = 32  # keys up to which one by one is quicker
 _FEW = (pl.String, pl.Enum, pl.Categorical, pl.Boolean)  # types of columns that repeat their values
 _REMEMBERED = 65_536
 

@@ -2,13 +2,13 @@
 
 ::
 
-    offers ──► bounded queue ──► one append (on disk) ──► engine ──► answers ──► scores ──► feed
-                 full: Overloaded      one thread does all of this
+    offers ──► bounded queue ──► one append (on disk) ══► engine ──► answers ──► scores ──► feed
+                 full: Overloaded                     beside the next append, if there is one (stage)
 
 While one group is on its way to the disk the next one gathers, so that the wait for the disk is shared by
-as many events as arrive in it. An offer is answered once its events are on disk and in the engine, so that
-whoever has the answer reads their effect; with ``refresh``, once the scores are there too. Called by
-``service``; read ``group`` next for how offers become one append.
+as many events as arrive in it; and the one before is taken in and scored. An offer is answered once its
+events are on disk and in the engine, so that whoever has the answer reads their effect; with ``refresh``,
+once the scores are there too. Called by ``taking``; read ``group`` next for how offers become one append.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from headwater.serving.fresh import Applied, Fresh
 from headwater.serving.group import Committed, Offer, commit
 from headwater.serving.live import Stopwatch
 from headwater.serving.rescored import Refreshes, Rescored, Timings
+from headwater.serving.stage import Stage
 from headwater.serving.waiting import Waiting
 
 Task = Callable[[], Any]
@@ -83,7 +84,7 @@ class Steps:
 
 @dataclass(frozen=True, slots=True)
 class Ears:
-    """Who is told of what the writer does; called in its thread, outside of locks, and must not raise."""
+    """Who is told of what the writer does; one at a time, outside of locks, and must not raise."""
 
     on_turn: Callable[[Turn], None]
     on_fresh: Callable[[Sequence[Rescored]], None]
@@ -91,8 +92,17 @@ class Ears:
     on_applied: Callable[[Batch | Handful], None]
 
 
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Offers that are on disk, and not yet in the engine."""
+
+    offers: tuple[Offer, ...]
+    committed: Committed
+    timings: Timings
+
+
 class Writer:
-    """The one thread that appends and applies.
+    """Appends and applies: each in one thread at a time, one group after the other.
 
     Args:
         log: open for writing.
@@ -126,18 +136,21 @@ class Writer:
         self.bounds = bounds
         self._ears = ears
         self.broken: BaseException | None = None
+        self._stage: Stage[_Group] = Stage("headwater-applier", self._apply)
         self._thread = Thread(target=self._run, name="headwater-writer", daemon=True)
 
     def start(self) -> None:
         """Begin."""
+        self._stage.start()
         self._thread.start()
 
     def join(self) -> None:
         """Wait until everything that was taken is done; close the queue first."""
         self._thread.join()
+        self._stage.close()
 
     def between(self, task: Callable[[], Any]) -> Future[Any]:
-        """Run something in the writer's thread, between two groups."""
+        """Run something in the writer's thread, between two groups: nothing is appended or applied then."""
         done: Future[Any] = Future()
 
         def run() -> None:
@@ -158,6 +171,7 @@ class Writer:
                     continue
                 self._turn(offers)
                 offers = []
+                self._stage.drain()
                 item()
             self._turn(offers)
 
@@ -178,13 +192,21 @@ class Writer:
             self._ears.on_fault("commit", error)
             _fail(offers, error)
             return
-        timings, steps = Timings(started, self._watch()), Steps()
+        group = _Group(tuple(offers), committed, Timings(started, self._watch()))
+        self._stage.give(group, more=self._waiting.count > 0)
+
+    def _apply(self, group: _Group) -> None:
+        """The second half of a turn; beside the next append, but never beside another of its kind."""
+        if self.broken is not None:
+            _fail(group.offers, stopped(self.broken))
+            return
+        committed, timings, steps = group.committed, group.timings, Steps()
         try:
             applied, early = self._take_in(committed, timings, steps)
         except Exception as error:  # noqa: BLE001 - the log has the events, the engine maybe not: stop
             self.broken = error
             self._ears.on_fault("apply", error)
-            _fail(offers, stopped(error))
+            _fail(group.offers, stopped(error))
             return
         self._answer(committed, applied, early, timings, steps)
 

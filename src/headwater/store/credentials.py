@@ -64,6 +64,7 @@ class CredentialStore(KeyHolder):
         super().__init__(self._file)
         self._known: dict[bytes, tuple[ApiKey, bool]] = {}  # hash of a secret to its key; whether it is old
         self._version = -1  # of the file, when these were read
+        self._counted = -1, False  # version of the file, and whether there were keys
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
@@ -85,7 +86,11 @@ class CredentialStore(KeyHolder):
 
     def any(self, now: int, *, look: bool = True) -> bool:  # noqa: ARG002
         """Whether there are keys."""
-        return len(self) > 0
+        with self._file.reading() as table:
+            version = table.version()
+            if version != self._counted[0]:
+                self._counted = version, bool(table.rows())
+        return self._counted[1]
 
     def find(self, ident: str, now: int = 0, *, look: bool = True) -> ApiKey | None:  # noqa: ARG002
         """A key by its id."""
@@ -117,6 +122,7 @@ class CredentialStore(KeyHolder):
         """A key was changed here."""
         with self._file.lock:
             self._known.clear()
+            self._counted = -1, False
 
     def _remembered(self, given: bytes, *, look: bool) -> tuple[ApiKey, bool] | None:
         if not look and (known := self._known.get(given)) is not None:

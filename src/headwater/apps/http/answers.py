@@ -132,7 +132,7 @@ def _score(
 def of_decision(record: Record, mask: Mask | None = None) -> dict[str, Any]:
     """``DecisionAnswer``; with a mask, without personal values."""
     made = record.decision
-    shown = made.to_json() if mask is None else mask.decision(made)
+    shown = {} if mask is None else mask.decision(made)
     return {
         "decision_id": record.id,
         "policy": made.policy,
