@@ -111,8 +111,10 @@ class Making:
         )
         scores, model = scoring.scorer.score(read.X).tolist(), scoring.model.name
         scored = [
-            Scored(model, one.keys, time, read.offset, one.request, x, score)
-            for one, time, x, score in zip(wanted, read.times, read.X, scores, strict=True)
+            Scored(model, one.keys, time, offset, one.request, x, score)
+            for one, time, offset, x, score in zip(
+                wanted, read.times, read.offsets, read.X, scores, strict=True
+            )
         ]
         return list(zip(scored, decider.decide_each(scored, read.X, self._clock()), strict=True))
 
@@ -131,7 +133,6 @@ def _together(serving: Serving, wanted: Sequence[Wanted]) -> dict[str, list[int]
             decider is not None
             and decider.scoring.scorer.kind == "forest"  # its batches have the bits of its rows
             and (chance is None or not chance.canary.takes(one.keys))
-            and serving.vectors.reads_cells(decider.scoring)
         ):
             places.setdefault(one.policy, []).append(place)
     return {name: some for name, some in places.items() if len(some) > 1}

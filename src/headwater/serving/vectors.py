@@ -69,11 +69,11 @@ class Vector:
 
 @dataclass(frozen=True, slots=True)
 class Several:
-    """Feature vectors, shape (n, f), as of when each, and the last offset that they may rest on."""
+    """Feature vectors, shape (n, f), as of when each, and the last offset that each may rest on."""
 
     X: Float64
     times: Sequence[int]
-    offset: int
+    offsets: Sequence[int]
 
 
 Wish = tuple[Mapping[str, Any], Moment, Mapping[str, Any]]  # keys, as of when, request columns
@@ -197,16 +197,21 @@ class Vectors:
             return Vector(X[0], time, self.engine.offset)
 
     def each(self, scoring: Scoring, wishes: Sequence[Wish]) -> Several:
-        """:meth:`vector` of several entities, of a model whose cells are read (:meth:`reads_cells`)."""
-        gather = self._gather(scoring)
-        if gather is None:
-            raise TypeError(scoring.model.name)
-        model = scoring.model
-        keys = {name: [one[name] for one, _, _ in wishes] for name in model.keys}
-        request = {name: [one[name] for _, _, one in wishes] for name in model.request}
+        """:meth:`vector` of several entities."""
+        model, gather = scoring.model, self._gather(scoring)
         with self._lock:
-            times = [self._time(one, moment) for one, moment, _ in wishes]
-            return Several(gather(keys, times, request), times, self.engine.offset)
+            times = [self._time(keys, moment) for keys, moment, _ in wishes]
+            if gather is None:
+                values = [
+                    self._values(model, keys, time, request)
+                    for (keys, _, request), time in zip(wishes, times, strict=True)
+                ]
+                X = scoring.artifact.inputs.rows(values)
+            else:
+                keys = {name: [one[name] for one, _, _ in wishes] for name in model.keys}
+                request = {name: [one[name] for _, _, one in wishes] for name in model.request}
+                X = gather(keys, times, request)
+            return Several(X, times, [self.engine.offset] * len(times))
 
     def matrix(
         self, scoring: Scoring, entities: Entities, time: Int64, cells: Cells | None = None

@@ -14,12 +14,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
 from headwater.definitions.model import Model
 from headwater.definitions.view import FeatureView
 from headwater.engine.image import Holder, has_texts
 from headwater.scale.redis.source import Found, Pair, Source
 from headwater.serving.scoring import Scoring
-from headwater.serving.vectors import Moment, Read, Vector, Vectors
+from headwater.serving.vectors import Moment, Read, Several, Vector, Vectors, Wish
 
 _TRIES = 5  # generations that may come while one thing is read
 
@@ -67,6 +69,12 @@ class OnlineVectors(Vectors):
                 return super().vector(scoring, keys, moment, request)
             read = super().read(scoring.model, keys, moment, request)
             return Vector(scoring.vector(read.values), read.time, read.offset)
+
+    def each(self, scoring: Scoring, wishes: Sequence[Wish]) -> Several:
+        """The feature vectors of several entities; raises OnlineError too."""
+        found = [self.vector(scoring, *wish) for wish in wishes]
+        X = np.stack([one.x for one in found])
+        return Several(X, [one.time for one in found], [one.offset for one in found])
 
     @contextmanager
     def _holding(self, keys: Mapping[str, Any]) -> Iterator[None]:
