@@ -193,7 +193,8 @@ class Writer:
             _fail(offers, error)
             return
         group = _Group(tuple(offers), committed, Timings(started, self._watch()))
-        self._stage.give(group, more=self._waiting.count > 0)
+        more = self._waiting.count > 0 and committed.is_small  # many are worth more together than beside
+        self._stage.give(group, more=more)
 
     def _apply(self, group: _Group) -> None:
         """The second half of a turn; beside the next append, but never beside another of its kind."""

@@ -2,7 +2,7 @@
 
 ::
 
-    ask ──► record (recorder) ◄── features as of now ◄── states
+    ask ──► prompt, record (recorder) ◄── features as of now ◄── states
     features ◄── states
 
 Where the states are is the affair of ``vectors``: an engine beside the log (``service``), or an online store
@@ -25,6 +25,7 @@ from headwater.serving.books import Books
 from headwater.serving.decide import Decider
 from headwater.serving.edges import Edge
 from headwater.serving.making import Making, Wanted
+from headwater.serving.prompt import Prompt, Soon
 from headwater.serving.record import Asked, Recorder
 from headwater.serving.rows import exact
 from headwater.serving.scoring import Scoring
@@ -59,15 +60,17 @@ class Deciding(ABC):
             "decisions", limits.queue_decisions, limits.queue_bytes, limits.group_decisions
         )
         hooks = edge.hooks
+        making = Making(lambda: self.serving, edge.clock, hooks.on_fault)
         self._recorder = Recorder(
             books.decisions,
             self._asked,
-            Making(lambda: self.serving, edge.clock, hooks.on_fault),
+            making,
             edge.stopwatch,
             hooks.on_recorded,
             hooks.on_served,
             hooks.on_fault,
         )
+        self._prompt = Prompt(self._recorder, self._asked, making.quickly, edge.stopwatch)
 
     def __enter__(self) -> Self:
         return self
@@ -112,7 +115,7 @@ class Deciding(ABC):
                 idempotency_key, sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
             )
         asked = Asked(wanted, self._watch(), name, current())
-        self._asked.put(asked, 1, 1_000)
+        self._prompt.ask(asked)
         return asked.future
 
     def decide(
@@ -126,6 +129,10 @@ class Deciding(ABC):
     ) -> Record:
         """Ask for a decision and wait until its record is on disk; see :meth:`ask`."""
         return self.ask(policy, keys, request, at, idempotency_key=idempotency_key).result()
+
+    def lend(self, soon: Soon) -> None:
+        """Decide in this thread, an event loop's, where that is quick; see :class:`Prompt`."""
+        self._prompt.lend(soon)
 
     def features(self, view: str, key: Any, at: int | None = None) -> Read:
         """One view's features of one key.
@@ -159,7 +166,7 @@ class Deciding(ABC):
     @property
     def asked(self) -> int:
         """Decisions that wait."""
-        return self._asked.count
+        return self._prompt.count
 
     @property
     def broken(self) -> BaseException | None:
@@ -197,6 +204,7 @@ class Deciding(ABC):
 
     def _finish(self) -> None:
         """Make the decisions that were taken, and take no more."""
+        self._prompt.drain()
         self._asked.close()
         self._recorder.join()
 

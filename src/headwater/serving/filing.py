@@ -102,6 +102,11 @@ class Filing:
             self._changed.notify_all()
         self._thread.join()
 
+    @property
+    def room(self) -> int:
+        """How many decisions may be filed before whoever files them has to wait."""
+        return MOST - len(self._made)
+
     def file(self, made: Sequence[Made], *, more: bool) -> None:
         """Put decisions on disk: now, or soon where there is more to be made.
 

@@ -139,6 +139,11 @@ class Committed:
     refused: int
     last: int
 
+    @property
+    def is_small(self) -> bool:
+        """Whether all of it is a handful."""
+        return all(isinstance(batch, Handful) for batch in self.batches)
+
 
 @dataclass
 class _Part:

@@ -19,7 +19,7 @@ from typing import Any
 from headwater.serving.decide import Decider, sound
 from headwater.serving.live import Scored
 from headwater.serving.served import Serving
-from headwater.serving.vectors import Moment
+from headwater.serving.vectors import Moment, Several, Wish
 from headwater.store.decision import Decision
 
 Pair = tuple[Scored, Decision]
@@ -66,6 +66,8 @@ class Making:
         serving = self._serving()
         made: dict[int, Pair | Exception] = {}
         for name, places in _together(serving, wanted).items():
+            if len(places) == 1:
+                continue
             decider = serving.deciders[name]
             try:
                 pairs = self._made(serving, decider, [wanted[place] for place in places])
@@ -75,6 +77,28 @@ class Making:
         return [
             made[place] if place in made else self._alone(serving, one) for place, one in enumerate(wanted)
         ]
+
+    def quickly(self, wanted: Sequence[Wanted]) -> list[Pair] | None:
+        """All of them in some microseconds each, or None: whoever asks may not wait.
+
+        None where it takes longer, where somebody is at work on the state, and where one of them fails.
+        """
+        serving = self._serving()
+        made: dict[int, Pair] = {}
+        found = _together(serving, wanted)
+        if sum(map(len, found.values())) < len(wanted):
+            return None
+        for name, places in found.items():
+            scoring, some = serving.deciders[name].scoring, [wanted[place] for place in places]
+            try:
+                read = serving.vectors.at_once(scoring, self._wishes(some))
+                if read is None:
+                    return None
+                pairs = self._decided_each(serving.deciders[name], some, read)
+            except Exception:  # noqa: BLE001 - made again, and then told, by whoever may wait
+                return None
+            made.update(zip(places, pairs, strict=True))
+        return [made[place] for place in range(len(wanted))]
 
     # --- Inside ----------------------------------------------------------------------------------
 
@@ -105,11 +129,12 @@ class Making:
 
     def _made(self, serving: Serving, decider: Decider, wanted: Sequence[Wanted]) -> list[Pair]:
         """Several by one policy."""
-        scoring = decider.scoring
-        read = serving.vectors.each(
-            scoring, [(one.keys, self._moment(one.at), one.request) for one in wanted]
+        return self._decided_each(
+            decider, wanted, serving.vectors.each(decider.scoring, self._wishes(wanted))
         )
-        scores, model = scoring.scorer.score(read.X).tolist(), scoring.model.name
+
+    def _decided_each(self, decider: Decider, wanted: Sequence[Wanted], read: Several) -> list[Pair]:
+        scores, model = decider.scoring.scorer.score(read.X).tolist(), decider.scoring.model.name
         scored = [
             Scored(model, one.keys, time, offset, one.request, x, score)
             for one, time, offset, x, score in zip(
@@ -118,14 +143,15 @@ class Making:
         ]
         return list(zip(scored, decider.decide_each(scored, read.X, self._clock()), strict=True))
 
+    def _wishes(self, wanted: Sequence[Wanted]) -> list[Wish]:
+        return [(one.keys, self._moment(one.at), one.request) for one in wanted]
+
     def _moment(self, at: int | None) -> Moment:
         return Moment(self._clock(), exact=False) if at is None else Moment(at)
 
 
 def _together(serving: Serving, wanted: Sequence[Wanted]) -> dict[str, list[int]]:
     """Policy to the places of what it gains from deciding at once."""
-    if len(wanted) == 1:
-        return {}
     places: dict[str, list[int]] = {}
     for place, one in enumerate(wanted):
         chance, decider = serving.chances.get(one.policy), serving.deciders.get(one.policy)
@@ -135,4 +161,4 @@ def _together(serving: Serving, wanted: Sequence[Wanted]) -> dict[str, list[int]
             and (chance is None or not chance.canary.takes(one.keys))
         ):
             places.setdefault(one.policy, []).append(place)
-    return {name: some for name, some in places.items() if len(some) > 1}
+    return places

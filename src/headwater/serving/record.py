@@ -93,11 +93,30 @@ class Recorder:
 
     def _turn(self, group: Sequence[Asked]) -> None:
         started = self._watch()
-        asked = [one for one in group if one.future.set_running_or_notify_cancel()]
-        found = self._make([one.wanted for one in asked])
+        made = self._make([one.wanted for one in group])
+        self.record(group, made, started, more=self._waiting.count > 0)
+
+    @property
+    def room(self) -> int:
+        """How many decisions may be made before somebody waits for the disk."""
+        return self._filing.room
+
+    def record(
+        self, group: Sequence[Asked], found: Sequence[Pair | Exception], started: int, *, more: bool
+    ) -> None:
+        """Put decisions on disk, and answer.
+
+        Args:
+            group: what was asked for.
+            found: what was decided, or why it could not be.
+            started: when it was begun: stopwatch, nanoseconds.
+            more: whether the caller has something else to do than to wait for the disk.
+        """
         ended = self._watch()
         made = []
-        for one, pair in zip(asked, found, strict=True):
+        for one, pair in zip(group, found, strict=True):
+            if not one.future.set_running_or_notify_cancel():
+                continue
             if isinstance(pair, Exception):
                 self._refuse(one, pair)
                 continue
@@ -105,7 +124,7 @@ class Recorder:
             if one.trace is not None:
                 _trace(one.trace, one.came, started, ended, *pair)
         if made:
-            self._filing.file(made, more=self._waiting.count > 0)
+            self._filing.file(made, more=more)
 
     def _refuse(self, asked: Asked, error: Exception) -> None:
         if isinstance(error, HeadwaterError):

@@ -213,6 +213,15 @@ class Vectors:
                 X = gather(keys, times, request)
             return Several(X, times, [self.engine.offset] * len(times))
 
+    def at_once(self, scoring: Scoring, wishes: Sequence[Wish]) -> Several | None:
+        """:meth:`each`, for whoever may not wait: None where somebody is at work on the state."""
+        if not self._lock.acquire(blocking=False):
+            return None
+        try:
+            return self.each(scoring, wishes)
+        finally:
+            self._lock.release()
+
     def matrix(
         self, scoring: Scoring, entities: Entities, time: Int64, cells: Cells | None = None
     ) -> Float64:

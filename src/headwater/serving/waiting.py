@@ -97,6 +97,11 @@ class Waiting(Generic[T]):
                 self.bytes -= size
             return group
 
+    @property
+    def closed(self) -> bool:
+        """Whether it takes nothing more."""
+        return self._closed
+
     def close(self) -> None:
         """Take nothing more; what waits is still handed out."""
         with self._changed:

@@ -221,6 +221,7 @@ class Site:
         loop = asyncio.get_running_loop()
         if self._bell is None or self._bell.loop is not loop:
             self._bell = Bell(loop)
+            self.service.lend(loop.call_soon)
         return self._bell
 
     async def decoded(self, work: Callable[[], T]) -> T:

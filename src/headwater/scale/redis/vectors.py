@@ -76,6 +76,9 @@ class OnlineVectors(Vectors):
         X = np.stack([one.x for one in found])
         return Several(X, [one.time for one in found], [one.offset for one in found])
 
+    def at_once(self, scoring: Scoring, wishes: Sequence[Wish]) -> None:
+        """Never: the states come over the network."""
+
     @contextmanager
     def _holding(self, keys: Mapping[str, Any]) -> Iterator[None]:
         """The engine holds these keys, in all views that have them: the newest event of any counts."""
