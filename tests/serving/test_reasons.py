@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import headwater as hw
 from headwater.models.reference import Reference
-from headwater.serving.reasons import reasons
+from headwater.serving.reasons import Reasons, reasons
 from headwater.serving.scoring import Scoring
 from headwater.store.decision import Reason
 from tests.serving.bank import POLICY, RISK, scoring
@@ -119,3 +121,22 @@ def test_nothing_moved_no_reasons() -> None:
 )
 def test_a_generated_text_says_which_way(value: float, text: str) -> None:
     assert texts(told({"largest_30d": 1.0}, {"largest_30d": value})) == [text]
+
+
+numbers = st.lists(st.sampled_from([-2.0, -0.0, 0.0, 0.5, 1.0, 2.0, float("nan")]), min_size=len(NAMES))
+
+
+@given(values=numbers, moved=numbers, most=st.integers(1, 4))
+def test_inputs_with_texts_of_their_own_need_no_groups(
+    values: list[float], moved: list[float], most: int
+) -> None:
+    """The short way says what the long one says, ties and usual values included."""
+    ordinary = Reference(100, 0, 1.0, 0.0, (1.0,) * 7)
+    artifact = replace(scoring().artifact, references=dict.fromkeys(NAMES, ordinary))
+    policy = hw.Policy("lend", RISK, POLICY.bands, {}, max_reasons=most)
+    told = Reasons(policy, Scoring(RISK, artifact, "digest", Told({})))
+    inputs = {"way": 0.0, "job": 1.0}  # categories
+    x = np.array([inputs.get(name, value) for name, value in zip(NAMES, values, strict=False)])
+    phi = np.array(moved[: len(NAMES)])
+    assert told._apart
+    assert told._strongest(x, phi) == told._grouped(x, phi)

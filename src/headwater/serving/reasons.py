@@ -12,6 +12,8 @@ from __future__ import annotations
 import math
 from itertools import islice
 
+import numpy as np
+
 from headwater.core.instant import DAY, HOUR, MINUTE, span_text
 from headwater.definitions.model import Model
 from headwater.definitions.policy import Policy
@@ -23,6 +25,7 @@ from headwater.store.decision import Reason
 _TELLS_NOTHING = 2  # letters
 
 _Part = tuple[float, str, float | None, float | None]  # contribution, input, its value, what is usual
+_Fact = tuple[str, tuple[str, str, str], float | None]  # input, what is said of it, what is usual
 
 
 def reasons(policy: Policy, scoring: Scoring, x: Float64) -> tuple[Reason, ...]:
@@ -53,10 +56,12 @@ class Reasons:
         self._inputs = scoring.artifact.inputs
         subjects, references = _subjects(scoring.model), scoring.artifact.references
         usual = {name: _usual(references.get(name)) for name in scoring.names}
-        self._facts = [
+        self._facts: list[_Fact] = [
             (name, _texts(policy.reasons.get(name), subjects[name], usual[name]), usual[name])
             for name in scoring.names
         ]
+        texts = [text for _, said, _ in self._facts for text in set(said)]
+        self._apart = len(set(texts)) == len(texts)  # no two inputs ever share a text
 
     def __call__(self, x: Float64) -> tuple[Reason, ...]:
         """The reasons for the score of a feature vector, shape (f,), the strongest first."""
@@ -69,15 +74,31 @@ class Reasons:
         return [self._told(x, one) for x, one in zip(X, moved, strict=True)]
 
     def _told(self, x: Float64, moved: Float64) -> tuple[Reason, ...]:
+        return self._strongest(x, moved) if self._apart else self._grouped(x, moved)
+
+    def _strongest(self, x: Float64, moved: Float64) -> tuple[Reason, ...]:
+        """Where no two inputs share a text: one after the other, until there are enough."""
+        told: list[Reason] = []
+        for place in np.argsort(-moved, kind="stable").tolist():  # equal ones in the order of the inputs
+            if len(told) == self._most or not moved[place] > 0:
+                break
+            text, part = self._part(self._facts[place], float(x[place]), float(moved[place]))
+            if self._tells(part):
+                told.append(Reason(text, part[1], *_shown(self._inputs, *part[1:]), part[0]))
+        return tuple(told)
+
+    @staticmethod
+    def _part(fact: _Fact, value: float, contribution: float) -> tuple[str, _Part]:
+        """An input's text, and what it is about."""
+        name, (unknown, higher, lower), usual = fact
+        if value != value:  # NaN alone is not equal to itself
+            return unknown, (contribution, name, None, usual)
+        return higher if usual is None or value > usual else lower, (contribution, name, value, usual)
+
+    def _grouped(self, x: Float64, moved: Float64) -> tuple[Reason, ...]:
         groups: dict[str, list[_Part]] = {}
-        for (name, (unknown, higher, lower), usual), value, contribution in zip(
-            self._facts, x.tolist(), moved.tolist(), strict=True
-        ):
-            if value != value:  # NaN alone is not equal to itself
-                text, found = unknown, None
-            else:
-                text, found = higher if usual is None or value > usual else lower, value
-            part = contribution, name, found, usual
+        for fact, value, contribution in zip(self._facts, x.tolist(), moved.tolist(), strict=True):
+            text, part = self._part(fact, value, contribution)
             if text in groups:
                 groups[text].append(part)
             else:

@@ -103,6 +103,9 @@ class ForestScorer:
 
     def _refuse(self, rows: Float64, score: Float64) -> None:
         """Raise if a score is NaN: the row holds a null that the library refuses."""
+        total = score.sum()
+        if total == total:  # a single NaN makes it one
+            return
         bad = np.flatnonzero(np.isnan(score))
         if not bad.size:
             return
