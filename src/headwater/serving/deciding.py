@@ -29,7 +29,7 @@ from headwater.serving.record import Asked, Recorder
 from headwater.serving.rows import exact
 from headwater.serving.scoring import Scoring
 from headwater.serving.served import Serving, Trial, unknown
-from headwater.serving.vectors import Moment, Read, need
+from headwater.serving.vectors import Early, Moment, Read, need
 from headwater.serving.waiting import Waiting
 from headwater.store.decision import Decision
 from headwater.store.decisions import Idempotency, Record
@@ -104,8 +104,10 @@ class Deciding(ABC):
             exact_keys, given = _exactly(decider, keys, request or {})
             self._not_ahead(at)
 
+        early = Early(self.serving.vectors, exact_keys)
+
         def make() -> tuple[Scored, Decision]:
-            return self._decide(decider.policy.name, exact_keys, given, at)
+            return self._decide(decider.policy.name, exact_keys, given, at, early)
 
         name = None
         if idempotency_key is not None:
@@ -114,7 +116,13 @@ class Deciding(ABC):
                 idempotency_key, sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
             )
         asked = Asked(make, self._watch(), name, current())
-        self._asked.put(asked, 1, 1_000)
+        if early.waits:
+            asked.future.add_done_callback(lambda _: early.drop())  # whatever becomes of it
+        try:
+            self._asked.put(asked, 1, 1_000)
+        except BaseException:
+            early.drop()
+            raise
         return asked.future
 
     def decide(
@@ -216,17 +224,22 @@ class Deciding(ABC):
             )
 
     def _decide(
-        self, policy: str, keys: Mapping[str, Any], request: Mapping[str, Any], at: int | None
+        self,
+        policy: str,
+        keys: Mapping[str, Any],
+        request: Mapping[str, Any],
+        at: int | None,
+        early: Early,
     ) -> tuple[Scored, Decision]:
         serving, moment = self.serving, self._moment(at)
         decider, chance = serving.policy(policy), serving.chances.get(policy)
         if chance is None or not chance.canary.takes(keys):
-            return self._made(serving, decider, keys, request, moment)
+            return self._made(serving, decider, keys, request, moment, early)
         try:
-            return sound(*self._made(serving, chance.decider, keys, request, moment))
+            return sound(*self._made(serving, chance.decider, keys, request, moment, early))
         except Exception as error:  # noqa: BLE001 - an estimator is the user's code; the champion answers
             failure = error
-        made = self._made(serving, decider, keys, request, moment)  # or else the request is at fault
+        made = self._made(serving, decider, keys, request, moment, early)  # or else the request is at fault
         self._hooks.on_fault("canary", failure)
         return made
 
@@ -237,9 +250,10 @@ class Deciding(ABC):
         keys: Mapping[str, Any],
         request: Mapping[str, Any],
         moment: Moment,
+        early: Early,
     ) -> tuple[Scored, Decision]:
         scoring = decider.scoring
-        read = serving.vectors.vector(scoring, keys, moment, request)
+        read = serving.vectors.vector(scoring, keys, moment, request, early.take(serving.vectors))
         scored = Scored(
             scoring.model.name, keys, read.time, read.offset, request, read.x, scoring.score(read.x)
         )
