@@ -29,7 +29,7 @@ from headwater.serving.record import Asked, Recorder
 from headwater.serving.rows import exact
 from headwater.serving.scoring import Scoring
 from headwater.serving.served import Serving, Trial, unknown
-from headwater.serving.vectors import Early, Moment, Read, need
+from headwater.serving.vectors import Moment, Read, need
 from headwater.serving.waiting import Waiting
 from headwater.store.decision import Decision
 from headwater.store.decisions import Idempotency, Record
@@ -104,10 +104,8 @@ class Deciding(ABC):
             exact_keys, given = _exactly(decider, keys, request or {})
             self._not_ahead(at)
 
-        early = Early(self.serving.vectors, exact_keys)
-
         def make() -> tuple[Scored, Decision]:
-            return self._decide(decider.policy.name, exact_keys, given, at, early)
+            return self._decide(decider.policy.name, exact_keys, given, at)
 
         name = None
         if idempotency_key is not None:
@@ -116,13 +114,7 @@ class Deciding(ABC):
                 idempotency_key, sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
             )
         asked = Asked(make, self._watch(), name, current())
-        if early.waits:
-            asked.future.add_done_callback(lambda _: early.drop())  # whatever becomes of it
-        try:
-            self._asked.put(asked, 1, 1_000)
-        except BaseException:
-            early.drop()
-            raise
+        self._asked.put(asked, 1, 1_000)
         return asked.future
 
     def decide(
@@ -224,22 +216,17 @@ class Deciding(ABC):
             )
 
     def _decide(
-        self,
-        policy: str,
-        keys: Mapping[str, Any],
-        request: Mapping[str, Any],
-        at: int | None,
-        early: Early,
+        self, policy: str, keys: Mapping[str, Any], request: Mapping[str, Any], at: int | None
     ) -> tuple[Scored, Decision]:
         serving, moment = self.serving, self._moment(at)
         decider, chance = serving.policy(policy), serving.chances.get(policy)
         if chance is None or not chance.canary.takes(keys):
-            return self._made(serving, decider, keys, request, moment, early)
+            return self._made(serving, decider, keys, request, moment)
         try:
-            return sound(*self._made(serving, chance.decider, keys, request, moment, early))
+            return sound(*self._made(serving, chance.decider, keys, request, moment))
         except Exception as error:  # noqa: BLE001 - an estimator is the user's code; the champion answers
             failure = error
-        made = self._made(serving, decider, keys, request, moment, early)  # or else the request is at fault
+        made = self._made(serving, decider, keys, request, moment)  # or else the request is at fault
         self._hooks.on_fault("canary", failure)
         return made
 
@@ -250,10 +237,9 @@ class Deciding(ABC):
         keys: Mapping[str, Any],
         request: Mapping[str, Any],
         moment: Moment,
-        early: Early,
     ) -> tuple[Scored, Decision]:
         scoring = decider.scoring
-        read = serving.vectors.vector(scoring, keys, moment, request, early.take(serving.vectors))
+        read = serving.vectors.vector(scoring, keys, moment, request)
         scored = Scored(
             scoring.model.name, keys, read.time, read.offset, request, read.x, scoring.score(read.x)
         )

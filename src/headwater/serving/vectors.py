@@ -67,39 +67,6 @@ class Vector:
     offset: int
 
 
-class Early:
-    """What was begun for one decision before its turn: used once, by the vectors that began it.
-
-    Args:
-        vectors: who begins.
-        keys: of the entity.
-    """
-
-    __slots__ = ("_begun", "_vectors")
-
-    def __init__(self, vectors: Vectors, keys: Mapping[str, Any]) -> None:
-        self._vectors = vectors
-        self._begun = vectors.begin(keys)
-
-    @property
-    def waits(self) -> bool:
-        """Whether something was begun and is not used."""
-        return self._begun is not None
-
-    def take(self, vectors: Vectors) -> Any:
-        """What was begun, for those who began it; None for others, and the second time."""
-        if vectors is not self._vectors:
-            self.drop()
-        begun, self._begun = self._begun, None
-        return begun
-
-    def drop(self) -> None:
-        """Let go of it, if it was not used."""
-        if self._begun is not None:
-            self._vectors.drop(self._begun)
-            self._begun = None
-
-
 class Vectors:
     """An engine that several threads may read while one thread applies events.
 
@@ -203,23 +170,8 @@ class Vectors:
         """The feature vector of one entity as of a time, shape (f,)."""
         return self.vector(scoring, keys, Moment(time), request).x
 
-    def begin(self, keys: Mapping[str, Any]) -> Any:  # noqa: ARG002 - for states that are elsewhere
-        """Fetch what :meth:`vector` is to read of some keys soon, where that takes a while; never waits.
-
-        What comes back is handed to :meth:`vector`, or to :meth:`drop`, of the same vectors.
-        """
-        return None
-
-    def drop(self, begun: Any) -> None:
-        """What was begun is not wanted any more."""
-
     def vector(
-        self,
-        scoring: Scoring,
-        keys: Mapping[str, Any],
-        moment: Moment,
-        request: Mapping[str, Any],
-        begun: Any = None,  # noqa: ARG002 - nothing was
+        self, scoring: Scoring, keys: Mapping[str, Any], moment: Moment, request: Mapping[str, Any]
     ) -> Vector:
         """The feature vector of one entity; see :meth:`read`."""
         gather = self._gather(scoring)

@@ -48,10 +48,8 @@ class Asking:
         who = 0
         while not self._end.wait(0.001):
             who = (who + 7) % 20
-            begun = self._vectors.begin({"who": who}) if who % 2 else None  # asked early, or not
-            moment = Moment(self._now(), exact=False)
             try:
-                found = self._vectors.vector(scoring(), {"who": who}, moment, {}, begun)
+                found = self._vectors.vector(scoring(), {"who": who}, Moment(self._now(), exact=False), {})
             except OnlineError as error:
                 self.refused.append(error)
             except BaseException as error:  # noqa: BLE001 - there must be none
@@ -272,33 +270,3 @@ def test_tls_is_spoken_and_checked(tmp_path: Path) -> None:
             """,
         ):
             online(redis.address_of(None), of).look()  # nobody has told whom to trust
-
-
-@pytest.mark.usefixtures("services")
-def test_a_line_that_was_cut_is_asked_again(tmp_path: Path) -> None:
-    """Between a question and its answer, twice: the script is forgotten, and all connections are cut."""
-    of = project()
-    with server() as redis, owner(tmp_path, redis.address, of) as (service, publisher, _):
-        published(service, publisher)
-        vectors, moment = online(redis.address, of), Moment(service.now(), exact=False)
-        keys: dict[str, Any] = {"who": 3}
-        wanted = service.serving.vectors.vector(scoring(), keys, moment, {}).x
-        vectors.look()
-        with redis.address.client() as other:
-            for harm in (lambda: None, other.script_flush, lambda: cut(other)):
-                harm()
-                begun = vectors.begin(keys)
-                found = vectors.vector(scoring(), keys, moment, {}, begun)
-                assert found.x.tobytes() == wanted.tobytes()
-                begun = vectors.begin(keys)
-                assert begun is not None
-                harm()
-                assert vectors.vector(scoring(), keys, moment, {}, begun).x.tobytes() == wanted.tobytes()
-        vectors.drop(vectors.begin(keys))
-        assert vectors.begin(keys) is None  # there was one line, and it is let go of
-        assert vectors.vector(scoring(), keys, moment, {}).x.tobytes() == wanted.tobytes()
-
-
-def cut(client: Any) -> None:
-    """Cut every other connection."""
-    client.client_kill_filter(_type="normal", skipme=True)

@@ -1,10 +1,5 @@
 """Lines to Redis for one script that is asked thousands of times a second: packed and read without detours.
 
-::
-
-    event loop ── send ──► Redis            asked as soon as a request is there,
-    recorder   ◄── answer ──┘               read when its turn has come
-
 The ordinary client looks up, checks, counts and retries for each command what stays the same between two of
 them; that costs more than the round trip. A line is one of its connections, with all that it knows of
 addresses, passwords and TLS, which is kept. Called by ``source``.
@@ -35,95 +30,44 @@ class Lines:
         self._name = sha1(script.encode(), usedforsecurity=False).hexdigest()  # as Redis calls it
         self._free: list[Any] = []  # to append and to pop takes no lock
 
-    def asked(self, keys: Sequence[str], arguments: Sequence[str | bytes]) -> Sent:
-        """Ask, on a new connection if no line is free.
+    def ask(self, keys: Sequence[str], arguments: Sequence[str | bytes]) -> Any:
+        """What the script answers; asked again once where Redis had closed the line meanwhile.
 
         Raises:
-            RedisError, OSError: it cannot be asked.
+            RedisError, OSError: it does not answer, or refuses.
         """
-        try:
-            sent = self.send(keys, arguments)
-        except redis.ConnectionError:  # Redis had closed it
-            sent = None
-        return sent or self._sent(self._pool.get_connection(), keys, arguments)
-
-    def send(self, keys: Sequence[str], arguments: Sequence[str | bytes]) -> Sent | None:
-        """Ask without waiting for a connection; None where no line is free."""
+        command = str(len(keys)), *keys, *arguments
         try:
             line = self._free.pop()
         except IndexError:
-            return None
-        return self._sent(line, keys, arguments)
-
-    def _sent(self, line: Any, keys: Sequence[str], arguments: Sequence[str | bytes]) -> Sent:
-        sent = Sent(self, line, (str(len(keys)), *keys, *arguments))
-        sent.send()
-        return sent
-
-    def packed(self, command: Sequence[str | bytes], *, known: bool = True) -> bytes:
-        """What asks the script; with the script itself, where Redis does not know it."""
-        head = ("EVALSHA", self._name) if known else ("EVAL", self._script)
-        parts: tuple[Any, ...] = (*head, *command)
-        packed: bytes = hiredis.pack_command(parts)
-        return packed
-
-    def back(self, line: Any) -> None:
-        """A line that waits for nothing."""
+            line = self._pool.get_connection()
+        try:
+            found = self._asked(line, command)
+        except BaseException:
+            line.disconnect()
+            self._pool.release(line)
+            raise
         self._free.append(line)
-
-    def lost(self, line: Any) -> None:
-        """A line on which something may still come."""
-        line.disconnect()
-        self._pool.release(line)
-
-
-class Sent:
-    """What was asked on a line, which is its own until it is read, or dropped."""
-
-    __slots__ = ("_command", "_line", "_lines", "_packed")
-
-    def __init__(self, lines: Lines, line: Any, command: Sequence[str | bytes]) -> None:
-        self._lines, self._line, self._command = lines, line, command
-        self._packed = lines.packed(command)
-
-    def send(self) -> None:
-        """Ask."""
-        try:
-            self._line.send_packed_command((self._packed,))
-        except BaseException:
-            self.drop()
-            raise
-
-    def read(self) -> Any:
-        """The answer; asked again once where Redis had closed the line meanwhile.
-
-        Raises:
-            RedisError, OSError: there is none, or Redis refuses.
-        """
-        try:
-            found = self._read()
-        except BaseException:
-            self.drop()
-            raise
-        self._lines.back(self._line)
         return found
 
-    def drop(self) -> None:
-        """Nobody wants to know any more."""
-        self._lines.lost(self._line)
-
-    def _read(self) -> Any:
+    def _asked(self, line: Any, command: Sequence[str | bytes]) -> Any:
+        packed = hiredis.pack_command(("EVALSHA", self._name, *command))
         try:
-            return self._line.read_response()
-        except redis.ConnectionError:  # closed meanwhile; the next command opens it
-            return self._again(self._packed)
+            return _once(line, packed)
+        except redis.ConnectionError:
+            line.disconnect()
+            return self._known(line, packed, command)
         except NoScriptError:
-            return self._again(self._lines.packed(self._command, known=False))
+            return self._known(line, packed, command)
 
-    def _again(self, packed: bytes) -> Any:
-        self._line.send_packed_command((packed,))
+    def _known(self, line: Any, packed: bytes, command: Sequence[str | bytes]) -> Any:
+        """Once more, with the script itself if Redis does not know it."""
         try:
-            return self._line.read_response()
+            return _once(line, packed)
         except NoScriptError:
-            self._line.send_packed_command((self._lines.packed(self._command, known=False),))
-            return self._line.read_response()
+            return _once(line, hiredis.pack_command(("EVAL", self._script, *command)))
+
+
+def _once(line: Any, packed: bytes) -> Any:
+    line.send_packed_command((packed,))
+    return line.read_response()

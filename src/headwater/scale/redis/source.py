@@ -5,8 +5,7 @@
     keys ──► READ ──► marker, buckets, texts ──► whole? nothing lost? ──► images
                                                    └─ no: OnlineError, never an empty feature
 
-Whoever knows early what it will need asks before it has time to read (``begin``). Safe to share between
-threads. Called by ``vectors``; the edges ask it how fresh the store is.
+Safe to share between threads. Called by ``vectors``; the edges ask it how fresh the store is.
 """
 
 from __future__ import annotations
@@ -17,13 +16,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import redis
-
 from headwater.core.errors import OnlineError
 from headwater.definitions.view import FeatureView
 from headwater.scale.redis import names, scripts
 from headwater.scale.redis.connection import Address, asking
-from headwater.scale.redis.line import Lines, Sent
+from headwater.scale.redis.line import Lines
 
 _TRIES = 200  # looks at a store in which a large write is half done
 _BETWEEN = 0.005  # seconds
@@ -47,21 +44,6 @@ class Found:
     offset: int
     images: tuple[bytes | None, ...]
     texts: Mapping[str, tuple[int, tuple[str, ...]]]
-
-
-@dataclass(frozen=True, slots=True)
-class Begun:
-    """What was asked and not read yet.
-
-    Attributes:
-        generation: that was asked.
-        known: of each view that has texts, how many were known.
-        sent: on which line.
-    """
-
-    generation: str
-    known: Mapping[str, int]
-    sent: Sent
 
 
 @dataclass(slots=True)
@@ -132,30 +114,19 @@ class Source:
         """
         self.fetch((), {})
 
-    def begin(self, generation: str, pairs: Sequence[Pair], known: Mapping[str, int]) -> Begun | None:
-        """Ask for what :meth:`fetch` is to read soon; None where it has to ask itself. Does not wait."""
-        if not generation or generation != self._generation or self._silent is not None:
-            return None
-        try:
-            sent = self._lines.send(*self._question(generation, pairs, known))
-        except (redis.RedisError, OSError):  # told by the one that asks again
-            return None
-        return None if sent is None else Begun(generation, known, sent)
-
-    def fetch(self, pairs: Sequence[Pair], known: Mapping[str, int], begun: Begun | None = None) -> Found:
+    def fetch(self, pairs: Sequence[Pair], known: Mapping[str, int]) -> Found:
         """The states of some keys.
 
         Args:
             pairs: whose.
             known: of each view that has texts, how many of this generation's are known.
-            begun: what was asked already for these pairs.
 
         Raises:
             OnlineError: Redis does not answer, or what it holds is not whole, or of other definitions.
         """
         started = self._watch()
         try:
-            found = self._fetch(pairs, known, begun)
+            found = self._fetch(pairs, known)
         except OnlineError:
             self.seen.refused += bool(pairs)
             raise
@@ -164,12 +135,18 @@ class Source:
             self.seen.nanoseconds += self._watch() - started
         return found
 
-    def _fetch(self, pairs: Sequence[Pair], known: Mapping[str, int], begun: Begun | None) -> Found:
+    def _fetch(self, pairs: Sequence[Pair], known: Mapping[str, int]) -> Found:
+        fields = [names.field(key) for _, key in pairs]
         for _ in range(_TRIES):
             generation = self._generation
-            if begun is not None:
-                generation, known = begun.generation, begun.known
-            answer, begun = self._ask(generation, pairs, known, begun), None
+            of = self._project, generation
+            keys = [self._marker]
+            keys += [
+                names.bucket(*of, view, names.number_of(name))
+                for (view, _), name in zip(pairs, fields, strict=True)
+            ]
+            keys += [names.texts(*of, view) for view in known]
+            answer = self._ask(keys, [str(len(fields)), *fields, *map(str, known.values())])
             whole, offset, at, moving = answer[0]
             if whole is None or offset is None:
                 raise self.not_whole("no state, or one that is being filled")
@@ -196,31 +173,12 @@ class Source:
         }
         return Found(generation, offset, tuple(image for _, image in rest[:pairs]), more)
 
-    def _question(
-        self, generation: str, pairs: Sequence[Pair], known: Mapping[str, int]
-    ) -> tuple[list[str], list[str | bytes]]:
-        """The keys and arguments of the script."""
-        fields = [names.field(key) for _, key in pairs]
-        of = self._project, generation
-        keys = [self._marker]
-        keys += [
-            names.bucket(*of, view, names.number_of(name))
-            for (view, _), name in zip(pairs, fields, strict=True)
-        ]
-        keys += [names.texts(*of, view) for view in known]
-        return keys, [str(len(fields)), *fields, *map(str, known.values())]
-
-    def _ask(
-        self, generation: str, pairs: Sequence[Pair], known: Mapping[str, int], begun: Begun | None
-    ) -> Any:
+    def _ask(self, keys: Sequence[str], arguments: Sequence[str | bytes]) -> Any:
         if self._silent is not None and self._watch() < self._silent[0]:
-            if begun is not None:
-                begun.sent.drop()
             raise OnlineError(*self._silent[1].problems)  # at once: others wait behind this one
         try:
             with asking(self._address):
-                sent = None if begun is None else begun.sent
-                found = (sent or self._lines.asked(*self._question(generation, pairs, known))).read()
+                found = self._lines.ask(keys, arguments)
         except OnlineError as error:
             self.seen.up = self.seen.whole = False
             self._silent = self._watch() + _SILENCE, error

@@ -17,7 +17,7 @@ from typing import Any
 from headwater.definitions.model import Model
 from headwater.definitions.view import FeatureView
 from headwater.engine.image import Holder, has_texts
-from headwater.scale.redis.source import Begun, Found, Pair, Source
+from headwater.scale.redis.source import Found, Pair, Source
 from headwater.serving.scoring import Scoring
 from headwater.serving.vectors import Moment, Read, Vector, Vectors
 
@@ -58,51 +58,33 @@ class OnlineVectors(Vectors):
         with self._holding({view.key: key}):
             return super().read_view(view, key, moment)
 
-    def begin(self, keys: Mapping[str, Any]) -> Begun | None:
-        """Ask for the states of some keys, which :meth:`vector` is to read soon."""
-        generation = self._generation  # before its texts: they are forgotten before it is exchanged
-        return self._source.begin(generation, self._pairs(keys), self._known())
-
-    def drop(self, begun: Any) -> None:
-        """See ``Vectors.drop``."""
-        if isinstance(begun, Begun):
-            begun.sent.drop()
-
     def vector(
-        self,
-        scoring: Scoring,
-        keys: Mapping[str, Any],
-        moment: Moment,
-        request: Mapping[str, Any],
-        begun: Any = None,
+        self, scoring: Scoring, keys: Mapping[str, Any], moment: Moment, request: Mapping[str, Any]
     ) -> Vector:
         """The feature vector of one entity; raises OnlineError too."""
-        with self._holding(keys, begun):
+        with self._holding(keys):
             if self._gather(scoring) is not None:
                 return super().vector(scoring, keys, moment, request)
             read = super().read(scoring.model, keys, moment, request)
             return Vector(scoring.vector(read.values), read.time, read.offset)
 
     @contextmanager
-    def _holding(self, keys: Mapping[str, Any], begun: Begun | None = None) -> Iterator[None]:
+    def _holding(self, keys: Mapping[str, Any]) -> Iterator[None]:
         """The engine holds these keys, in all views that have them: the newest event of any counts."""
-        pairs = self._pairs(keys)
+        pairs = [(view.name, keys[view.key]) for view in self._views if view.key in keys]
         for _ in range(_TRIES):
             with self._lock:
                 generation, known = self._generation, self._known()
-            found, begun = self._source.fetch(pairs, known, begun), None
+            found = self._source.fetch(pairs, known)
             with self._lock:
                 if found.generation == self._generation == generation:
                     self._hold(pairs, found)
                     yield
                     return
                 if found.generation != self._generation:
-                    self._holder.forget_texts()
                     self._generation = found.generation
+                    self._holder.forget_texts()
         raise self._source.not_whole("one that is exchanged again and again")
-
-    def _pairs(self, keys: Mapping[str, Any]) -> list[Pair]:
-        return [(view.name, keys[view.key]) for view in self._views if view.key in keys]
 
     def _hold(self, pairs: Sequence[Pair], found: Found) -> None:
         for view, (start, texts) in found.texts.items():
