@@ -10,11 +10,11 @@ from benchmarks.harness import Contender, Setting, race
 from benchmarks.live import AT, SHARED, bank, generator, ms
 from benchmarks.report import Measured, Promise, mebibytes
 
-RATE, SECONDS = 300.0, 8.0
-SIZES = ("online.rate", "online.seconds")
+RATE, SECONDS, TURNS = 300.0, 4.0, 7
+SIZES = ("online.rate", "online.seconds", "online.turns")
 
 METHOD = f"""The server that owns the log, with `--online`, and one with `--role decide`, both running, asked
-in turns: an open loop of {RATE:g} decisions/s. Then the same rate of single events at the owner, which
+in turns, many and short ones, of which the median counts: an open loop of {RATE:g} decisions/s. Then the same rate of single events at the owner, which
 publishes the states that they moved. Redis is on the same machine, without a disk. {SHARED}"""
 
 
@@ -25,6 +25,7 @@ def measure(setting: Setting) -> Measured:
         **size,
         "rate": setting.size("online.rate", RATE, 50.0),
         "seconds": setting.size("online.seconds", SECONDS, 1.0),
+        "turns": setting.size("online.turns", TURNS, 2),
     }
     (entry,) = race(
         setting, [Contender("headwater", f"{AT}.online", options)], folder, answers=False, slow=math.inf

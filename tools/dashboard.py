@@ -26,6 +26,7 @@ EXCEPT: Mapping[str, str] = MappingProxyType(
         "headwater_process_start_time_seconds": "a restart shows in the counters",
         "headwater_process_virtual_memory_bytes": "the resident memory says more",
         "headwater_process_max_fds": "a setting of the machine",
+        "headwater_online_epoch": "a name: it says which owner wrote, and nothing that could be too much",
     }
 )
 
@@ -66,6 +67,11 @@ def rate(metric: str, by: str = "", legend: str = "") -> tuple[str, str]:
 def now(metric: str, legend: str, by: str = "instance") -> tuple[str, str]:
     """What it is now."""
     return f"sum by ({by}) ({metric}{{{HERE}}})", legend
+
+
+def each(total: str, count: str, legend: str) -> tuple[str, str]:
+    """How much of one there is to each of another."""
+    return f"sum (rate({total}{{{HERE}}}[{SPAN}])) / sum (rate({count}{{{HERE}}}[{SPAN}]))", legend
 
 
 HITS = (
@@ -199,6 +205,79 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                 about="From being asked to the record on the disk: the longest of each group.",
             ),
             Panel("Cache hits", "percentunit", [(HITS, "{{cache}}")]),
+        ),
+    ),
+    (
+        "Online store",
+        (
+            Panel(
+                "Online store",
+                "none",
+                [
+                    now("headwater_online_up", "answers {{instance}}"),
+                    now("headwater_online_whole", "whole {{instance}}"),
+                ],
+                about="1: it answers, and holds the whole state of the project.",
+            ),
+            Panel(
+                "Behind the log",
+                "short",
+                [now("headwater_online_lag_events", "{{instance}}")],
+                about="Events that scores rest on at the owner and that are not published yet.",
+            ),
+            Panel(
+                "Since the owner said so",
+                "s",
+                [now("headwater_online_age_seconds", "{{instance}}")],
+                about="A living owner says every second up to where it has published.",
+            ),
+            Panel("Published up to", "short", [now("headwater_online_offset", "{{instance}}")]),
+            Panel(
+                "What is published and fetched",
+                "ops",
+                [
+                    rate("headwater_online_publications_total", legend="writes"),
+                    rate("headwater_online_published_keys_total", legend="states in them"),
+                    rate("headwater_online_fetches_total", legend="fetches"),
+                    rate("headwater_online_refused_total", legend="not to be decided"),
+                ],
+            ),
+            Panel(
+                "How long it takes",
+                "s",
+                [
+                    each(
+                        "headwater_online_publish_seconds_total",
+                        "headwater_online_publications_total",
+                        "a write",
+                    ),
+                    each("headwater_online_fetch_seconds_total", "headwater_online_fetches_total", "a fetch"),
+                ],
+                about="A fetch: what a decision waits for; it is asked for before its turn comes.",
+            ),
+            Panel(
+                "Size of a state",
+                "bytes",
+                [
+                    each(
+                        "headwater_online_published_bytes_total",
+                        "headwater_online_published_keys_total",
+                        "a state",
+                    )
+                ],
+                about="It grows with the events in a key's windows.",
+            ),
+            Panel(
+                "Fillings",
+                "none",
+                [
+                    (
+                        f"sum by (instance) (increase(headwater_online_fillings_total{{{HERE}}}[1h]))",
+                        "{{instance}}",
+                    )
+                ],
+                about="In an hour: one when an owner begins, and one whenever the store had lost something.",
+            ),
         ),
     ),
     (

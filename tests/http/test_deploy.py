@@ -11,9 +11,13 @@ from typing import Any
 import promql_parser as promql
 import pytest
 import yaml
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from headwater.apps.http.online import OwnerMetrics, ReplicaMetrics
 from headwater.models.canary import Canary
+from headwater.scale.redis.publisher import Published
+from headwater.scale.redis.source import Seen
 from headwater.serving.served import Trial
 from tests.http.house import House
 from tests.serving.bank import scoring
@@ -49,7 +53,8 @@ def exported(house: House) -> Known:
     house.faults.metrics.job("drift.risk", "done", 1.5, 10**15)
     house.faults.metrics.caches.setdefault("credentials", lambda: (3, 1))
     found: Known = {}
-    for family in text_string_to_metric_families(house.http.get("/metrics").text):
+    pages = house.http.get("/metrics").text, *online()
+    for family in (one for page in pages for one in text_string_to_metric_families(page)):
         for sample in family.samples:
             if sample.name.endswith("_created"):  # the library's own: since when it counts
                 continue
@@ -58,6 +63,14 @@ def exported(house: House) -> Known:
                 labels.setdefault(label, set()).add(value)
     assert house.service.log.remove_dead_letters() == 1
     return found
+
+
+def online() -> Iterator[str]:
+    """The pages of the online store's two halves, which are never on one server."""
+    for half in (OwnerMetrics(Published(), lambda: 0, lambda: 0), ReplicaMetrics(Seen(), lambda: 0)):
+        registry = CollectorRegistry()
+        registry.register(half)
+        yield generate_latest(registry).decode()
 
 
 def metric_of(sample: str) -> str:
@@ -175,6 +188,25 @@ def test_what_must_be_watched_has_an_alert() -> None:
         "headwater_dead_letters",
     ):
         assert metric in told
+
+
+# Something that is up or not, and wakes nobody, with the reason.
+QUIET = {
+    "headwater_monitors_up": "0 at a server that only decides; what it would have found shows in the backlog",
+    "headwater_jobs_up": "0 at a server that runs no jobs; those that fail have an alert",
+}
+
+
+def test_what_is_up_or_not_has_an_alert_or_a_reason(exported: Known) -> None:
+    states = {name for name in exported if re.search(r"_(up|ready|whole)$", name)}
+    alerted = {
+        node.name
+        for rule in rules()
+        for node in below(parsed(rule["expr"]))
+        if isinstance(node, promql.VectorSelector)
+    }
+    assert states - alerted == set(QUIET)
+    assert {name for name in alerted if name != "up"} <= exported.keys()
 
 
 def test_every_metric_is_on_a_panel_or_has_a_reason_not_to_be(exported: Known) -> None:

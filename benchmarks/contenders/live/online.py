@@ -19,7 +19,6 @@ from headwater.apps.load.loop import Pace
 from headwater.apps.load.requests import Decisions, Desk, Events, Posting
 from tools.services.debian import program
 
-TURNS = 2
 COUNTED = tuple(
     f"headwater_online_{name}_total"
     for name in ("publications", "published_keys", "published_bytes", "publish_seconds")
@@ -44,7 +43,7 @@ def _run(work: Work) -> dict[str, Any]:
     ):
         until(owner.url, 1.0)
         told: dict[str, list[dict[str, Any]]] = {"embedded": [], "redis": []}
-        for _ in range(TURNS):
+        for _ in range(int(options["turns"])):
             for name, url in (("embedded", owner.url), ("redis", other.url)):
                 policy = plan(url).policy(None)
                 source = Decisions(Desk(Address.of(url)), policy, options["keys"], 0)

@@ -20,7 +20,6 @@ import polars as pl
 from headwater.core.errors import StoreError
 from headwater.definitions.view import FeatureView
 from headwater.engine.kernels.layout import CODE
-from headwater.engine.keys import KeyIndex
 from headwater.engine.run import Engine
 from headwater.engine.state import ViewState
 
@@ -96,11 +95,9 @@ class Holder:
         """
         state = self.engine.states[view]
         (memory,) = state.memories
-        state.keys = KeyIndex(state.keys.dtype)
         words = None if image is None else _words(state, image)
         memory.hold(words)
-        if words is not None:
-            state.keys.number(pl.Series([key], dtype=state.keys.dtype), add=True)
+        state.keys.alone(None if words is None else key)
 
     def forget_texts(self) -> None:
         """Texts of other numbers are to come."""

@@ -105,6 +105,23 @@ class KeyIndex:
             return -1
         return _FIND(key, self._table, self._numbers)
 
+    def alone(self, key: Any | None) -> None:
+        """Know this key and no other; None for none at all.
+
+        Example:
+            >>> index = KeyIndex(pl.Int64())
+            >>> index.alone(7)
+            >>> index.alone(9)
+            >>> index.number_of(7), index.number_of(9), index.keys().to_list()
+            (-1, 0, [9])
+        """
+        self._numbers[:] = -1
+        self.count = 0
+        if self.book is not None:
+            self.book = Codebook()
+        if key is not None:
+            self.number(pl.Series([key], dtype=self.dtype), add=True)
+
     def keys(self) -> pl.Series:
         """All keys in the order of their numbers, in the stream's type."""
         raw = self.integers()

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from headwater.core.errors import StoreError
-from headwater.scale.postgres.database import Database
+from headwater.scale.postgres.borrowed import Borrowed
 from headwater.scale.postgres.tables import TRAIL
 from headwater.store.audit import Act, Entry
 from headwater.store.chain import Walk, follow
@@ -25,26 +24,12 @@ _t = TRAIL.c
 _READ = sa.select(_t.number, _t.entry, _t.chain)
 
 
-class PostgresTrail:
+class PostgresTrail(Borrowed):
     """The audit trail of a database. Safe to share between threads and between servers.
 
     Args:
         database: open, with tables of this version.
     """
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    def close(self) -> None:
-        """Nothing: the database is closed by whoever opened it."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def append(self, act: Act) -> Entry:
         """Append an act; durable when this returns.

@@ -24,6 +24,7 @@ from sqlalchemy.engine import Connection
 
 from headwater.core.errors import StoreError, UnavailableError
 from headwater.scale.postgres.audit import acts, record
+from headwater.scale.postgres.borrowed import Borrowed
 from headwater.scale.postgres.database import Database
 from headwater.scale.postgres.tables import API_KEYS, CHANGES, USES
 from headwater.store.apikey import (
@@ -146,15 +147,8 @@ class PostgresCredentials(KeyHolder):
         )
 
 
-class _Table:
+class _Table(Borrowed):
     """The tables as ``store.keyholder`` wants them."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self.place = database.place
-
-    def close(self) -> None:
-        """Nothing: the database is closed by whoever opened it."""
 
     @contextmanager
     def reading(self) -> Iterator[_Tables]:

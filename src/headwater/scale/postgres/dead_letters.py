@@ -19,6 +19,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from headwater.log.protocol import DeadLetter, DeadLetters
+from headwater.scale.postgres.borrowed import Borrowed
 from headwater.scale.postgres.database import Database
 from headwater.scale.postgres.tables import LETTERS
 
@@ -32,7 +33,7 @@ _NOTE = (
 )
 
 
-class PostgresDeadLetters:
+class PostgresDeadLetters(Borrowed):
     """The dead letters of a database. Safe to share between threads and between servers.
 
     Args:
@@ -40,7 +41,7 @@ class PostgresDeadLetters:
     """
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        super().__init__(database)
         self._one = Lock()
 
     def move(self, log: DeadLetters, origin: str) -> int:

@@ -17,13 +17,13 @@ import socket
 from collections.abc import Mapping, Sequence
 from threading import Event, Lock
 from time import monotonic
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import sqlalchemy as sa
 
 from headwater.core.errors import HeadwaterError, StoreError, UnavailableError
 from headwater.core.instant import DAY
+from headwater.scale.postgres.borrowed import Borrowed
 from headwater.scale.postgres.database import Database
 from headwater.scale.postgres.proof import proof
 from headwater.scale.postgres.tables import DECISIONS, KEYS, REQUESTS, index_value
@@ -43,7 +43,7 @@ _d = DECISIONS.c
 _READ = sa.select(_d.number, _d.record, _d.chain)
 
 
-class PostgresDecisions(Readings):
+class PostgresDecisions(Borrowed, Readings):
     """The decision records of a database. Safe to share between threads and between servers.
 
     Args:
@@ -52,7 +52,7 @@ class PostgresDecisions(Readings):
     """
 
     def __init__(self, database: Database, writer: str | None = None) -> None:
-        self._database = database
+        super().__init__(database)
         self._who = writer or socket.gethostname()
         self._lock = Lock()
         self._writer: int | None = None
@@ -64,22 +64,9 @@ class PostgresDecisions(Readings):
         """What the records are called in the audit trail."""
         return "decisions"
 
-    @property
-    def place(self) -> str:
-        """Where they lie."""
-        return self._database.place
-
     def close(self) -> None:
         """Try nothing again; the database is closed by whoever opened it."""
         self._rest.set()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     # --- Writing ---------------------------------------------------------------------------------
 

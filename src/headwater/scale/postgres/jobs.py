@@ -18,14 +18,14 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from threading import Event, Lock, Thread
 from time import monotonic
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Connection
 
 from headwater.core.errors import Problem, StoreError, UnavailableError
+from headwater.scale.postgres.borrowed import Borrowed
 from headwater.scale.postgres.database import Database
 from headwater.scale.postgres.tables import JOBS, KNOWN
 from headwater.store.jobs import COLUMNS, Job, State, canonical, job_of, letter_text
@@ -38,7 +38,7 @@ _READ = sa.select(*_FACTS)
 _NOW = sa.func.clock_timestamp()
 
 
-class PostgresJobs:
+class PostgresJobs(Borrowed):
     """The jobs of a database. Safe to share between threads and between servers.
 
     Args:
@@ -47,7 +47,7 @@ class PostgresJobs:
     """
 
     def __init__(self, database: Database, lease: float = LEASE) -> None:
-        self._database = database
+        super().__init__(database)
         self._lease = sa.literal(f"{lease} seconds").cast(sa.Interval)
         self._seconds, self._beat = lease, lease / 4
         self._owner = uuid.uuid4().hex
@@ -61,14 +61,6 @@ class PostgresJobs:
         self._closed.set()
         if self._thread is not None:
             self._thread.join()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     # --- The life of a job ---------------------------------------------------------------------------
 

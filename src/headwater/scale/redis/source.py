@@ -20,6 +20,7 @@ from headwater.core.errors import OnlineError
 from headwater.definitions.view import FeatureView
 from headwater.scale.redis import names, scripts
 from headwater.scale.redis.connection import Address, asking
+from headwater.scale.redis.line import Lines
 
 _TRIES = 200  # looks at a store in which a large write is half done
 _BETWEEN = 0.005  # seconds
@@ -97,7 +98,7 @@ class Source:
         self._wanted = json.loads(names.definitions(views))
         self._watch = stopwatch
         self._client = address.client()
-        self._read = self._client.register_script(scripts.READ)
+        self._lines = Lines(self._client, scripts.READ)
         self._silent: tuple[int, OnlineError] | None = None  # until when, and why
         self._generation = ""  # the one that is known to be of these definitions
 
@@ -145,7 +146,7 @@ class Source:
                 for (view, _), name in zip(pairs, fields, strict=True)
             ]
             keys += [names.texts(*of, view) for view in known]
-            answer = self._ask(keys, [len(fields), *fields, *known.values()])
+            answer = self._ask(keys, [str(len(fields)), *fields, *map(str, known.values())])
             whole, offset, at, moving = answer[0]
             if whole is None or offset is None:
                 raise self.not_whole("no state, or one that is being filled")
@@ -172,12 +173,12 @@ class Source:
         }
         return Found(generation, offset, tuple(image for _, image in rest[:pairs]), more)
 
-    def _ask(self, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
+    def _ask(self, keys: Sequence[str], arguments: Sequence[str | bytes]) -> Any:
         if self._silent is not None and self._watch() < self._silent[0]:
             raise OnlineError(*self._silent[1].problems)  # at once: others wait behind this one
         try:
             with asking(self._address):
-                found = self._read(keys, arguments)
+                found = self._lines.ask(keys, arguments)
         except OnlineError as error:
             self.seen.up = self.seen.whole = False
             self._silent = self._watch() + _SILENCE, error
