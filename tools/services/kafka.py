@@ -36,6 +36,7 @@ transaction.state.log.min.isr=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
+group.coordinator.append.linger.ms=0
 group.coordinator.rebalance.protocols=classic,consumer
 log.segment.bytes=67108864
 """

@@ -3,8 +3,8 @@
 ::
 
     turn n         take in, records ─ offsets ─ end
-    turn n + 1              take in, records ─ ─ ─ ─ offsets ─ end      begins to end when n has come through
-    turn n + 2                       take in, records ─ ─ ─ ─ ─ ─ ─ ...
+    turn n + 1               take in, records ─ ─ ─ offsets ─ end      begins to end when n has come through
+    turn n + 2                                      take in, records ─ ─ ─ ...
 
 Records go out at once and are seen by nobody before their transaction's end, so these overlap. Offsets and
 ends do not, for two reasons: of a group's offsets the brokers keep the ones that were appended last, so those
@@ -23,7 +23,7 @@ from typing import Any
 from headwater.scale.kafka.cluster import Cluster
 from headwater.scale.kafka.producer import Place, Teller
 
-FLYING = 2  # transactions that are told while the next turn is taken in
+FLYING = 1  # transactions that are told while the next turn is taken in; more would wait for each other
 ABREAST = FLYING + 2  # producers: one is filled, and one rests until its last markers are written
 
 

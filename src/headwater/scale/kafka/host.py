@@ -45,6 +45,7 @@ from headwater.scale.kafka.producer import PATIENCE, through
 from headwater.serving.scoring import Scoring
 
 MOST = 50_000  # records of one turn: the more at once, the less each costs
+GATHER = 0.01  # seconds that records are gathered for while a transaction is in flight
 WORTH = 1_000  # records of a turn from which on partitions are worked on beside each other
 
 _OF = "partitions="  # what is noted beside an offset: of how many
@@ -142,7 +143,7 @@ class Host:
                     partition_assignment_strategy="range",  # the same number of each topic to one host
                     session_timeout_ms=member.session_ms,
                     heartbeat_interval_ms=max(100, member.session_ms // 5),
-                    fetch_wait_max_ms=10,
+                    fetch_wait_max_ms=100,  # for the first byte: less asks more often, and is told no sooner
                     fetch_queue_backoff_ms=5,
                 )
             )
@@ -183,8 +184,8 @@ class Host:
             return 0
         try:
             messages = self._consumer.consume(1, timeout)  # the first at once, and then what is there
-            if messages:
-                messages += self._consumer.consume(MOST, 0)
+            if messages:  # those behind a turn in flight would wait for it: let them be fewer turns
+                messages += self._consumer.consume(MOST, GATHER if self._flights.last else 0)
             if self._moved:  # some may be of a time before the state: read on from where that stands
                 self._consumer.assign(self._starts())
                 return 0
