@@ -46,8 +46,8 @@ time from the host's first events to its last commit, with each account that a t
 sent out in that transaction. Latency: events produced at a steady rate by this process, which reads scores
 back with read_committed; an event's ends with the first score of its account that rests on it; 20 s at the
 same rate go before, since a broker that has just started compiles its own code beside its work. Broker, host,
-producer and consumer share the machine's cores. The broker keeps one replica of everything, collects garbage as
-Kafka's own script has it, and has group.coordinator.append.linger.ms=0."""
+producer and consumer share the machine's cores. The broker keeps one replica of everything, collects garbage
+as Kafka's own script has it, and has group.coordinator.append.linger.ms=0."""
 
 
 def measure(setting: Setting) -> Measured:
