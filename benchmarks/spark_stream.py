@@ -134,7 +134,7 @@ class Seen:
                 "group.id": uuid4().hex,
                 "isolation.level": "read_committed",
                 "auto.offset.reset": "earliest",
-                "fetch.wait.max.ms": 10,
+                "fetch.wait.max.ms": 100,
             }
         )
         start = OFFSET_END if from_end else 0

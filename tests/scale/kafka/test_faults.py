@@ -224,8 +224,12 @@ def test_events_over_another_number_of_partitions_are_brought_together_again(
 
 
 def ended(host: Any, bank: Bank) -> bool:
-    """Whether a host has read its partitions to their ends."""
+    """Whether a host has read its partitions to their ends, and told all of it."""
     ends = bank.ends()
-    return bool(host.partitions) and all(
-        partition.positions["payments"] >= ends[number] for number, partition in host.partitions.items()
+    return (
+        bool(host.partitions)
+        and not host.in_flight
+        and all(
+            partition.positions["payments"] >= ends[number] for number, partition in host.partitions.items()
+        )
     )

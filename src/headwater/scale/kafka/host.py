@@ -2,16 +2,17 @@
 
 ::
 
-    poll ──► by partition ──► engine, scores ──┐   one transaction:
+    poll ──► by partition ──► engine, scores ──┐   one transaction, told beside the next turn:
       ▲                                        ├─► scores and dead letters out, offsets of the events in
       └── rebalance: state with its partition ─┘   committed, or none of it happened
 
 What an event does to the state is a function of its partition's records, so state needs no transaction: it is
 the newest snapshot and the records behind it. Up to the group's committed offset they are taken in quietly,
 since their scores are out already; from there on, loudly. A transaction that fails, or a host that another
-has replaced (the broker fences it), leaves nothing behind: the state is dropped and built again.
+has replaced (the broker fences it), leaves nothing behind, nor do those behind it: the state is dropped and
+built again.
 
-Called by the command ``headwater stream``. Read ``partition`` and ``snapshots`` next.
+Called by the command ``headwater stream``. Read ``partition``, ``flights`` and ``snapshots`` next.
 """
 
 from __future__ import annotations
@@ -36,14 +37,15 @@ from headwater.core.errors import LogError
 from headwater.definitions.project import Project
 from headwater.scale.kafka import out
 from headwater.scale.kafka.cluster import Cluster, Topics, make_topics, unreachable
+from headwater.scale.kafka.flights import Flights
 from headwater.scale.kafka.keeper import Keeper
 from headwater.scale.kafka.partition import Effect, Partition
 from headwater.scale.kafka.payloads.reading import CONTENT_TYPE, Record
-from headwater.scale.kafka.producer import PATIENCE, Teller, through
+from headwater.scale.kafka.producer import PATIENCE, through
 from headwater.serving.scoring import Scoring
 
 MOST = 50_000  # records of one turn: the more at once, the less each costs
-ABREAST = 3  # producers that take turns with transactions
+GATHER = 0.01  # seconds that records are gathered for while a transaction is in flight
 WORTH = 1_000  # records of a turn from which on partitions are worked on beside each other
 
 _OF = "partitions="  # what is noted beside an offset: of how many
@@ -130,7 +132,7 @@ class Host:
         self._moved = False  # partitions came or went while records were asked for
         self._count = make_topics(cluster, self._topics)
         try:
-            self._teller = Teller(cluster, f"{member.group}-{member.name}", ABREAST)
+            self._flights = Flights(cluster, f"{member.group}-{member.name}")
             self._consumer = Consumer(
                 cluster.settings(
                     group_id=member.group,
@@ -141,7 +143,7 @@ class Host:
                     partition_assignment_strategy="range",  # the same number of each topic to one host
                     session_timeout_ms=member.session_ms,
                     heartbeat_interval_ms=max(100, member.session_ms // 5),
-                    fetch_wait_max_ms=10,
+                    fetch_wait_max_ms=100,  # for the first byte: less asks more often, and is told no sooner
                     fetch_queue_backoff_ms=5,
                 )
             )
@@ -160,8 +162,13 @@ class Host:
         """The partitions that it owns."""
         return {number: owned.state for number, owned in self._keeper.owned.items()}
 
+    @property
+    def in_flight(self) -> int:
+        """How many transactions have not come through yet: :meth:`turn` goes on with them."""
+        return len(self._flights)
+
     def turn(self, timeout: float = 0.2) -> int:
-        """Take in what has come, and tell what it did; how many records.
+        """Take in what has come, and begin to tell what it did; how many records.
 
         Args:
             timeout: seconds to wait for the first.
@@ -171,36 +178,30 @@ class Host:
         """
         self._moved = False
         try:
+            self._flights.land()
+        except KafkaException as error:
+            self._start_over(error)
+            return 0
+        try:
             messages = self._consumer.consume(1, timeout)  # the first at once, and then what is there
-            if messages:
-                messages += self._consumer.consume(MOST, 0)
+            if messages:  # those behind a turn in flight would wait for it: let them be fewer turns
+                messages += self._consumer.consume(MOST, GATHER if self._flights.last else 0)
             if self._moved:  # some may be of a time before the state: read on from where that stands
                 self._consumer.assign(self._starts())
                 return 0
         except KafkaException as error:
             raise unreachable(self._cluster, error) from error
-        self._keeper.step()
+        self._keeper.step(self._flights.last)
         records = self._sorted(messages)
         if not records:
             return 0
         effects = self._take(records)
         count = sum(len(one) for one in records.values())
-        loud = {place: effect for place, effect in effects.items() if effect is not None}
         try:
-            self._commit(records, loud)
+            self._tell(records, {place: effect for place, effect in effects.items() if effect is not None})
         except KafkaException as error:
             self._start_over(error)
             return 0
-        told = loud.values()
-        self._hooks.on_turn(
-            Turn(
-                count,
-                sum(effect.events for effect in told),
-                sum(effect.duplicates for effect in told),
-                sum(len(effect.letters) for effect in told),
-                sum(len(one) for effect in told for one in effect.rescored),
-            )
-        )
         return count
 
     def keep(self) -> None:
@@ -209,15 +210,17 @@ class Host:
         One that cannot be written is told, and tried again the next time: the topics are enough to go on.
         """
         self._keeper.keep()
-        self._keeper.step()
+        self._keeper.step(self._flights.last)
 
     def close(self) -> None:
         """Keep the state and leave the group, whose other hosts take over at once."""
         try:
+            self._settle()
+            self._flights.close()
             self._keeper.close()
             self._pool.shutdown()
             self._consumer.close()
-        except (KafkaException, RuntimeError) as error:  # RuntimeError: it is closed already
+        except (KafkaException, LogError, RuntimeError) as error:  # RuntimeError: it is closed already
             self._hooks.on_fault("close", error)
 
     # --- A turn ------------------------------------------------------------------------------------
@@ -279,37 +282,76 @@ class Host:
             effects[number, stream] = owned.state.take(stream, loud) if loud else None
         return effects
 
-    def _commit(self, records: Mapping[Place, Sequence[Record]], effects: Mapping[Place, Effect]) -> None:
-        """Scores and dead letters out, and the offsets, as one."""
-        if not effects:
+    def _tell(self, records: Mapping[Place, Sequence[Record]], effects: Mapping[Place, Effect]) -> None:
+        """Scores and dead letters out, and the offsets, as one: sent off, and known later."""
+        count = sum(len(one) for one in records.values())
+        told = list(effects.values())
+        turn = Turn(
+            count,
+            sum(effect.events for effect in told),
+            sum(effect.duplicates for effect in told),
+            sum(len(effect.letters) for effect in told),
+            sum(len(one) for effect in told for one in effect.rescored),
+        )
+        if not effects:  # all of it was told before
+            self._hooks.on_turn(turn)
             return
-        self._teller.begin()
+        teller = self._flights.begin()
         for (number, stream), effect in effects.items():
             self._hooks.on_effect(number, stream, effect)
             for one in effect.rescored:
-                self._teller.send(self._topics.scores, out.scores(one, number))
-            self._teller.send(self._topics.dead_letters, out.letters(effect.letters, number))
+                teller.send(self._topics.scores, out.scores(one, number))
+            teller.send(self._topics.dead_letters, out.letters(effect.letters, number))
         ends = {place: records[place][-1].offset + 1 for place in effects}
         topics = {(self._topics.of(stream), number): end for (number, stream), end in ends.items()}
-        self._teller.commit(topics, self._generation, f"{_OF}{self._count}")
-        for (number, stream), end in ends.items():
-            self._keeper.owned[number].committed[stream] = end
+
+        def landed() -> None:
+            for (number, stream), end in ends.items():
+                if number in self._keeper.owned:
+                    self._keeper.owned[number].committed[stream] = end
+            self._hooks.on_turn(turn)
+
+        self._flights.depart(topics, self._generation, f"{_OF}{self._count}", landed)
 
     def _start_over(self, error: KafkaException) -> None:
-        """A transaction that did not come through: undo it, and build the state again.
+        """A transaction that did not come through: undo it and those behind it, and build the state again.
+
+        Raises:
+            LogError: the client cannot go on; a new one can.
+        """
+        self._undo(error)
+        try:
+            assigned = self._consumer.assignment()
+            if assigned:
+                self._build(self._consumer, assigned)  # in the same generation, if there is a newer one
+        except KafkaException as again:
+            raise unreachable(self._cluster, again) from again
+
+    def _settle(self) -> None:
+        """Wait for all that is in flight, before partitions go or come.
+
+        Raises:
+            LogError: the client cannot go on; a new one can.
+        """
+        try:
+            self._flights.land(0)
+        except KafkaException as error:
+            self._undo(error)
+
+    def _undo(self, error: KafkaException) -> None:
+        """Undo all that is in flight, and forget the state that it was told of.
 
         Raises:
             LogError: the client cannot go on; a new one can.
         """
         self._hooks.on_fault("commit", error)
+        left = self._flights.left()
         self._keeper.drop()  # it is ahead of what was told
-        if not error.args[0].txn_requires_abort():
-            raise unreachable(self._cluster, error) from error
         try:
-            self._teller.undo()
-            assigned = self._consumer.assignment()
-            if assigned:
-                self._build(self._consumer, assigned)  # in the same generation, if there is a newer one
+            if not error.args[0].txn_requires_abort():
+                raise error
+            for teller in left:
+                teller.undo()
         except KafkaException as again:
             raise unreachable(self._cluster, again) from again
 
@@ -317,6 +359,7 @@ class Host:
 
     def _assign(self, consumer: Any, assigned: Sequence[Any]) -> None:
         """Partitions come, in a new generation of the group."""
+        self._settle()
         self._generation = consumer.consumer_group_metadata()
         self._build(consumer, assigned)
 
@@ -328,7 +371,7 @@ class Host:
         """
         known = make_topics(self._cluster, self._topics)
         asked = [TopicPartition(topic, number) for topic in self._streams for number in range(known)]
-        committed = through(lambda: consumer.committed(asked, PATIENCE), self._teller.wait)
+        committed = through(lambda: consumer.committed(asked, PATIENCE), self._flights.rest)
         self._same_number(known, {one.metadata for one in committed if one.metadata})
         mine = {one.partition for one in assigned}
         told: dict[int, dict[str, int]] = {}
@@ -364,12 +407,14 @@ class Host:
     def _revoke(self, _consumer: Any, revoked: Sequence[Any]) -> None:
         """Partitions go: their state is kept for whoever gets them."""
         self._moved = True
+        self._settle()
         for number in {one.partition for one in revoked}:
             self._keeper.release(number)
 
     def _lose(self, _consumer: Any, lost: Sequence[Any]) -> None:
         """Partitions are gone already: another has them, and we say nothing of them any more."""
         self._moved = True
+        self._settle()
         for one in lost:
             self._keeper.lose(one.partition)
 

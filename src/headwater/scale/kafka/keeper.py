@@ -4,8 +4,9 @@
 
     keep: due ──► one a turn: copied ──► written by a thread ──► kept, or the fault told in a later turn
 
-Between two turns a state is copied at once and written meanwhile, so that scores do not wait for a disk; a
-partition that goes to another host is on disk before it goes. Called by ``host``; read ``snapshots`` next.
+Between two turns a state is copied at once and written meanwhile, so that scores do not wait for a disk, but
+only once all that the state was told of is committed; a partition that goes to another host is on disk before
+it goes. Called by ``host``; read ``snapshots`` next.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ class Keeper:
         self._snapshots = PartitionSnapshots(folder, registry)
         self._on_fault = on_fault
         self._writer = ThreadPoolExecutor(1, "headwater-snapshots")
-        self._writing: tuple[Owned, int, Future[Path]] | None = None
+        self._writing: tuple[Owned, int, Future[Path | None]] | None = None
         self._due: list[int] = []
 
     def admit(self, number: int, committed: dict[str, int]) -> None:
@@ -87,7 +88,7 @@ class Keeper:
         owned = self.owned.pop(number, None)
         if owned is not None:
             self._settle()
-            self._begin(number, owned)
+            self._begin(number, owned, None)
             self._settle()
 
     def drop(self) -> None:
@@ -103,15 +104,20 @@ class Keeper:
         """Snapshots of all partitions that have moved on are due; see :meth:`step`."""
         self._due = [number for number in self.owned if number not in self._due] + self._due
 
-    def step(self) -> None:
-        """Begin the next snapshot that is due, if none is being written. Called between two turns."""
+    def step(self, behind: Future[None] | None) -> None:
+        """Begin the next snapshot that is due, if none is being written. Called between two turns.
+
+        Args:
+            behind: the end of the last transaction in flight, behind which the state is what was told; None
+                if none is.
+        """
         if self._writing is not None and not self._writing[2].done():
             return
         self._settle()
         while self._due and self._writing is None:
             number = self._due.pop(0)
             if number in self.owned:
-                self._begin(number, self.owned[number])
+                self._begin(number, self.owned[number], behind)
 
     def close(self) -> None:
         """Keep all, and end."""
@@ -119,12 +125,20 @@ class Keeper:
             self.release(number)
         self._writer.shutdown()
 
-    def _begin(self, number: int, owned: Owned) -> None:
-        if owned.place > owned.kept and not owned.ahead:
+    def _begin(self, number: int, owned: Owned, behind: Future[None] | None) -> None:
+        if owned.place > owned.kept and (behind is not None or not owned.ahead):
             pieces = capture(owned.state)
-            written = self._writer.submit(self._snapshots.save, number, owned.place, pieces)
+            written = self._writer.submit(self._write, number, owned.place, pieces, behind)
             self._writing = owned, owned.kept, written
             owned.kept = owned.place
+
+    def _write(
+        self, number: int, place: int, pieces: list[bytes | memoryview], behind: Future[None] | None
+    ) -> Path | None:
+        """Write what was copied, unless what it was told of was undone: then the state is dropped, too."""
+        if behind is not None and behind.exception() is not None:
+            return None
+        return self._snapshots.save(number, place, pieces)
 
     def _settle(self) -> None:
         """Wait for what is being written."""

@@ -5,6 +5,8 @@
     records of one topic ──► entrance ──► lateness ──► ids ──► engine ──► fresh scores
                                 └── dead letter ─┴────────┘
 
+A few records go as plain values, many as a frame; the bits are the same.
+
 A pure function of the partition's records: whoever owns it, from whatever snapshot, the same records give the
 same bits. An offset of the engine is the record's offset in its topic; a view reads one stream, so that its
 order is Kafka's own. Called by ``host``; no broker is seen here. Read ``entrance`` next.
@@ -23,11 +25,12 @@ import polars as pl
 
 from headwater.core.batch import Batch
 from headwater.core.errors import HeadwaterError
+from headwater.core.handful import Handful, Values
 from headwater.definitions.project import Project
 from headwater.engine.run import Engine
-from headwater.scale.kafka.digests import digests, keys_of
+from headwater.scale.kafka.digests import digests, digests_few, has_words, keys_of, keys_of_few
 from headwater.scale.kafka.entrance import Entrance, Letter
-from headwater.scale.kafka.ids import Flags, Ids
+from headwater.scale.kafka.ids import Flags, Ids, Int64, Seen
 from headwater.scale.kafka.payloads.reading import Record
 from headwater.scale.kafka.payloads.registry import Registry
 from headwater.serving.fresh import Fresh
@@ -38,6 +41,9 @@ from headwater.serving.vectors import Vectors
 LATE = "too-late"  # as the door calls it
 CONFLICT = "conflict"
 FAILED = "model-failed"
+FEW = 64  # records up to which plain values are quicker than a frame
+
+Events = Batch | Handful
 
 _ALONE = Lock()  # partitions are worked on by threads, and an estimator may know nothing of them
 _SHARED = nullcontext()  # our own forests do
@@ -89,6 +95,9 @@ class Partition:
         streams = {view.stream.name: view.stream for view in project.views}
         keys = {view.stream.name: view.key for view in project.views}
         self._entrances = {name: Entrance(stream, keys[name], registry) for name, stream in streams.items()}
+        self._plain = {
+            name for name, stream in streams.items() if all(map(has_words, stream.schema.values()))
+        }
         known = ids or {}
         self.ids = {name: known.get(name, Ids()) for name, stream in streams.items() if stream.id is not None}
         self.positions = dict.fromkeys(streams, 0) | dict(positions or {})
@@ -108,41 +117,70 @@ class Partition:
         new = [record for record in records if record.offset >= start]
         if not new:
             return effect
-        batch = self._batch(stream, new, effect)
-        if batch is not None:
-            effect.events = len(batch)
-            applied = self._fresh.apply(batch)
+        events = self._events(stream, new, effect)
+        if events is not None:
+            effect.events = len(events)
+            applied = self._fresh.apply(events)
             if not quiet:
+                last = int(events.offset[-1])
+                arrival = next(record.arrival for record in reversed(new) if record.offset == last)
                 for touched in applied.touched:
-                    self._score(touched, batch, effect)
+                    self._score(touched, events, arrival, effect)
         self.positions[stream] = new[-1].offset + 1
         return effect
 
-    def _score(self, touched: Any, batch: Batch, effect: Effect) -> None:
+    def _score(self, touched: Any, events: Events, arrival: int, effect: Effect) -> None:
         try:
             with _SHARED if touched.scoring.scorer.kind == "forest" else _ALONE:
-                effect.rescored.append(self._fresh.score(touched, int(batch.arrival[-1]), _NONE))
+                effect.rescored.append(self._fresh.score(touched, arrival, _NONE))
         except Exception as error:  # noqa: BLE001 - an estimator is the user's code; state and events are right
             what = error.problems[0].what if isinstance(error, HeadwaterError) else type(error).__name__
             model = touched.scoring.model.name
-            message = f"the model {model} failed to score {len(batch)} events: {what}"
-            place = int(batch.offset[-1]), int(batch.arrival[-1])
-            effect.letters.append(Letter(batch.stream, *place, FAILED, message, "null"))
+            message = f"the model {model} failed to score {len(events)} events: {what}"
+            place = int(events.offset[-1]), arrival
+            effect.letters.append(Letter(events.stream, *place, FAILED, message, "null"))
+
+    def _events(self, stream: str, records: Sequence[Record], effect: Effect) -> Events | None:
+        """The new events among some records."""
+        if len(records) <= FEW and stream in self._plain and self._fresh.takes(stream):
+            found = self._entrances[stream].few(records)
+            if found is not None and not self._late(records, found[0]).any():
+                return self._handful(stream, records, *found, effect)
+        return self._batch(stream, records, effect)
+
+    def _handful(
+        self, stream: str, records: Sequence[Record], time: Int64, values: Values, effect: Effect
+    ) -> Handful | None:
+        """The new events among a few that raise no question but whether their ids are known."""
+        entrance = self._entrances[stream]
+        id_, schema = entrance.stream.id, entrance.stream.schema
+        places = np.array([record.offset for record in records], dtype=np.int64)
+        if id_ is not None:
+            keys = keys_of_few(values[id_], schema[id_])
+            seen = self.ids[stream].take(keys, digests_few(values, schema))
+            if not seen.new.all():
+                self._known(entrance, records, seen, np.arange(len(records)), effect)
+                rows = np.flatnonzero(seen.new).tolist()
+                if not rows:
+                    return None
+                values = {name: [column[row] for row in rows] for name, column in values.items()}
+                places, time = places[rows], time[rows]
+        return Handful(stream, places, time, values)
 
     def _batch(self, stream: str, records: Sequence[Record], effect: Effect) -> Batch | None:
-        """The new events among some records."""
+        """The new events among any records."""
         entrance = self._entrances[stream]
         entered = entrance.enter(records, effect.letters)
         if entered is None:
             return None
         records, time, frame = entered
-        keep = np.ones(len(frame), dtype=np.bool_)
         places = np.array([record.offset for record in records], dtype=np.int64)
         arrival = np.array([record.arrival for record in records], dtype=np.int64)
-        if self._lateness is not None:
-            keep = time >= arrival - self._lateness
+        late = self._late(records, time)
+        keep = ~late
+        if late.any():
             message = f"{entrance.stream.time} is older than the project's lateness before its arrival"
-            effect.letters += entrance.letters(records, ~keep, LATE, message)
+            effect.letters += entrance.letters(records, late, LATE, message)
         if entrance.stream.id is not None:
             keep = self._once(entrance, frame, records, keep, effect)
         if keep.all():
@@ -150,6 +188,14 @@ class Partition:
         if not keep.any():
             return None
         return Batch(stream, places[keep], arrival[keep], time[keep], frame.filter(pl.Series(keep)))
+
+    def _late(self, records: Sequence[Record], time: Int64) -> Flags:
+        """Which events are older than the project's lateness allows."""
+        if self._lateness is None:
+            return np.zeros(len(time), dtype=np.bool_)
+        oldest = np.array([record.arrival for record in records], dtype=np.int64) - self._lateness
+        late: Flags = time < oldest
+        return late
 
     def _once(
         self, entrance: Entrance, frame: pl.DataFrame, records: Sequence[Record], keep: Flags, effect: Effect
@@ -161,9 +207,25 @@ class Partition:
         seen = self.ids[stream.name].take(keys_of(some[str(stream.id)]), digests(some))
         if seen.new.all():
             return keep
-        conflict, kept = np.zeros_like(keep), np.zeros_like(keep)
-        kept[rows[seen.new]], conflict[rows[seen.conflict]] = True, True
-        effect.duplicates += int(np.count_nonzero(~seen.new & ~seen.conflict))
-        message = f"{stream.id} was taken in before with other content"
-        effect.letters += entrance.letters(records, conflict, CONFLICT, message)
+        kept = np.zeros_like(keep)
+        kept[rows[seen.new]] = True
+        self._known(entrance, records, seen, rows, effect)
         return kept
+
+    def _known(
+        self, entrance: Entrance, records: Sequence[Record], seen: Seen, rows: Int64, effect: Effect
+    ) -> None:
+        """Count the events whose id is known, and refuse those of other content.
+
+        Args:
+            entrance: their stream's.
+            records: of the events, and maybe others.
+            seen: what is to be said of the events.
+            rows: where each stands among the records.
+            effect: where it is told.
+        """
+        conflict = np.zeros(len(records), dtype=np.bool_)
+        conflict[rows[seen.conflict]] = True
+        effect.duplicates += int(np.count_nonzero(~seen.new & ~seen.conflict))
+        message = f"{entrance.stream.id} was taken in before with other content"
+        effect.letters += entrance.letters(records, conflict, CONFLICT, message)

@@ -2,12 +2,11 @@
 
 The same for the Kafka host and for Spark's sink: a transactional id, of which the brokers let one client
 live; the group's offsets in the transaction; and patience with coordinators that have just started. Called
-by ``host`` and ``spark.sink``.
+by ``flights`` and ``spark.sink``.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 from typing import Any
@@ -38,28 +37,17 @@ class Teller:
     Args:
         cluster: where.
         name: the transactional id; another client that takes it fences this one.
-        abreast: producers that take turns. A transaction begins only after the one before has come through,
-            but its producer's markers may still be under way, and that producer would be made to wait for
-            them: it is another's turn meanwhile.
 
     Raises:
         KafkaException: the brokers do not take it.
     """
 
-    def __init__(self, cluster: Cluster, name: str, abreast: int = 1) -> None:
-        names = [name, *(f"{name}-{number}" for number in range(1, abreast))]
-        self._producers = deque(_producer(cluster, one) for one in names)
-        for _ in names:
-            through(lambda: self._producer.init_transactions(PATIENCE), self.wait)
-            self._producers.rotate(-1)
-
-    @property
-    def _producer(self) -> Producer:
-        return self._producers[0]
+    def __init__(self, cluster: Cluster, name: str) -> None:
+        self._producer = _producer(cluster, name)
+        through(lambda: self._producer.init_transactions(PATIENCE), self.wait)
 
     def begin(self) -> None:
         """Begin a transaction."""
-        self._producers.rotate(-1)
         self._producer.begin_transaction()
 
     def send(self, topic: str, pairs: Pairs) -> None:
@@ -113,7 +101,7 @@ def _producer(cluster: Cluster, name: str) -> Producer:
         cluster.settings(
             transactional_id=name,
             transaction_timeout_ms=30_000,
-            linger_ms=50,  # a commit does not wait for it
+            linger_ms=1,  # what is handed over together goes together, and at once
             compression_type="lz4",
             partitioner="murmur2_random",
         )
