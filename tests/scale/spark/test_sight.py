@@ -22,7 +22,7 @@ pytestmark = pytest.mark.spark
 
 def moved(frame: DataFrame) -> int:
     """The rows that Spark wrote for other tasks to read, once a result was read."""
-    plan = frame._jdf.queryExecution().executedPlan()  # type: ignore[operator]
+    plan = frame._jdf.queryExecution().executedPlan()
     text, found, todo = "shuffleRecordsWritten", 0, [plan]
     while todo:
         node = todo.pop()
@@ -74,7 +74,7 @@ def test_what_came_too_late_is_not_moved(spark: SparkSession) -> None:
 
 def test_times_that_are_days(spark: SparkSession) -> None:
     days = pl.date_range(pl.date(2026, 1, 1), pl.date(2026, 1, 20), eager=True)
-    schema = {"day": pl.Datetime("us", "UTC"), "who": pl.Int64}
+    schema: dict[str, pl.DataType] = {"day": pl.Datetime("us", "UTC"), "who": pl.Int64()}
     own = hw.FeatureView(
         "v",
         stream=hw.Stream("payments", schema=schema, time="day"),
