@@ -24,19 +24,20 @@ in the driver. Every contender has a driver of 5 GiB and 8 shuffle partitions, a
 before; those called first have made it for a tenth of the customers."""
 
 
-def contenders() -> list[Contender]:
-    """Who runs."""
+def contenders(every: int = EVERY) -> list[Contender]:
+    """Who runs; for the rows of a week also window functions that get only the events that these rows see."""
     ours, own = f"{_AT}.spark.headwater", f"{_AT}.spark.windows"
-    return [
+    found = [
         Contender("headwater, local[2]", ours, {"cores": 2, "warm": 1}),
         Contender("headwater, local[1]", ours, {"cores": 1, "warm": 1}),
         Contender("pyspark window functions, local[2]", own, {"cores": 2, "warm": 1}),
-        Contender(
-            "pyspark window functions, cut by hand, local[2]", own, {"cores": 2, "warm": 1, "cut": True}
-        ),
         Contender("headwater, local[2], first", ours, {"cores": 2, "warm": 10}),
         Contender("headwater, local[1], first", ours, {"cores": 1, "warm": 10}),
     ]
+    if not every:
+        options = {"cores": 2, "warm": 1, "cut": True}
+        found.append(Contender("pyspark window functions, cut by hand, local[2]", own, options))
+    return found
 
 
 def measure(setting: Setting) -> Measured:
@@ -47,7 +48,7 @@ def measure(setting: Setting) -> Measured:
     every = int(setting.size("spark.every", EVERY, EVERY))
     options = {"source": "", "events": events, "rows": events, "every": every}
     size = once(setting, Contender("data", f"{_AT}.training_set.data", options), folder).figures
-    entries = race(setting, contenders(), folder)
+    entries = race(setting, contenders(every), folder)
     wrong = compare(setting, entries, folder)
     two, one, own, *_ = entries
     return Measured(
