@@ -24,6 +24,6 @@ def prepare(work: Work) -> Callable[[], tuple[pl.DataFrame, int]]:
         found = hw.spark.asof(wanted, {"payments": events}, spine, row="row")
         return pl.DataFrame(found.toArrow()).sort("row")
 
-    run(10)  # every core is at work, and Java has compiled what it will
+    run(int(work.options.get("warm", 10)))  # every core is at work, and Java has compiled
     asked = spark.read.parquet(str(work.data / "spine.parquet")).count()
     return lambda: (run(), asked)

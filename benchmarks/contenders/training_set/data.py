@@ -1,4 +1,7 @@
-"""Makes the input: events and spine as Parquet, from the public data set or from a seed."""
+"""Makes the input: events and spine as Parquet, from the public data set or from a seed.
+
+The spine is the payments of a week or, with the option ``every``, each so many-th of all payments.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +30,10 @@ def figures(result: dict[str, int]) -> dict[str, int]:
 def _make(work: Work) -> dict[str, int]:
     source, rows = work.options["source"], int(work.options["rows"])
     events = _read(source) if source else _made_up(int(work.options["events"]))
+    every = int(work.options.get("every", 0))
     in_week = pl.col("event_at").is_between(WEEK, WEEK + dt.timedelta(days=7), closed="left")
     spine = (
-        events.filter(in_week)
+        (events.gather_every(every) if every else events.filter(in_week))
         .head(rows)
         .select("customer_id", "terminal_id", pl.col("event_at").alias("time"))
     )

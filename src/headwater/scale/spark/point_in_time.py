@@ -6,9 +6,9 @@
                       ▲                               ▲
              payments, by account            payments, by merchant
 
-For each stream and key there is one pass: spine and events are put in buckets of keys, and each bucket is
-answered by a Python worker (``worker``, ``bucket``). The rows travel through all passes with all their
-columns, so none is joined and none can be lost.
+For each stream and key there is one pass: the events that some row may see (``sight``) and the spine are put
+in buckets of keys, and each bucket is answered by a Python worker (``worker``, ``bucket``). The rows travel
+through all passes with all their columns, so none is joined and none can be lost.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from headwater.definitions.view import FeatureView
 from headwater.engine.asking import missing_from_spine, missing_streams, shared_names
 from headwater.engine.reach import Reach
 from headwater.scale.spark.bucket import Asked
+from headwater.scale.spark.sight import Sight
 from headwater.scale.spark.types import features_of, key_type, micros
 from headwater.scale.spark.worker import answer
 
@@ -95,10 +96,11 @@ def asof(
     conf = spine.sparkSession.conf
     count = buckets if buckets is not None else int(str(conf.get(_PARTITIONS)))
     large = str(conf.get(_LARGE)).lower() == "true"
-    names = spine.columns
+    names, whole = spine.columns, spine
     for group in _passes(asked):
         pruned, schema = _pruned(group), StructType([*spine.schema.fields, *features_of(group)])
         taken = {*events[pruned.name].columns, *schema.names}
+        sight = Sight(whole, time, known)
         part = Asked(
             views=tuple(group),
             stream=pruned,
@@ -106,10 +108,11 @@ def asof(
             known=known,
             arrival=arrival,
             order=order,
+            held=_free("held", taken),
             cut=tuple(_free(name, taken) for name in (("bucket", "slice") if slices else ("bucket",))),
             fields=to_arrow_schema(schema, timezone="UTC", prefers_large_types=large),
         )
-        spine = _answered(spine, events[pruned.name], part, schema, count, width)
+        spine = _answered(spine, events[pruned.name], part, schema, sight, count, width)
     return spine.select(*names, *(one.name for view in asked for one in view.outputs))
 
 
@@ -132,12 +135,19 @@ def _pruned(views: Sequence[FeatureView]) -> Stream:
 
 
 def _answered(
-    spine: DataFrame, events: DataFrame, asked: Asked, schema: StructType, buckets: int, width: int | None
+    spine: DataFrame,
+    events: DataFrame,
+    asked: Asked,
+    schema: StructType,
+    sight: Sight,
+    buckets: int,
+    width: int | None,
 ) -> DataFrame:
     """The spine after one pass."""
     key, dtype = asked.views[0].key, asked.stream.schema[asked.views[0].key]
     more = [name for name in (asked.arrival, asked.order) if name is not None]
     read = events.select(*(_quoted(name) for name in dict.fromkeys([*asked.stream.schema, *more])))
+    spine, read = sight.held(spine, asked.held), sight.seen(read, asked)
     bucket, *slices = asked.cut
     left, right = (frame.withColumn(bucket, _bucket(key, dtype, buckets)) for frame in (spine, read))
     if slices and width is not None:
