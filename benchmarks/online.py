@@ -14,8 +14,9 @@ RATE, SECONDS, TURNS = 300.0, 4.0, 7
 SIZES = ("online.rate", "online.seconds", "online.turns")
 
 METHOD = f"""The server that owns the log, with `--online`, and one with `--role decide`, both running, asked
-in turns, many and short ones, of which the median counts: an open loop of {RATE:g} decisions/s. Then the same rate of single events at the owner, which
-publishes the states that they moved. Redis is on the same machine, without a disk. {SHARED}"""
+in turns, many and short ones, of which the median counts: an open loop of {RATE:g} decisions/s. Then the same
+rate of single events at the owner, which publishes the states that they moved. Redis is on the same machine,
+without a disk. {SHARED}"""
 
 
 def measure(setting: Setting) -> Measured:

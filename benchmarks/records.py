@@ -31,6 +31,7 @@ import numpy as np
 from headwater.core.secret import Secret
 from headwater.scale.postgres.door import Address, Database, PostgresDecisions, upgrade
 from headwater.serving.live import Scored
+from headwater.serving.making import Pair, Wanted
 from headwater.serving.record import Asked, Recorder
 from headwater.serving.waiting import Waiting
 from headwater.store.decision import Decision, Reason
@@ -54,14 +55,18 @@ def decision(random: np.random.Generator) -> Decision:
 def served(stores: Sequence[Decisions], senders: int, seconds: float, group: int) -> dict[str, float]:
     """Senders that ask for one decision after the other, over one or several servers."""
     queues: list[Waiting[Asked]] = [Waiting("decisions", 2_000, 1 << 30, group) for _ in stores]
+    ready = [decision(np.random.default_rng(i)) for i in range(64)]
+    scored = Scored("risk", {"who": 1}, 5, 3, {}, np.zeros(40), 0.4)
+
+    def make(wanted: Sequence[Wanted]) -> list[Pair | Exception]:
+        return [(scored, replace(ready[one.keys["who"] % 64], keys=one.keys)) for one in wanted]
+
     recorders = [
-        Recorder(store, queue, time.perf_counter_ns, _nothing, _nothing, _told)
+        Recorder(store, queue, make, time.perf_counter_ns, _nothing, _nothing, _told)
         for store, queue in zip(stores, queues, strict=True)
     ]
     for recorder in recorders:
         recorder.start()
-    made = [decision(np.random.default_rng(i)) for i in range(64)]
-    scored = Scored("risk", {"who": 1}, 5, 3, {}, np.zeros(40), 0.4)
     waits: list[list[int]] = [[] for _ in range(senders)]
     stop = time.perf_counter() + seconds
 
@@ -69,9 +74,8 @@ def served(stores: Sequence[Decisions], senders: int, seconds: float, group: int
         queue, n = queues[sender % len(queues)], 0
         while time.perf_counter() < stop:
             n += 1
-            one = replace(made[n % 64], keys={"who": sender * 1_000_000 + n})
             began = time.perf_counter_ns()
-            asked = Asked(lambda one=one: (scored, one), began)  # type: ignore[misc]
+            asked = Asked(Wanted("lend", {"who": sender * 1_000_000 + n}, {}), began)
             queue.put(asked, 1, 1_000)
             asked.future.result()
             waits[sender].append(time.perf_counter_ns() - began)

@@ -16,6 +16,8 @@ from headwater.apps.http.online import OwnerMetrics, ReplicaMetrics
 from headwater.apps.http.parts import Part
 from headwater.apps.online import Online
 from headwater.scale.redis.connection import Address
+from headwater.scale.redis.vectors import OnlineVectors
+from headwater.serving.making import Making, Wanted
 from headwater.serving.replay import replay
 from headwater.serving.replica import Replica
 from headwater.serving.service import Service
@@ -84,6 +86,28 @@ def test_replicas_decide_and_the_owner_makes_it_again(redis: Address, tmp_path: 
         page = httpx.get(f"{first}/metrics").text
         assert "headwater_online_whole 1.0" in page
         assert "headwater_online_refused_total 0.0" in page
+
+
+def test_a_turn_of_decisions_is_one_round_trip(redis: Address, tmp_path: Path) -> None:
+    of = project()
+    with (
+        owner(tmp_path / "owner", redis, of) as (service, publisher, _),
+        replica(tmp_path / "one", redis, of, service.now) as (one, _url),
+    ):
+        published(service, publisher)
+        one.decide("lend", {"who": 1})  # the texts are known now
+        vectors = one.serving.vectors
+        assert isinstance(vectors, OnlineVectors)
+        wanted = [Wanted("lend", {"who": who}, {}) for who in (3, 4, 3, 123456, 5)]
+        before = vectors._source.seen.fetches
+        made = Making(lambda: one.serving, one.now, Faults().on_fault)(wanted)
+        assert vectors._source.seen.fetches == before + 1
+        own = Making(lambda: service.serving, service.now, Faults().on_fault)(wanted)
+        for mine, other in zip(made, own, strict=True):
+            assert not isinstance(mine, Exception)
+            assert not isinstance(other, Exception)
+            assert mine[1] == other[1]
+            assert mine[0].x.tobytes() == other[0].x.tobytes()
 
 
 def test_what_is_another_servers_is_sent_on(redis: Address, tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ class Lines:
         return found
 
     def _asked(self, line: Any, command: Sequence[str | bytes]) -> Any:
-        packed = hiredis.pack_command(("EVALSHA", self._name, *command))
+        packed = _packed("EVALSHA", self._name, *command)
         try:
             return _once(line, packed)
         except redis.ConnectionError:
@@ -65,7 +65,13 @@ class Lines:
         try:
             return _once(line, packed)
         except NoScriptError:
-            return _once(line, hiredis.pack_command(("EVAL", self._script, *command)))
+            return _once(line, _packed("EVAL", self._script, *command))
+
+
+def _packed(*parts: Any) -> bytes:
+    """A command as it goes over the line."""
+    packed: bytes = hiredis.pack_command(parts)
+    return packed
 
 
 def _once(line: Any, packed: bytes) -> Any:
