@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from threading import Event, Thread, current_thread
 from typing import Any
@@ -13,9 +14,10 @@ from headwater.models.forest.scorer import ForestScorer
 from headwater.serving.filing import MOST
 from headwater.serving.prompt import AT_ONCE
 from headwater.serving.service import Limits, Service
+from headwater.serving.vectors import Moment
 from headwater.serving.waiting import ClosingError, OverloadedError
 from tests.http.house import Faults, open_service
-from tests.serving.bank import micros
+from tests.serving.bank import micros, scoring
 
 
 class Loop:
@@ -41,6 +43,7 @@ def loop() -> Loop:
 @pytest.fixture
 def bank(tmp_path: Path, loop: Loop) -> Iterator[Service]:
     with open_service(tmp_path, limits=Limits(queue_decisions=2)) as service:
+        service.serving.vectors.each(scoring(), [({"who": 1}, Moment(micros(100)), {})])  # the way is known
         service.lend(loop.soon)
         yield service
 
@@ -171,5 +174,58 @@ def test_what_was_taken_is_made_before_the_end(tmp_path: Path, loop: Loop) -> No
         service.lend(loop.soon)
         futures = [service.ask("lend", {"who": who}) for who in range(11)]
     assert [future.result(0).number for future in futures] == list(range(1, 12))
+    loop.turn()  # the loop lived on: nothing is left for it
     with pytest.raises(ClosingError):
         service.ask("lend", {"who": 1})
+
+
+def test_a_loop_that_has_ended_takes_nothing(
+    tmp_path: Path, made_by: list[tuple[str, int]], loop: Loop
+) -> None:
+    def ended(_call: Callable[[], None]) -> None:
+        raise RuntimeError("Event loop is closed")
+
+    with open_service(tmp_path) as service:
+        service.lend(loop.soon)
+        left = service.ask("lend", {"who": 1})
+        service.lend(ended)
+        loop.due.clear()
+        assert service.decide("lend", {"who": 2}).number == 1
+        assert not left.done()  # nobody takes its turn any more, until
+    assert left.result(0).number == 2  # the end
+    assert {thread for thread, _ in made_by} == {"headwater-recorder"}
+    with open_service(tmp_path) as service:
+        service.lend(ended)
+        assert service.ask("lend", {"who": 3}).result(10).number == 3
+
+
+def test_whoever_waits_in_the_lent_thread_gets_an_answer(bank: Service, loop: Loop) -> None:
+    assert bank.decide("lend", {"who": 1}).number == 1
+    assert loop.due == []
+
+
+def test_ends_while_turns_are_taken(tmp_path: Path) -> None:
+    """A closing service and a loop that goes on: everybody is answered, or told that it closes."""
+    for turn in range(10):
+        calls: list[Callable[[], None]] = []
+        with ExitStack() as stack:
+            service = stack.enter_context(open_service(tmp_path))
+            service.lend(calls.append)
+            warm = service.ask("lend", {"who": 1})
+            calls.pop()()
+            warm.result(10)
+            closer = Thread(target=stack.pop_all().close)
+            futures = []
+            for who in range(60):
+                if who == 5 * turn:
+                    closer.start()
+                try:
+                    futures.append(service.ask("lend", {"who": who % 20}))
+                except ClosingError:
+                    break
+                while calls and who % 3 == 0:
+                    calls.pop()()
+            closer.join(20)
+            while calls:
+                calls.pop()()
+            assert all(isinstance(one.exception(5), ClosingError | None) for one in futures)

@@ -209,7 +209,11 @@ class Writer:
             self._ears.on_fault("apply", error)
             _fail(group.offers, stopped(error))
             return
-        self._answer(committed, applied, early, timings, steps)
+        try:
+            self._answer(committed, applied, early, timings, steps)
+        except Exception as error:  # noqa: BLE001 - a bug of ours: the events are kept, and the next go on
+            self._ears.on_fault("answer", error)
+            _fail([offer for offer in group.offers if not offer.future.done()], error)
 
     def _take_in(
         self, committed: Committed, timings: Timings, steps: Steps

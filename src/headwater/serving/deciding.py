@@ -102,19 +102,7 @@ class Deciding(ABC):
             DataError: the request does not say exactly what the model asks for, or lies in the future.
             OverloadedError, ClosingError: nothing was taken.
         """
-        decider = self.serving.policy(policy)
-        with span("validate", self._watch, policy=decider.policy.name):
-            exact_keys, given = _exactly(decider, keys, request or {})
-            self._not_ahead(at)
-
-        wanted = Wanted(decider.policy.name, exact_keys, given, at)
-        name = None
-        if idempotency_key is not None:
-            told = {"policy": decider.policy.name, "keys": exact_keys, "request": given, "at": at}
-            name = Idempotency(
-                idempotency_key, sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
-            )
-        asked = Asked(wanted, self._watch(), name, current())
+        asked = self._made_ready(policy, keys, request or {}, at, idempotency_key)
         self._prompt.ask(asked)
         return asked.future
 
@@ -128,7 +116,9 @@ class Deciding(ABC):
         idempotency_key: str | None = None,
     ) -> Record:
         """Ask for a decision and wait until its record is on disk; see :meth:`ask`."""
-        return self.ask(policy, keys, request, at, idempotency_key=idempotency_key).result()
+        asked = self._made_ready(policy, keys, request or {}, at, idempotency_key)
+        self._asked.put(asked, 1, 1_000)  # not to a thread that may be this one
+        return asked.future.result()
 
     def lend(self, soon: Soon) -> None:
         """Decide in this thread, an event loop's, where that is quick; see :class:`Prompt`."""
@@ -204,9 +194,31 @@ class Deciding(ABC):
 
     def _finish(self) -> None:
         """Make the decisions that were taken, and take no more."""
-        self._prompt.drain()
+        self._prompt.close()
         self._asked.close()
         self._recorder.join()
+
+    def _made_ready(
+        self,
+        policy: str | None,
+        keys: Mapping[str, Any],
+        request: Mapping[str, Any],
+        at: int | None,
+        idempotency_key: str | None,
+    ) -> Asked:
+        decider = self.serving.policy(policy)
+        with span("validate", self._watch, policy=decider.policy.name):
+            exact_keys, given = _exactly(decider, keys, request)
+            self._not_ahead(at)
+
+        wanted = Wanted(decider.policy.name, exact_keys, given, at)
+        name = None
+        if idempotency_key is not None:
+            told = {"policy": decider.policy.name, "keys": exact_keys, "request": given, "at": at}
+            name = Idempotency(
+                idempotency_key, sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
+            )
+        return Asked(wanted, self._watch(), name, current())
 
     def _moment(self, at: int | None) -> Moment:
         return Moment(self._clock(), exact=False) if at is None else Moment(at)

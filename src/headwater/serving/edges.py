@@ -58,8 +58,8 @@ class Hooks:
         """Decisions were made on these."""
 
     def on_fault(self, where: str, error: BaseException) -> None:
-        """Something failed: ``commit``, ``apply``, ``score``, ``decide``, ``record`` or ``snapshot``; or a
-        canary (``canary``), and the champion answered in its place."""  # noqa: D205, D209
+        """Something failed: ``commit``, ``apply``, ``score``, ``answer``, ``decide``, ``record`` or
+        ``snapshot``; or a canary (``canary``), and the champion answered in its place."""  # noqa: D205, D209
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,16 +107,17 @@ class Filing:
         """How many decisions may be filed before whoever files them has to wait."""
         return MOST - len(self._made)
 
-    def file(self, made: Sequence[Made], *, more: bool) -> None:
+    def file(self, made: Sequence[Made], *, more: bool, waits: bool = True) -> None:
         """Put decisions on disk: now, or soon where there is more to be made.
 
         Args:
             made: one or several.
             more: whether the caller has better things to do than to wait for the disk.
+            waits: whether it may be held up while too many are made; one that may not looks for :attr:`room`.
         """
         with self._changed:
             if more or self._busy or self._made:
-                while len(self._made) >= MOST:
+                while waits and len(self._made) >= MOST:
                     self._changed.wait()
                 self._made += made
                 self._changed.notify_all()

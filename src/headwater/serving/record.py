@@ -102,7 +102,13 @@ class Recorder:
         return self._filing.room
 
     def record(
-        self, group: Sequence[Asked], found: Sequence[Pair | Exception], started: int, *, more: bool
+        self,
+        group: Sequence[Asked],
+        found: Sequence[Pair | Exception],
+        started: int,
+        *,
+        more: bool,
+        waits: bool = True,
     ) -> None:
         """Put decisions on disk, and answer.
 
@@ -111,6 +117,7 @@ class Recorder:
             found: what was decided, or why it could not be.
             started: when it was begun: stopwatch, nanoseconds.
             more: whether the caller has something else to do than to wait for the disk.
+            waits: whether it may be held up while too many are on their way there.
         """
         ended = self._watch()
         made = []
@@ -124,7 +131,7 @@ class Recorder:
             if one.trace is not None:
                 _trace(one.trace, one.came, started, ended, *pair)
         if made:
-            self._filing.file(made, more=more)
+            self._filing.file(made, more=more, waits=waits)
 
     def _refuse(self, asked: Asked, error: Exception) -> None:
         if isinstance(error, HeadwaterError):

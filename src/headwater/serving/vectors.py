@@ -214,7 +214,15 @@ class Vectors:
             return Several(X, times, [self.engine.offset] * len(times))
 
     def at_once(self, scoring: Scoring, wishes: Sequence[Wish]) -> Several | None:
-        """:meth:`each`, for whoever may not wait: None where somebody is at work on the state."""
+        """:meth:`each`, for whoever may not wait.
+
+        None where somebody is at work on the state, where inputs are derived by frames, and the first time.
+        """
+        known = self._gathers.get(scoring.model.name)
+        if known is None or known[0] is not scoring:
+            return None  # to find the quick way takes a while: whoever may wait does that
+        if known[1] is None and scoring.artifact.inputs.arithmetic() is None:
+            return None
         if not self._lock.acquire(blocking=False):
             return None
         try:

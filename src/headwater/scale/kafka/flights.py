@@ -109,8 +109,13 @@ class Flights:
             self._flying.popleft().landed()
 
     def left(self) -> list[Teller]:
-        """Wait until nothing is under way, and forget what did not come through: whose that is."""
+        """Wait until nothing is under way, and forget what did not come through: whose that is.
+
+        What did, ahead of it, is told.
+        """
         wait([flight.end for flight in self._flying if flight.end is not None])
+        while self._flying and (end := self._flying[0].end) is not None and end.exception() is None:
+            self._flying.popleft().landed()
         left = [flight.teller for flight in self._flying]
         self._flying.clear()
         return left

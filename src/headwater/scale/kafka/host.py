@@ -20,6 +20,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -214,12 +215,11 @@ class Host:
 
     def close(self) -> None:
         """Keep the state and leave the group, whose other hosts take over at once."""
+        last_first = self._consumer.close, self._pool.shutdown, self._keeper.close, self._flights.close
         try:
-            self._settle()
-            self._flights.close()
-            self._keeper.close()
-            self._pool.shutdown()
-            self._consumer.close()
+            with ExitStack() as stack:  # whatever one of them raises, the others have their turn
+                for step in (*last_first, self._settle):
+                    stack.callback(step)
         except (KafkaException, LogError, RuntimeError) as error:  # RuntimeError: it is closed already
             self._hooks.on_fault("close", error)
 
