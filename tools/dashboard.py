@@ -253,7 +253,7 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                     ),
                     each("headwater_online_fetch_seconds_total", "headwater_online_fetches_total", "a fetch"),
                 ],
-                about="A fetch: what a decision waits for; it is asked for before its turn comes.",
+                about="A fetch: what decisions wait for, once for all that are made together.",
             ),
             Panel(
                 "Size of a state",

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from headwater.apps.database import DatabaseSettings
+from headwater.core.closing import Closing
 from headwater.core.errors import MissingExtraError
 from headwater.log.protocol import DeadLetters
 from headwater.store.apikey import ApiKey
@@ -117,17 +118,9 @@ def records_of(data: Path, database: DatabaseSettings | None, *, checked: bool =
     return made
 
 
-class _Ending:
+class _Ending(Closing):
     def close(self) -> None:
         """Nothing to let go of."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 class _InFolder(_Ending):

@@ -15,13 +15,13 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
-from types import TracebackType
 from typing import Self
 
 import numpy as np
 import polars as pl
 
 from headwater.core.batch import Batch, Int64
+from headwater.core.closing import Closing
 from headwater.core.errors import LogError
 from headwater.core.handful import Values
 from headwater.definitions.stream import Stream
@@ -55,7 +55,7 @@ class StreamStatus:
     last_arrival: int | None
 
 
-class EmbeddedLog:
+class EmbeddedLog(Closing):
     """A durable, ordered log of events in one file. Open it with :meth:`open`.
 
     Safe to share between threads: appends wait for each other, reads do not wait.
@@ -141,14 +141,6 @@ class EmbeddedLog:
             if self._lock is not None:
                 self._lock.release()
                 self._lock = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     # --- Writing ---------------------------------------------------------------------------------
 

@@ -65,8 +65,7 @@ class Reasons:
 
     def __call__(self, x: Float64) -> tuple[Reason, ...]:
         """The reasons for the score of a feature vector, shape (f,), the strongest first."""
-        moved, _ = self._scoring.contributions(x)
-        return self._told(x, moved)
+        return self.each(x[np.newaxis])[0]
 
     def each(self, X: Float64) -> list[tuple[Reason, ...]]:
         """The same for several feature vectors, shape (n, f)."""

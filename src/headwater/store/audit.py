@@ -15,9 +15,9 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
+from headwater.core.closing import Closing
 from headwater.core.errors import StoreError
 from headwater.store.accessfile import connect, letters, transaction
 from headwater.store.chain import GENESIS, Walk, follow, link
@@ -82,7 +82,7 @@ class Entry:
     chain: bytes
 
 
-class AuditTrail:
+class AuditTrail(Closing):
     """The audit trail of a project. Open it with :meth:`open`; may be used from several threads.
 
     Example:
@@ -114,14 +114,6 @@ class AuditTrail:
     def close(self) -> None:
         """Let go of the file."""
         self._connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def append(self, act: Act) -> Entry:
         """Append an act; on disk when this returns.

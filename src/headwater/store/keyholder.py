@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import secrets
 import threading
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
-from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
+from headwater.core.closing import Closing
 from headwater.core.errors import DataError, StoreError
 from headwater.core.secret import Secret
 from headwater.store.apikey import (
@@ -86,7 +86,7 @@ class KeyTable(Protocol):
         ...
 
 
-class KeyHolder(ABC):
+class KeyHolder(Closing):
     """The API keys of a project, without how they are remembered. Safe to share between threads.
 
     Args:
@@ -102,14 +102,6 @@ class KeyHolder(ABC):
     def close(self) -> None:
         """Let go of the table."""
         self._table.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @abstractmethod
     def forget(self) -> None:

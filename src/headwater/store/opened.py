@@ -6,13 +6,13 @@ Inherited by those stores that are safe to share between threads because their :
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
 from typing import ClassVar, Self
 
+from headwater.core.closing import Closing
 from headwater.store.database import Database, Kind
 
 
-class Opened:
+class Opened(Closing):
     """A store around one database.
 
     Attributes:
@@ -42,11 +42,3 @@ class Opened:
     def close(self) -> None:
         """Let go of the file."""
         self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 import time
@@ -35,7 +34,7 @@ from headwater.scale.spark.session import session
 from headwater.scale.spark.stream import SETTINGS, Pace, keep
 from headwater.scale.spark.tables import export
 from headwater.serving.live import Live
-from tests.scale.spark.streaming import buckets, end
+from tests.scale.spark.streaming import buckets, end, source_of
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -104,17 +103,7 @@ def stream(spark: SparkSession, log: EmbeddedLog, folder: Path) -> dict[str, Any
     """All accounts after the last event, from the state of a query that read the log in twelve batches."""
     project = demo.project
     records = _records(log)
-    (folder / "records").mkdir()
-    step = -(-len(records) // FILES)
-    for number in range(FILES):
-        path = folder / "records" / f"{number:02d}.parquet"
-        records[number * step : (number + 1) * step].write_parquet(path)
-        os.utime(path, (1_000_000 + number, 1_000_000 + number))  # files are read in the order of their age
-    source = (
-        spark.readStream.schema("bucket int, topic string, offset long, arrival long, value binary")
-        .option("maxFilesPerTrigger", 1)
-        .parquet(str(folder / "records"))
-    )
+    source = source_of(spark, records, folder / "records", FILES)
     begun = time.perf_counter()
     kept = keep(source, project, {}, Pace())
     end(kept.writeStream.format("noop").option("checkpointLocation", str(folder / "spark")).start())

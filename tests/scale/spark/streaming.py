@@ -53,19 +53,24 @@ def drain(
     end(query)
 
 
-def state_of(spark: SparkSession, project: hw.Project, records: pl.DataFrame, folder: Path) -> Any:
-    """The state after a stream of records, which come in three batches as files."""
-    (folder / "records").mkdir()
-    step = -(-len(records) // 3)
-    for number in range(3):
-        path = folder / "records" / f"{number}.parquet"
+def source_of(spark: SparkSession, records: pl.DataFrame, folder: Path, files: int) -> Any:
+    """Records as a stream that brings so many files, one in a batch."""
+    folder.mkdir()
+    step = -(-len(records) // files)
+    for number in range(files):
+        path = folder / f"{number:02d}.parquet"
         records[number * step : (number + 1) * step].write_parquet(path)
         os.utime(path, (1_000_000 + number, 1_000_000 + number))  # files are read in the order of their age
-    source = (
+    return (
         spark.readStream.schema("bucket int, topic string, offset long, arrival long, value binary")
         .option("maxFilesPerTrigger", 1)
-        .parquet(str(folder / "records"))
+        .parquet(str(folder))
     )
+
+
+def state_of(spark: SparkSession, project: hw.Project, records: pl.DataFrame, folder: Path) -> Any:
+    """The state after a stream of records, which come in three batches as files."""
+    source = source_of(spark, records, folder / "records", 3)
     kept = keep(source, project, {}, Pace())
     query = kept.writeStream.format("noop").option("checkpointLocation", str(folder / "checkpoint")).start()
     end(query)

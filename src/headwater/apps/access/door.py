@@ -14,7 +14,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from headwater.apps.access.keyring import KeyRing, fetcher, is_safe
@@ -24,6 +23,7 @@ from headwater.apps.access.settings import AccessSettings
 from headwater.apps.access.tokens import Tokens
 from headwater.apps.stores import Records
 from headwater.core.clock import Clock
+from headwater.core.closing import Closing
 from headwater.core.errors import (
     AccessError,
     CredentialInvalidError,
@@ -39,7 +39,7 @@ KEY = "hw_"
 LOOK = 5_000  # microseconds from one look of a busy server at its keys to the next: each costs a request
 
 
-class Access:
+class Access(Closing):
     """Who may come in. Made with :meth:`open`; may be used from several threads.
 
     Args:
@@ -164,14 +164,6 @@ class Access:
         with suppress(StoreError):  # nothing rests on it
             self.credentials.note_uses()
         self.credentials.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def was_open(self) -> bool:

@@ -5,13 +5,11 @@ The base of ``audit``, ``credentials``, ``dead_letters``, ``decisions`` and ``jo
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Self
-
+from headwater.core.closing import Closing
 from headwater.scale.postgres.database import Database
 
 
-class Borrowed:
+class Borrowed(Closing):
     """A store of a database.
 
     Args:
@@ -28,11 +26,3 @@ class Borrowed:
 
     def close(self) -> None:
         """Nothing, of its own; the database stays open."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
