@@ -11,9 +11,10 @@ import sqlite3
 from dataclasses import dataclass
 from itertools import groupby
 
+from headwater.log import strokes
 from headwater.log.catalog import Catalog
 from headwater.log.database import transaction
-from headwater.log.segments import WINDOW, insert, merged, select
+from headwater.log.segments import WINDOW, Segment, merged, select
 
 SMALL, LARGE = 512, 16_384  # events: segments below these are folded
 FOLD_AFTER = 64  # so many small segments
@@ -31,34 +32,55 @@ class CompactionReport:
 
 
 class Folding:
-    """Counts small segments of one stream as they are appended, and says which to fold.
+    """The newest small segments of one stream, and when they become one.
 
     64 small ones become one, and are folded on until they hold 512 events; now and then those become one;
     what is left of a window is folded when the next begins. Each event is so written a few times, in portions
-    that hold up an append by two or three milliseconds.
+    that hold up an append by a millisecond or two. What was just written is still in memory, so that most
+    folds read nothing.
 
-    Example:
-        >>> folding = Folding()
-        >>> [fold for _ in range(64) for fold in folding.due(first=0, events=1)]
-        [(0, 512)]
+    Args:
+        catalog: of the log's schemas.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
         self._window = self._small = self._folds = 0
+        self._newest: list[Segment] = []  # neighbours of one schema, as they lie in the file
 
-    def due(self, first: int, events: int) -> list[tuple[int, int]]:
-        """The folds (window, smaller than) that are due once this segment is written."""
-        window = first - first % WINDOW
-        folds: list[tuple[int, int]] = []
+    def add(self, connection: sqlite3.Connection, segment: Segment) -> None:
+        """Take note of a segment that was appended, and fold what is due.
+
+        Raises:
+            sqlite3.Error, LogError: it cannot be folded now; the events lie there as they did.
+        """
+        window = segment.first - segment.first % WINDOW
         if window != self._window:
-            if self._folds or self._small >= WORTH:
-                folds.append((self._window, LARGE))
-            self._window, self._small, self._folds = window, 0, 0
-        self._small += events < SMALL
+            before, worth = self._window, self._folds > 0 or self._small >= WORTH
+            self._window, self._small, self._folds, self._newest = window, 0, 0, []
+            if worth:
+                fold(connection, self._catalog, segment.stream, before, LARGE)
+        if segment.events >= SMALL:
+            self._newest = []
+            return
+        if self._newest and self._newest[0].schema != segment.schema:
+            self._newest = []
+        self._newest.append(segment)
+        self._small += 1
         if self._small >= FOLD_AFTER:
+            newest, self._newest = self._newest, []
             self._small, self._folds = 0, self._folds + 1
-            folds.append((window, SMALL if self._folds % LARGE_AFTER else LARGE))
-        return folds
+            if self._folds % LARGE_AFTER == 0:
+                fold(connection, self._catalog, segment.stream, window, LARGE)
+            elif len(newest) > 1:
+                self._newest = self._folded(connection, newest)
+
+    def _folded(self, connection: sqlite3.Connection, parts: list[Segment]) -> list[Segment]:
+        """One in the place of several; what of it may be folded on."""
+        schema = parts[0].schema
+        whole = merged(parts[0].stream, schema, self._catalog.codec(schema), parts)
+        strokes.fold(connection, whole)
+        return [whole] if whole.events < SMALL else []
 
 
 def compact(connection: sqlite3.Connection, catalog: Catalog) -> CompactionReport:
@@ -83,10 +105,7 @@ def fold(
         for first, last in _groups(connection, inside, smaller_than):
             group = list(select(connection, f"{_INSIDE} ORDER BY first", stream, first, last + 1))
             whole = merged(stream, group[0].schema, catalog.codec(group[0].schema), group)
-            connection.executemany(
-                "DELETE FROM segments WHERE first = ?", ((segment.first,) for segment in group)
-            )
-            insert(connection, [whole])
+            strokes.fold(connection, whole)
 
 
 def count(connection: sqlite3.Connection) -> int:

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from headwater.core.errors import LogError, Problem
+from headwater.log import strokes
 
 APPLICATION = 0x48575452  # "HWTR" in the file's header: `file` and we know a log when we see one
 VERSION = 1
@@ -98,6 +99,7 @@ def connect_writer(path: Path, max_bytes: int | None) -> sqlite3.Connection:
             if max_bytes is not None:
                 connection.execute(f"PRAGMA max_page_count={max(1, max_bytes // PAGE_SIZE)}")
             _create(connection)
+            strokes.prepare(connection)
             _write_ahead(connection)
         except BaseException:
             connection.close()

@@ -9,7 +9,6 @@ built like this: design note 0004.
 from __future__ import annotations
 
 import sqlite3
-from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from headwater.core.closing import Closing
 from headwater.core.errors import LogError
 from headwater.core.handful import Values
 from headwater.definitions.stream import Stream
-from headwater.log import compaction, dead_letters, integrity, scan, segments
+from headwater.log import compaction, dead_letters, integrity, scan, segments, strokes
 from headwater.log.appending import plan
 from headwater.log.catalog import Catalog, Version
 from headwater.log.database import connect_reader, connect_writer, sqlite_errors, transaction
@@ -85,7 +84,7 @@ class EmbeddedLog(Closing):
         self._index: IndexOfStreams | None = None
         self._heads: dict[str, Head] = {}
         self._stale = False
-        self._folding: defaultdict[str, compaction.Folding] = defaultdict(compaction.Folding)
+        self._folding: dict[str, compaction.Folding] = {}
         try:
             if lock is not None:
                 self._start_writing(streams, max_bytes)
@@ -189,6 +188,7 @@ class EmbeddedLog(Closing):
         """Merge small segments; offsets, bits and the hash chain stay. Readers may go on reading."""
         with self._mutex, sqlite_errors(self.path):
             connection, _ = self._writing()
+            self._folding.clear()
             return compaction.compact(connection, self._catalog)
 
     def remove_dead_letters(
@@ -322,6 +322,7 @@ class EmbeddedLog(Closing):
         """Take from the disk where streams end and which ids they hold."""
         if self._index is not None:
             self._index.close()
+        self._folding.clear()
         self._heads = _read_heads(connection)
         self._index = IndexOfStreams(connection, self._catalog, self.path)
         self._stale = False
@@ -332,11 +333,15 @@ class EmbeddedLog(Closing):
     ) -> None:
         """A plan onto the disk, in one transaction."""
         self._stale = True  # until memory is known to say what the disk says
-        with transaction(connection):
-            segments.insert(connection, made.segments)
-            connection.executemany(_SAVE_HEAD, _head_rows(made.heads))
-            if letters:
-                dead_letters.insert(connection, letters)
+        if len(made.segments) == 1 and not letters:
+            (head,) = made.heads.values()
+            strokes.append(connection, made.segments[0], head)
+        else:
+            with transaction(connection):
+                segments.insert(connection, made.segments)
+                connection.executemany(_SAVE_HEAD, _head_rows(made.heads))
+                if letters:
+                    dead_letters.insert(connection, letters)
         self._heads.update(made.heads)
         for stream, ids in made.ids.items():
             index.add(stream, ids)
@@ -408,10 +413,11 @@ class EmbeddedLog(Closing):
     def _fold(self, connection: sqlite3.Connection, written: Sequence[segments.Segment]) -> None:
         """Fold single events together, now and then, so that reading them stays quick."""
         for segment in written:
-            due = self._folding[segment.stream].due(segment.first, segment.events)
-            for window, smaller_than in due:
-                with suppress(sqlite3.Error, LogError):  # the append itself is done; next time, then
-                    compaction.fold(connection, self._catalog, segment.stream, window, smaller_than)
+            folding = self._folding.get(segment.stream)
+            if folding is None:
+                folding = self._folding[segment.stream] = compaction.Folding(self._catalog)
+            with suppress(sqlite3.Error, LogError):  # the append itself is done; next time, then
+                folding.add(connection, segment)
 
 
 def _head_rows(heads: Mapping[str, Head]) -> list[tuple[str, int, int, int, bytes]]:

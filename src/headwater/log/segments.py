@@ -35,12 +35,12 @@ SINGLE_PLACES = b"\0" * 8  # of neighbours that arrived together: they follow th
 _FACTS = struct.Struct("<10q")
 _LINK = struct.Struct("<qqqI")
 _SCATTERED, _ARRIVAL_IS_TIME, _ARRIVAL_EACH = 1, 2, 4
-_COLUMNS = (
+COLUMNS = (
     "first, last, stream, schema, events, time_min, time_max, arrival_min, arrival_max, checksum, chain, "
     "appends, places, record"
 )
-SELECT = f"SELECT {_COLUMNS} FROM segments"  # noqa: S608  # constant column names
-_INSERT = f"INSERT INTO segments ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608
+SELECT = f"SELECT {COLUMNS} FROM segments"  # noqa: S608  # constant column names
+_INSERT = f"INSERT INTO segments ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
