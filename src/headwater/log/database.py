@@ -19,7 +19,7 @@ from headwater.log import strokes
 APPLICATION = 0x48575452  # "HWTR" in the file's header: `file` and we know a log when we see one
 VERSION = 1
 PAGE_SIZE = 8192
-CHECKPOINT_PAGES = 512
+CHECKPOINT_PAGES = 2048  # 16 MiB, unless `checkpoint` did it before
 AHEAD = CHECKPOINT_PAGES + 32  # pages that the WAL has from the start
 
 _TABLES = """
@@ -129,6 +129,13 @@ def connect_reader(path: Path) -> sqlite3.Connection:
             connection.close()
             raise
         return connection
+
+
+def connect_beside(path: Path) -> sqlite3.Connection:
+    """A connection that tidies up beside the writer's."""
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, check_same_thread=False
+    )
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from headwater.definitions.stream import Stream
 from headwater.log import compaction, dead_letters, integrity, scan, segments, strokes
 from headwater.log.appending import plan
 from headwater.log.catalog import Catalog, Version
-from headwater.log.database import connect_reader, connect_writer, sqlite_errors, transaction
+from headwater.log.database import connect_beside, connect_reader, connect_writer, sqlite_errors, transaction
 from headwater.log.duplicates import Verdict, judge
 from headwater.log.index import IndexOfStreams, runs_folder
 from headwater.log.lock import WriterLock
@@ -190,6 +190,11 @@ class EmbeddedLog(Closing):
             connection, _ = self._writing()
             self._folding.clear()
             return compaction.compact(connection, self._catalog)
+
+    def checkpoint(self) -> None:
+        """Move what lies in the WAL into the file, so that no append has to do it; for a thread beside."""
+        with sqlite_errors(self.path), closing(connect_beside(self.path)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
     def remove_dead_letters(
         self, *, stream: str | None = None, reason: str | None = None, ids: Sequence[int] | None = None

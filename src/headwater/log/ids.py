@@ -1,7 +1,7 @@
 """Which ids a stream holds already, and where: the newest in a dict, the rest in sorted runs.
 
-An LSM tree without deletions: 65,536 ids in memory, then a sorted run on disk; four neighbouring runs of one
-size become one, in the background. A lookup is a dict probe and a binary search per run, some ten runs for
+An LSM tree without deletions: 65,536 ids in memory, then a sorted run, which is written to disk in the
+background; there four neighbouring runs of one size become one, too. A lookup is a dict probe and a binary search per run, some ten runs for
 ten million ids. Keys are the integers themselves, or a seeded 64-bit hash of texts: equal keys only ever
 mean *look at the stored event*, which ``duplicates`` does.
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -29,6 +30,7 @@ FAN = 4  # neighbouring runs of one size that become one
 _LOWEST = -(2**63)
 
 Listed = Callable[[Sequence[Run], Sequence[Run]], None]  # (new runs, runs they replace) -> on record
+Tidied = list[tuple[Sequence[Run], Run]]  # neighbours, and the run on disk that takes their place
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ class IdIndex:
         folder: where runs are kept.
         probe: see :func:`probe_of`.
         runs: runs that cover offsets from 0 on without a gap.
-        background: where merges run.
+        background: where runs are written and merged.
         listed: called with new runs once their files are on disk, and the runs that they replace.
     """
 
@@ -114,7 +116,7 @@ class IdIndex:
         self._top = _LOWEST  # the highest key in _recent
         self._clashes: dict[int, list[int]] = {}  # further offsets of a key in _recent
         self._high = self.covered  # every id below this offset is in a run or in _recent
-        self._merging: tuple[list[Run], Future[Run]] | None = None
+        self._tidying: Future[Tidied] | None = None
 
     @property
     def covered(self) -> int:
@@ -143,6 +145,8 @@ class IdIndex:
     def add(self, keys: Int64, offsets: Int64, *, fresh: bool = False) -> None:
         """Remember ids of events that are now in the log, offsets ascending; ``fresh`` if none was found."""
         self._high = int(offsets[-1]) + 1
+        if self._tidying is not None and self._tidying.done():
+            self._take(self._tidying)
         if len(keys) + len(self._recent) >= RECENT:
             self._sort_away(keys, offsets)
             return
@@ -162,10 +166,10 @@ class IdIndex:
                 self._clashes.setdefault(key, []).append(offset)
 
     def settle(self) -> None:
-        """Wait for a merge in the background and take over its result."""
-        if self._merging is not None:
-            self._merging[1].exception()
-            self._take_merged()
+        """Wait for what is done in the background, until nothing is left to do."""
+        while self._tidying is not None:
+            self._tidying.exception()
+            self._take(self._tidying)
 
     def _sort_away(self, keys: Int64, offsets: Int64) -> None:
         clashes = [(key, offset) for key, more in self._clashes.items() for offset in more]
@@ -181,40 +185,45 @@ class IdIndex:
             casting="unsafe",  # an empty list counts as floats
         )
         self._recent, self._clashes, self._top = {}, {}, _LOWEST
-        self.runs.append(self._kept(sorted_run(self.covered, self._high, keys, offsets), replaces=()))
-        self._take_merged()
-        self._start_merge()
+        self.runs.append(sorted_run(self.covered, self._high, keys, offsets))
+        if self._tidying is None:
+            self._tidy()
 
-    def _kept(self, run: Run, replaces: Sequence[Run]) -> Run:
-        """The run on disk; in memory alone if the disk will not have it: the events themselves are safe."""
-        try:
-            saved = save(run, self._folder, self._probe) if run.file is None else run
-            self._listed([saved], replaces)
-        except (OSError, LogError):
-            return run
-        return saved
+    def _tidy(self) -> None:
+        """Begin to write what is in memory alone, and to merge what is of one size."""
+        group = self._of_one_size()
+        alone = [run for run in self.runs if run.file is None and not any(run is one for one in group)]
+        if group or alone:
+            self._tidying = self._background.submit(self._tidied, alone, group)
 
-    def _start_merge(self) -> None:
-        if self._merging is not None or len(self.runs) < FAN:
-            return
+    def _of_one_size(self) -> Sequence[Run]:
+        """The newest neighbours that are to become one."""
         for end in range(len(self.runs), FAN - 1, -1):
             group = self.runs[end - FAN : end]
             if _level(group[0]) == _level(group[-1]):
-                self._merging = (group, self._background.submit(self._merge, group))
-                return
+                return group
+        return ()
 
-    def _merge(self, group: list[Run]) -> Run:
-        return save(merged_run(group), self._folder, self._probe)
+    def _tidied(self, alone: Sequence[Run], group: Sequence[Run]) -> Tidied:
+        found: Tidied = []
+        with suppress(OSError):  # no room: the runs stay in memory; the events themselves are safe
+            for run in alone:
+                found.append(([run], save(run, self._folder, self._probe)))  # noqa: PERF401 - some may fail
+            if group:
+                found.append((group, save(merged_run(group), self._folder, self._probe)))
+        return found
 
-    def _take_merged(self) -> None:
-        if self._merging is None or not self._merging[1].done():
-            return
-        group, future = self._merging
-        self._merging = None
-        if isinstance(future.exception(), OSError):
-            return  # no room for the merged file: the runs it was made from are all there
-        at = self.runs.index(group[0])
-        self.runs[at : at + FAN] = [self._kept(future.result(), replaces=group)]
+    def _take(self, tidying: Future[Tidied]) -> None:
+        """Go on with what was written in the background; and see whether more is to be done."""
+        self._tidying = None
+        done = tidying.result()
+        for before, run in done:
+            at = next(place for place, one in enumerate(self.runs) if one is before[0])
+            self.runs[at : at + len(before)] = [run]
+            with suppress(OSError, LogError):  # the file is found to be nobody's, and goes, at the next start
+                self._listed([run], [one for one in before if one.file is not None])
+        if done:
+            self._tidy()
 
 
 def _level(run: Run) -> int:

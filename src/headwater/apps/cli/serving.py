@@ -28,7 +28,7 @@ from headwater.apps.http.metrics import Metrics
 from headwater.apps.http.monitors import Monitors, job
 from headwater.apps.http.online import OwnerMetrics
 from headwater.apps.http.scheduler import Scheduler, child
-from headwater.apps.http.server import Address, Server, beside, settle
+from headwater.apps.http.server import FOLD, Address, Server, beside, settle
 from headwater.apps.http.shelf import Attic, Shelf, scorings
 from headwater.apps.jobs.settings import JobSettings
 from headwater.apps.jobs.timetable import timetable
@@ -111,7 +111,10 @@ def serve(
         scheduler = Scheduler(service, work.settings, how, jobs, trail, work.clock.now, metrics)
         workers = [worker, scheduler.worker(child(work.settings, log_level))]
         chores = {"keys": access.credentials.note_uses}
-        often = recording.often(records, service.decisions, access) | {"registry": (EVERY, following.look)}
+        often = recording.often(records, service.decisions, access) | {
+            "registry": (EVERY, following.look),
+            "log": (FOLD, lambda: service.log.checkpoint()),  # a log may be exchanged for another
+        }
         if records.shared:
             look = lambda: records.away or service.letters.dead_letters(limit=1)  # noqa: E731
             often["letters"] = recording.LOOK, look
