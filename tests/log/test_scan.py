@@ -106,7 +106,7 @@ def test_single_events_are_folded_while_they_come(tmp_path: Path) -> None:
             if i % 2:
                 log.append("clicks", clicks(1, i), arrival=NOW + i)
         held = {status.stream: status.segments for status in log.status()}
-        assert held == {"payments": 3 + 1_100 % 64, "clicks": 1 + 550 % 64}  # folded ones, and the newest
+        assert held == {"payments": 3 + 1_100 % 16, "clicks": 2 + 550 % 16}  # folded ones, and the newest
         batches = {batch.stream: batch for batch in log.scan(by_stream=True)}
         assert batches["payments"].frame.equals(many(1_100))
         assert batches["payments"].arrival.tolist() == [NOW + i for i in range(1_100)]

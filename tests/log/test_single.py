@@ -148,7 +148,7 @@ def test_what_raises_a_question_is_answered_by_the_long_way(tmp_path: Path) -> N
 
 
 def test_single_events_are_folded_and_read_as_they_came(tmp_path: Path) -> None:
-    # 600 single events: the first 512 lie in one segment by now, the next 64 in another, the rest one by one
+    # 600 single events: the first 512 lie in one segment by now, the next 80 in another, the rest one by one
     with opened(tmp_path, [PAYMENTS]) as log:
         for i in range(600):
             log.append("payments", many(1, i), arrival=NOW + i)
@@ -156,7 +156,7 @@ def test_single_events_are_folded_and_read_as_they_came(tmp_path: Path) -> None:
         assert batch.frame.equals(many(600))
         assert batch.arrival.tolist() == list(range(NOW, NOW + 600))
         checked = log.verify()
-        assert (checked.problems, checked.segments) == ((), 2 + 600 - 576)
+        assert (checked.problems, checked.segments) == ((), 2 + 600 - 592)
 
 
 def test_a_damaged_single_event_is_named(tmp_path: Path) -> None:

@@ -17,9 +17,9 @@ from headwater.log.database import transaction
 from headwater.log.segments import WINDOW, Segment, merged, select
 
 SMALL, LARGE = 512, 16_384  # events: segments below these are folded
-FOLD_AFTER = 64  # so many small segments
-LARGE_AFTER = 32  # so many folds
-WORTH = 64  # small segments in a window that is over
+FOLD_AFTER = 16  # so many small segments
+LARGE_AFTER = 8_192  # so many events in them
+WORTH = 64  # events in small segments of a window that is over
 _INSIDE = "stream = ? AND first >= ? AND first < ?"
 
 
@@ -34,7 +34,7 @@ class CompactionReport:
 class Folding:
     """The newest small segments of one stream, and when they become one.
 
-    64 small ones become one, and are folded on until they hold 512 events; now and then those become one;
+    16 small ones become one, and are folded on until they hold 512 events; now and then those become one;
     what is left of a window is folded when the next begins. Each event is so written a few times, in portions
     that hold up an append by a millisecond or two. What was just written is still in memory, so that most
     folds read nothing.
@@ -45,7 +45,7 @@ class Folding:
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
-        self._window = self._small = self._folds = 0
+        self._window = self._small = self._events = 0  # small segments, and events in them, not folded yet
         self._newest: list[Segment] = []  # neighbours of one schema, as they lie in the file
 
     def add(self, connection: sqlite3.Connection, segment: Segment) -> None:
@@ -56,8 +56,8 @@ class Folding:
         """
         window = segment.first - segment.first % WINDOW
         if window != self._window:
-            before, worth = self._window, self._folds > 0 or self._small >= WORTH
-            self._window, self._small, self._folds, self._newest = window, 0, 0, []
+            before, worth = self._window, self._events >= WORTH
+            self._window, self._small, self._events, self._newest = window, 0, 0, []
             if worth:
                 fold(connection, self._catalog, segment.stream, before, LARGE)
         if segment.events >= SMALL:
@@ -67,10 +67,11 @@ class Folding:
             self._newest = []
         self._newest.append(segment)
         self._small += 1
+        self._events += segment.events
         if self._small >= FOLD_AFTER:
-            newest, self._newest = self._newest, []
-            self._small, self._folds = 0, self._folds + 1
-            if self._folds % LARGE_AFTER == 0:
+            newest, self._newest, self._small = self._newest, [], 0
+            if self._events >= LARGE_AFTER:
+                self._events = 0
                 fold(connection, self._catalog, segment.stream, window, LARGE)
             elif len(newest) > 1:
                 self._newest = self._folded(connection, newest)

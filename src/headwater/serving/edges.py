@@ -26,6 +26,7 @@ class Limits:
     Attributes:
         queue_events, queue_bytes: what may wait to be committed.
         group_events: what is committed at once.
+        gap: nanoseconds from one group of events to the next, while several senders share them.
         queue_decisions: decisions that may wait.
         group_decisions: decisions that are made before one of them goes to the disk.
         ahead: how far in the future an event, or the moment of a decision, may lie, in microseconds.
@@ -34,6 +35,7 @@ class Limits:
     queue_events: int = 100_000
     queue_bytes: int = 64 << 20
     group_events: int = 20_000
+    gap: int = 4_000_000
     queue_decisions: int = 2_000
     group_decisions: int = 4
     ahead: int | None = 5 * MINUTE

@@ -65,7 +65,12 @@ class Taking:
         self._max_log_bytes = max_log_bytes
         limits, hooks = edge.limits, edge.hooks
         self._offers: Waiting[Any] = Waiting(
-            "events", limits.queue_events, limits.queue_bytes, limits.group_events
+            "events",
+            limits.queue_events,
+            limits.queue_bytes,
+            limits.group_events,
+            gap=limits.gap,
+            stopwatch=edge.stopwatch,
         )
         fresh = Fresh(serving.vectors, list(serving.scorings.values()))
         ears = Ears(hooks.on_turn, self._tell, hooks.on_fault, hooks.on_applied)

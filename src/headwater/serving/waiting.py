@@ -1,18 +1,29 @@
 """A bounded queue that is emptied in groups: what waits while a group is being committed is the next group.
 
+::
+
+    few come      ─ a ──────── b ────────── c      each taken at once
+    many come     ─ abc ─ gap ─ defghi ─ gap ─     a group each so often: what a group costs, whatever its size,
+                                                   is paid for more of them
+
 Never grows beyond its bounds: whoever comes when it is full is told to come again (``Overloaded``). Used by
 ``commit`` for events and by ``record`` for decisions, one thread each.
 """
 
 from __future__ import annotations
 
+import time
 from collections import deque
+from collections.abc import Callable
 from threading import Condition
 from typing import Generic, TypeVar
 
 from headwater.core.errors import HeadwaterError
 
 T = TypeVar("T")
+
+COMPANY = 4  # items of a group after which more are waited for
+ENOUGH = 32  # items for whose sake nobody waits any longer
 
 
 class OverloadedError(HeadwaterError):
@@ -40,6 +51,9 @@ class Waiting(Generic[T]):
         most: how many may wait.
         most_bytes: how many bytes they may have together.
         group: how many are taken at once, unless a single item is larger.
+        gap: nanoseconds from one group to the next, if the one was of several items and the next is not large
+            already; one sender, or a few, are never held up.
+        stopwatch: nanoseconds; where there is a gap.
 
     Attributes:
         count, bytes: what waits.
@@ -52,8 +66,19 @@ class Waiting(Generic[T]):
         (['a', 'b'], ['c'], 0)
     """
 
-    def __init__(self, what: str, most: int, most_bytes: int, group: int) -> None:
+    def __init__(
+        self,
+        what: str,
+        most: int,
+        most_bytes: int,
+        group: int,
+        *,
+        gap: int = 0,
+        stopwatch: Callable[[], int] = lambda: 0,
+    ) -> None:
         self._what, self._most, self._most_bytes, self._group = what, most, most_bytes, group
+        self._gap, self._watch = gap, stopwatch
+        self._taken, self._last = 0, 0  # when the last group was taken, and its items
         self._items: deque[tuple[T, int, int]] = deque()
         self._changed = Condition()
         self._closed = False
@@ -83,10 +108,20 @@ class Waiting(Generic[T]):
             self._changed.notify()
 
     def take(self) -> list[T]:
-        """The next group, as soon as there is one; empty once the queue is closed and nothing is left."""
+        """The next group, as soon as there is one; empty once the queue is closed and nothing is left.
+
+        One thread alone may call this.
+        """
         with self._changed:
             while not self._items and not self._closed:
                 self._changed.wait()
+            crowded = COMPANY <= self._last and len(self._items) < ENOUGH and not self._closed
+        if self._gap:
+            now = self._watch()
+            if crowded and now < self._taken + self._gap:
+                time.sleep((self._taken + self._gap - now) / 1e9)
+            self._taken = self._watch()
+        with self._changed:
             group: list[T] = []
             taken = 0
             while self._items and (not group or taken + self._items[0][1] <= self._group):
@@ -95,6 +130,7 @@ class Waiting(Generic[T]):
                 taken += count
                 self.count -= count
                 self.bytes -= size
+            self._last = len(group)
             return group
 
     @property

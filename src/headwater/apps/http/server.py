@@ -30,7 +30,7 @@ from headwater.serving.service import Service
 
 MINUTE = 60.0
 FOLD = 0.5  # seconds between two times that the decision records are tidied up behind the recorder
-SWITCH = 0.0005  # seconds: how long a thread may keep the others from running; less is spent on changing
+SWITCH = 0.002  # seconds: how long a thread may keep the others from running; less is spent on changing
 
 
 @dataclass(frozen=True, slots=True)
