@@ -102,6 +102,16 @@ class Database:
                 raise
 
     @contextmanager
+    def alone(self) -> Iterator[sqlite3.Connection]:
+        """The writer's connection, outside of any transaction: each statement is one by itself.
+
+        Raises:
+            StoreError: the disk, or another process that will not let go.
+        """
+        with self.letters(), self._writer_lock:
+            yield self._writer
+
+    @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """A connection that only reads, for this thread alone until the end of the block."""
         with self.letters():

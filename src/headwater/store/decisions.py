@@ -20,7 +20,9 @@ from typing import Any
 
 from headwater.core.errors import HeadwaterError, StoreError
 from headwater.core.instant import DAY
+from headwater.store import stroke
 from headwater.store.chain import GENESIS, link
+from headwater.store.database import Database
 from headwater.store.decision import Decision
 from headwater.store.ledger import KIND, Head, fill, key_value, verify
 from headwater.store.opened import Opened
@@ -28,6 +30,7 @@ from headwater.store.readings import Idempotency, Readings, Record, conflict, nu
 
 __all__ = ["GENESIS", "DecisionStore", "Head", "Idempotency", "Record", "key_text", "link", "number_of"]
 
+_MOST = 64  # decisions that one statement writes
 _SELECT = "SELECT number, record, chain FROM decisions"
 
 
@@ -47,6 +50,13 @@ class DecisionStore(Readings, Opened):
     """
 
     KIND = KIND
+
+    def __init__(self, database: Database) -> None:
+        """Use :meth:`open`."""
+        super().__init__(database)
+        self._last: Head | None = None  # where the records end, as far as this process knows
+        with database.alone() as connection:
+            stroke.prepare(connection)
 
     @property
     def name(self) -> str:
@@ -77,7 +87,7 @@ class DecisionStore(Readings, Opened):
         """
         texts = [decision.canonical() for decision in decisions]
         with self._database.writing() as connection:
-            found = self._append(connection, decisions, texts, idempotency)
+            found, _ = self._append(connection, decisions, texts, idempotency)
             records = []
             for each in found:
                 if isinstance(each, HeadwaterError):
@@ -97,8 +107,15 @@ class DecisionStore(Readings, Opened):
             StoreError: the disk. Nothing was appended.
         """
         texts = [_text(decision) for decision in decisions]
+        given = idempotency or [None] * len(decisions)
+        names = [_named(decision, name) for decision, name in zip(decisions, given, strict=True)]
+        found = self._at_once(decisions, texts, names)
+        if found is not None:
+            return found
         with self._database.writing() as connection:
-            return self._append(connection, decisions, texts, idempotency)
+            answers, last = self._append(connection, decisions, texts, names)
+        self._last = last
+        return answers
 
     def earlier(self, idempotency: Idempotency) -> Record | None:
         """What was decided when this request came before; None if it did not.
@@ -260,13 +277,37 @@ class DecisionStore(Readings, Opened):
 
     # --- Inside ----------------------------------------------------------------------------------
 
+    def _at_once(
+        self,
+        decisions: Sequence[Decision],
+        texts: Sequence[str | StoreError],
+        names: Sequence[Idempotency | None],
+    ) -> list[Record | HeadwaterError] | None:
+        """Append by one statement, if nothing speaks against it; else None, and nothing was appended."""
+        if not 0 < len(decisions) <= _MOST:
+            return None
+        with self._database.alone() as connection:
+            head, rows, records = self._last, [], []
+            for decision, text, name in zip(decisions, texts, names, strict=True):
+                if head is None or isinstance(text, StoreError):
+                    return None
+                head = Head(head.number + 1, link(head.chain, text))
+                rows.append(stroke.row(head, decision, text, name))
+                records.append(Record(head.number, decision, head.chain))
+            self._last = None  # until it is known what the disk has
+            if not stroke.write(connection, rows):
+                return None
+            self._last = head
+            return list(records)
+
     def _append(
         self,
         connection: sqlite3.Connection,
         decisions: Sequence[Decision],
         texts: Sequence[str | StoreError],
         idempotency: Sequence[Idempotency | str | None],
-    ) -> list[Record | HeadwaterError]:
+    ) -> tuple[list[Record | HeadwaterError], Head]:
+        """The answers, and where the records end once this transaction is on disk."""
         head = _head(connection)
         answers: list[Record | HeadwaterError] = []
         names = idempotency or [None] * len(decisions)
@@ -274,7 +315,7 @@ class DecisionStore(Readings, Opened):
             if isinstance(text, StoreError):
                 answers.append(text)
                 continue
-            name = Idempotency(given, decision.asked()) if isinstance(given, str) else given
+            name = _named(decision, given)
             known = None if name is None else _known(connection, name.key)
             if name is not None and known is not None:
                 same = known[0] == name.digest
@@ -287,7 +328,11 @@ class DecisionStore(Readings, Opened):
                     "INSERT INTO requests VALUES (?, ?, ?)", (name.key, name.digest, head.number)
                 )
             answers.append(Record(head.number, decision, head.chain))
-        return answers
+        return answers, head
+
+
+def _named(decision: Decision, name: Idempotency | str | None) -> Idempotency | None:
+    return Idempotency(name, decision.asked()) if isinstance(name, str) else name
 
 
 def key_text(decision: Decision) -> str:
