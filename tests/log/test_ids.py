@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import polars as pl
@@ -15,7 +16,7 @@ from headwater.core.batch import Int64
 from headwater.log import EmbeddedLog
 from headwater.log.duplicates import judge
 from headwater.log.ids import FAN, RECENT, IdIndex, keys_of, probe_of
-from headwater.log.runs import load, merged_run, save, sorted_run
+from headwater.log.runs import Run, load, merged_run, save, sorted_run
 from headwater.log.schema import StoredSchema
 from tests.log.lender import NOW, PAYMENTS, PROFILES, many, opened, payments
 
@@ -68,6 +69,30 @@ def test_nothing_is_forgotten_over_runs_and_merges(tmp_path: Path, ascending: bo
         some = np.random.default_rng(2).integers(0, len(keys), 1_000)
         assert held(index, keys[some]) == list(enumerate(some.tolist()))
         assert held(index, np.array([-1, len(keys)])) == []
+
+
+def test_a_slow_disk_holds_nobody_up_and_is_caught_up_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, listed = Event(), list[int]()
+
+    def slow(run: Run, folder: Path, probe: int) -> Run:
+        assert go_on.wait(20)
+        return save(run, folder, probe)
+
+    monkeypatch.setattr("headwater.log.ids.save", slow)
+    keys = np.arange(6 * RECENT)
+    with ThreadPoolExecutor(1) as background:
+        index = IdIndex(tmp_path, 0, [], background, lambda new, _old: listed.extend(one.high for one in new))
+        for start in range(0, len(keys), CHUNK):
+            index.add(keys[start : start + CHUNK], keys[start : start + CHUNK], fresh=True)
+        assert listed == []
+        assert held(index, keys[::999]) == list(enumerate(keys[::999].tolist()))  # all are known meanwhile
+        go_on.set()
+        index.settle()
+    assert {run.high for run in index.runs} <= set(listed)
+    assert all(run.file is not None for run in index.runs)
+    assert held(index, keys[::999]) == list(enumerate(keys[::999].tolist()))
 
 
 def test_equal_keys_of_different_ids_are_all_kept(tmp_path: Path) -> None:

@@ -8,13 +8,13 @@ from pathlib import Path
 from threading import Timer
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from headwater.core.errors import StoreError
+from headwater.core.errors import ConflictError, StoreError
 from headwater.store.database import CHECKPOINT_PAGES
 from headwater.store.decision import Decision, Reason
-from headwater.store.decisions import GENESIS, DecisionStore, Head, key_text, link
+from headwater.store.decisions import GENESIS, DecisionStore, Head, Record, key_text, link
 from tests.letters import says
 from tests.store.cases import decision
 
@@ -58,6 +58,53 @@ def test_a_byte_anywhere_is_found_or_changes_nothing(path: Path) -> None:
                 assert [len(store.page(key=dict(one.keys))) for one in given] == [1] * 40
         except StoreError:
             continue
+
+
+# --- Several writers ------------------------------------------------------------------------------
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    turns=st.lists(
+        st.tuples(st.integers(0, 1), st.lists(st.sampled_from([None, None, "a", "b", "c"]), max_size=4)),
+        max_size=12,
+    )
+)
+def test_two_that_append_in_turns_make_one_chain(
+    turns: list[tuple[int, list[str | None]]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("two") / "decisions.db"
+    wanted: list[Decision] = []
+    named: dict[str, Decision] = {}
+    with DecisionStore.open(path) as one, DecisionStore.open(path) as two:
+        for place, (who, names) in enumerate(turns):
+            some = [decision(score=i / 10, keys={"who": i, "of": f"{place}"}) for i in range(len(names))]
+            found = (one, two)[who].append_each(some, names)
+            assert len(found) == len(some)
+            for given, name, answer in zip(some, names, found, strict=True):
+                if name is not None and name in named and named[name].asked() != given.asked():
+                    assert isinstance(answer, ConflictError)
+                    continue
+                assert isinstance(answer, Record)
+                before = named.setdefault(name, given) if name is not None else given
+                assert answer.decision == before
+                if before is given:
+                    wanted.append(given)
+        assert one.verify() == two.verify() == len(wanted)
+        assert [record.decision for record in two] == wanted
+        for given in wanted:
+            assert [record.decision for record in one.page(key=dict(given.keys))].count(given) >= 1
+
+
+def test_what_json_cannot_hold_leaves_the_others_in(path: Path) -> None:
+    good, bad = decision(score=0.5), decision(request={"x": float("nan")})
+    with DecisionStore.open(path) as store:
+        store.append_each([good])
+        first, second, third = store.append_each([good, bad, good])
+        assert isinstance(first, Record)
+        assert isinstance(second, StoreError)
+        assert isinstance(third, Record)
+        assert (first.id, third.id, store.verify()) == ("d2", "d3", 3)
 
 
 # --- Files of other versions ----------------------------------------------------------------------
