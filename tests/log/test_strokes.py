@@ -90,7 +90,9 @@ def test_a_fold_that_fails_costs_no_event(tmp_path: Path, monkeypatch: pytest.Mo
         assert [status.segments for status in log.status()] == [40]
         for i in range(40, 56):
             log.append("payments", many(1, i), arrival=NOW + i)
-        assert [status.segments for status in log.status()] == [32 + 1 + 8]  # two times 16 that could not be, and 16 that could
+        assert [status.segments for status in log.status()] == [
+            32 + 1 + 8
+        ]  # two times 16 that could not be, and 16 that could
         (batch,) = log.scan()
         assert batch.frame.equals(many(56))
 

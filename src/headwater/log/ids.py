@@ -1,9 +1,9 @@
 """Which ids a stream holds already, and where: the newest in a dict, the rest in sorted runs.
 
 An LSM tree without deletions: 65,536 ids in memory, then a sorted run, which is written to disk in the
-background; there four neighbouring runs of one size become one, too. A lookup is a dict probe and a binary search per run, some ten runs for
-ten million ids. Keys are the integers themselves, or a seeded 64-bit hash of texts: equal keys only ever
-mean *look at the stored event*, which ``duplicates`` does.
+background; there four neighbouring runs of one size become one, too. A lookup is a dict probe and a binary
+search per run, some ten runs for ten million ids. Keys are the integers themselves, or a seeded 64-bit hash
+of texts: equal keys only ever mean *look at the stored event*, which ``duplicates`` does.
 
 Nothing here needs to survive: what is not in a run is read from the log at opening (see ``embedded``).
 """
@@ -208,7 +208,7 @@ class IdIndex:
         found: Tidied = []
         with suppress(OSError):  # no room: the runs stay in memory; the events themselves are safe
             for run in alone:
-                found.append(([run], save(run, self._folder, self._probe)))  # noqa: PERF401 - some may fail
+                found.append(([run], save(run, self._folder, self._probe)))  # one by one: some may fail
             if group:
                 found.append((group, save(merged_run(group), self._folder, self._probe)))
         return found

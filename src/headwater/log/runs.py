@@ -74,8 +74,9 @@ class Run:
             >>> run.holds(9), run.holds(10)
             (True, False)
         """
-        at = int(self.keys.searchsorted(key))
-        return at < len(self.keys) and bool(self.keys[at] == key)
+        if not len(self.keys) or key > self.keys[-1]:  # as ids that ascend
+            return False
+        return bool(self.keys[self.keys.searchsorted(key)] == key)
 
 
 _NONE: Int64 = np.empty(0, np.int64)

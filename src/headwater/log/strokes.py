@@ -23,15 +23,15 @@ _PLACES = ", ".join("?" * len(COLUMNS.split(",")))
 _INSIDE = "stream = NEW.stream AND first BETWEEN NEW.first AND NEW.last"
 
 # What a merged segment takes the place of must be what is there: else nothing is changed.
-_TEMPORARY = (
+_TEMPORARY = (  # constant texts
     "PRAGMA temp_store=MEMORY",
-    f"CREATE TEMP VIEW appended AS SELECT {COLUMNS}, 0 AS total FROM segments",  # noqa: S608  # constants
+    f"CREATE TEMP VIEW appended AS SELECT {COLUMNS}, 0 AS total FROM segments",
     f"""CREATE TEMP TRIGGER append INSTEAD OF INSERT ON appended BEGIN
         INSERT INTO segments ({COLUMNS}) VALUES ({_NEW});
         INSERT OR REPLACE INTO heads (stream, events, last, arrival, chain)
             VALUES (NEW.stream, NEW.total, NEW.last, NEW.arrival_max, NEW.chain);
     END""",
-    f"CREATE TEMP VIEW folded AS SELECT {COLUMNS} FROM segments",  # noqa: S608  # constants
+    f"CREATE TEMP VIEW folded AS SELECT {COLUMNS} FROM segments",
     f"""CREATE TEMP TRIGGER fold INSTEAD OF INSERT ON folded BEGIN
         SELECT RAISE(ABORT, 'other events lie there')
             WHERE (SELECT sum(events) FROM segments WHERE {_INSIDE}) IS NOT NEW.events;
@@ -39,8 +39,8 @@ _TEMPORARY = (
         INSERT INTO segments ({COLUMNS}) VALUES ({_NEW});
     END""",
 )
-_APPEND = f"INSERT INTO appended VALUES ({_PLACES}, ?)"  # noqa: S608  # constant
-_FOLD = f"INSERT INTO folded VALUES ({_PLACES})"  # noqa: S608  # constant
+_APPEND = f"INSERT INTO appended VALUES ({_PLACES}, ?)"
+_FOLD = f"INSERT INTO folded VALUES ({_PLACES})"
 
 
 def prepare(connection: sqlite3.Connection) -> None:

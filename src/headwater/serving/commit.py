@@ -248,7 +248,7 @@ class Writer:
         self._ears.on_turn(_turned(committed, flat, timings, self._watch()))
         for offer, taken, events in zip(committed.offers, committed.taken, committed.events, strict=True):
             if offer.refresh:
-                offer.answer(replace(taken, refreshes=_about(rescored, events), failure=failure))
+                offer.answer(taken.with_scores(_about(rescored, events), failure))
         if flat:
             self._ears.on_fresh(flat)
         _trace(committed, timings, steps)

@@ -60,6 +60,10 @@ class Taken:
     refreshes: Refreshes | None = None
     failure: HeadwaterError | None = None
 
+    def with_scores(self, refreshes: Refreshes, failure: HeadwaterError | None) -> Taken:
+        """The same, with what it did to the scores."""
+        return Taken(self.arrival, self.outcome, self.offset, self.refused, refreshes, failure)
+
     def count(self, outcome: Outcome) -> int:
         """How many events came out so."""
         outcomes: list[int] = self.outcome.tolist()

@@ -172,6 +172,10 @@ class Taking:
         self._offers.put(offer, max(1, offer.events), size)
         return offer.future
 
+    def checkpoint(self) -> None:
+        """Tidy up behind the writer, from a thread in the background: see ``EmbeddedLog.checkpoint``."""
+        self.log.checkpoint()
+
     @property
     def letters(self) -> DeadLetters:
         """The dead letters."""

@@ -3,8 +3,8 @@
 ::
 
     few come      ─ a ──────── b ────────── c      each taken at once
-    many come     ─ abc ─ gap ─ defghi ─ gap ─     a group each so often: what a group costs, whatever its size,
-                                                   is paid for more of them
+    many come     ─ abcd ─ gap ─ efghi ─ gap ─     a group each so often: what a group costs, whatever its
+                                                   size, is paid for more of them
 
 Never grows beyond its bounds: whoever comes when it is full is told to come again (``Overloaded``). Used by
 ``commit`` for events and by ``record`` for decisions, one thread each.
@@ -115,7 +115,7 @@ class Waiting(Generic[T]):
         with self._changed:
             while not self._items and not self._closed:
                 self._changed.wait()
-            crowded = COMPANY <= self._last and len(self._items) < ENOUGH and not self._closed
+            crowded = self._last >= COMPANY and len(self._items) < ENOUGH and not self._closed
         if self._gap:
             now = self._watch()
             if crowded and now < self._taken + self._gap:

@@ -113,7 +113,7 @@ def serve(
         chores = {"keys": access.credentials.note_uses}
         often = recording.often(records, service.decisions, access) | {
             "registry": (EVERY, following.look),
-            "log": (FOLD, lambda: service.log.checkpoint()),  # a log may be exchanged for another
+            "log": (FOLD, service.taking.checkpoint),
         }
         if records.shared:
             look = lambda: records.away or service.letters.dead_letters(limit=1)  # noqa: E731
