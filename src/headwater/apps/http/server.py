@@ -137,14 +137,6 @@ def beside(
         often: the same at intervals of its own, in seconds.
     """
 
-    async def now_and_then(where: str, seconds: float, task: Callable[[], object]) -> None:
-        while True:
-            await asyncio.sleep(seconds)
-            try:
-                await asyncio.to_thread(task)
-            except Exception as error:  # noqa: BLE001 - serving goes on without; the next round may do
-                hooks.on_fault(where, error)
-
     def keep(kept: Service) -> None:
         with metrics.snapshot_seconds.time():
             if kept.snapshot():
@@ -156,7 +148,8 @@ def beside(
         if service is not None:
             timed["snapshot"] = every, partial(keep, service)
         tasks = [
-            asyncio.create_task(now_and_then(name, seconds, task)) for name, (seconds, task) in timed.items()
+            asyncio.create_task(_now_and_then(name, seconds, task, hooks))
+            for name, (seconds, task) in timed.items()
         ]
         for worker in workers:
             worker.start()
@@ -166,6 +159,21 @@ def beside(
         await asyncio.gather(*(asyncio.to_thread(worker.stop) for worker in workers))
 
     return lifespan
+
+
+async def _now_and_then(where: str, seconds: float, task: Callable[[], object], hooks: Hooks) -> None:
+    """Do something again and again; the same fault, round after round, is told once a minute."""
+    failed, again = "", 0.0
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await asyncio.to_thread(task)
+            failed = ""
+        except Exception as error:  # noqa: BLE001 - serving goes on without; the next round may do
+            now = asyncio.get_running_loop().time()
+            if repr(error) != failed or now >= again:
+                failed, again = repr(error), now + MINUTE
+                hooks.on_fault(where, error)
 
 
 def settle() -> None:
