@@ -240,4 +240,4 @@ def _decided(decision: Decision, decider: Decider, x: Float64) -> Decision:
     """The decision that a vector leads to."""
     score = decider.scoring.score(x)
     facts = decision.keys, decision.time, decision.offset, decision.request
-    return decider.decide(Scored(decision.model, *facts, x, score), decision.decided_at)
+    return decider.decide(Scored(decision.model, *facts, x, score, decision.places), decision.decided_at)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import replace
 from importlib import import_module, util
 from threading import Event
 from typing import Any
@@ -20,7 +22,9 @@ from headwater.apps.cli.models import registry_of
 from headwater.apps.cli.screen import Screen
 from headwater.apps.cli.stream_on_spark import Told, run_on_spark
 from headwater.apps.cli.workplace import Workplace, at_workplace
+from headwater.apps.http.parts import Part
 from headwater.apps.http.shelf import Shelf, scorings
+from headwater.apps.online import Online
 from headwater.apps.settings import Settings, environment
 from headwater.core.errors import MissingExtraError
 
@@ -45,6 +49,11 @@ from headwater.core.errors import MissingExtraError
     type=click.IntRange(1),
     metavar="NUMBER",
     help="That work on partitions beside each other.  [default: one a processor]",
+)
+@click.option(
+    "--online",
+    metavar="URL",
+    help="The online store, redis://host:port/db, to which the host publishes the states of its partitions.",
 )
 @click.option(
     "--until-idle", type=click.FloatRange(0), metavar="SECONDS", help="End when nothing came for so long."
@@ -98,6 +107,8 @@ def command(
     kafka = _library()
     cluster = cluster_of(kafka, brokers, environment())
     served = scorings(Shelf(registry_of(work), work.project).champions())
+    if options["online"] and options["engine"] == "spark":
+        raise click.UsageError("Spark does not publish to an online store: leave --online out, or --on spark")
     engines: dict[str, Callable[..., None]] = {"host": _host, "spark": run_on_spark}
     run = engines[options.pop("engine")]
     told = Told(screen)
@@ -121,13 +132,20 @@ def _host(
     threads: int | None,
     snapshot_every: float,
     until_idle: float | None,
+    online: str | None,
     **_of_spark: Any,
 ) -> None:
     kafka = _library()
     member = kafka.Member(group, name or socket.gethostname(), threads=threads or 0)
     hooks = kafka.Hooks(on_turn=told.count, on_fault=told.fault)
     folder = work.settings.data / "kafka"
-    with kafka.Host(cluster, work.project, served, folder, member, hooks) as host:
+    store = Online.read(environment(), part=Part.ALL, url=online)
+    owners = None if store.address is None else store.owners(work.project, work.clock.now, told.fault)
+    if owners is not None:
+        hooks = replace(hooks, on_own=owners.own, on_gone=owners.gone)
+    with kafka.Host(cluster, work.project, served, folder, member, hooks) as host, owners or nullcontext():
+        if owners is not None:
+            owners.start(host.count)
         told.screen.note(f"{member.name} of {group} keeps {', '.join(served) or 'features'} fresh")
         kept = heard = time.monotonic()
         while not end.is_set():
@@ -137,8 +155,13 @@ def _host(
             if now - kept >= snapshot_every:
                 host.keep()
                 kept = now
+            if owners is not None:
+                owners.check()
             if until_idle is not None and host.partitions and now - heard > until_idle:
                 break
+    if owners is not None:
+        done = owners.published
+        told.counts |= {"publications": done.writes, "states": done.keys, "fillings": done.fillings}
 
 
 def _library() -> Any:
