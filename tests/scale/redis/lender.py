@@ -5,27 +5,32 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from threading import Event, Thread
+from typing import Any, Self
 from uuid import uuid4
 
 import numpy as np
 import polars as pl
+from confluent_kafka import Consumer, TopicPartition
 
 import headwater as hw
 from headwater.apps.online import Online
 from headwater.core.batch import Batch
+from headwater.core.errors import HeadwaterError, OnlineError
 from headwater.engine.run import Engine
 from headwater.scale.kafka.cluster import Cluster, Topics, make_topics
 from headwater.scale.kafka.host import Hooks, Host, Member
+from headwater.scale.kafka.partition import Partition
+from headwater.scale.kafka.payloads.reading import Record
 from headwater.scale.kafka.publish import publish
 from headwater.scale.redis.connection import Address
 from headwater.scale.redis.owners import Owners
 from headwater.serving.vectors import Moment, Vectors
 from tests.http.house import Faults
-from tests.scale.redis.cases import online
+from tests.scale.redis.cases import online, until
 from tests.serving import bank
 
 VISITS = hw.Stream(
@@ -74,6 +79,55 @@ def visits(count: int = 400) -> pl.DataFrame:
 def past() -> dict[str, pl.DataFrame]:
     """All events, by stream."""
     return {**bank.history(), "visits": visits()}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was read of an account."""
+
+    who: int
+    time: int
+    offset: int
+    places: Mapping[str, int]
+    x: bytes
+
+
+class Asking:
+    """Asks for the accounts again and again, in a thread of its own."""
+
+    def __init__(self, lender: Lender) -> None:
+        self.answers: list[Answer] = []
+        self.refused: list[HeadwaterError] = []
+        self.odd: list[BaseException] = []
+        self._vectors = online(lender.redis, lender.project)
+        self._end = Event()
+        self._thread = Thread(target=self._run)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._end.set()
+        self._thread.join(20)
+
+    def again(self) -> None:
+        """Wait until it is answered."""
+        before = len(self.answers)
+        until(lambda: len(self.answers) > before)
+
+    def _run(self) -> None:
+        who = 0
+        while not self._end.wait(0.002):
+            who = (who + 7) % 20
+            try:
+                found = self._vectors.vector(bank.scoring(), {"who": who}, Moment(LATER, exact=False), {})
+            except OnlineError as error:
+                self.refused.append(error)
+            except BaseException as error:  # noqa: BLE001 - there must be none
+                self.odd.append(error)
+            else:
+                self.answers.append(Answer(who, found.time, found.offset, found.places, found.x.tobytes()))
 
 
 class Lender:
@@ -143,6 +197,49 @@ class Lender:
             ):
                 return
             assert time.monotonic() < end, (total, done, self._sent, [f.faults for _, _, f in hosts])
+
+    def records(self) -> dict[tuple[int, str], list[Record]]:
+        """All that lies in the streams' topics, by partition and stream."""
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self.cluster.brokers,
+                "group.id": uuid4().hex,
+                "enable.partition.eof": True,
+            }
+        )
+        numbers = range(self.partitions)
+        consumer.assign([TopicPartition(topic, n, 0) for topic in self.topics.streams for n in numbers])
+        found: dict[tuple[int, str], list[Record]] = {}
+        ended = 0
+        while ended < self.partitions * len(self.topics.streams):
+            message = consumer.poll(10)
+            assert message is not None
+            if message.error() is not None:
+                ended += 1
+                continue
+            stream = self.topics.streams[str(message.topic())].name
+            record = Record(int(message.offset() or 0), 0, message.value() or b"", "")
+            found.setdefault((int(message.partition() or 0), stream), []).append(record)
+        consumer.close()
+        return found
+
+    def right(self, answers: Sequence[Answer]) -> None:
+        """Each answer is what the records up to its places say, and no part ever went back."""
+        records = self.records()
+        last: dict[int, int] = {}
+        states = {n: Partition(self.project, {}) for n in range(self.partitions)}
+        for one in answers:
+            (number,) = {int(place.rpartition("/")[2]) for place in one.places}
+            assert one.offset >= last.get(number, -1), "a part went back"
+            last[number] = one.offset
+            for place, end in one.places.items():
+                stream, state = place.rpartition("/")[0], states[number]
+                some = records.get((number, stream), [])
+                state.take(
+                    stream, [r for r in some if state.positions[stream] <= r.offset <= end], quiet=True
+                )
+            wanted = states[number].vectors.vector(bank.scoring(), {"who": one.who}, Moment(one.time), {})
+            assert one.x == wanted.x.tobytes(), one
 
     def agree(self, whos: Sequence[int] = range(25), shops: Sequence[str] = (*SHOPS, "none")) -> None:
         """What is read from Redis is what the embedded engine says, to the bit."""
