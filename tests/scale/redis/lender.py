@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from threading import Event, Thread
@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import numpy as np
 import polars as pl
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
 
 import headwater as hw
 from headwater.apps.online import Online
@@ -25,7 +25,7 @@ from headwater.scale.kafka.cluster import Cluster, Topics, make_topics
 from headwater.scale.kafka.host import Hooks, Host, Member
 from headwater.scale.kafka.partition import Partition
 from headwater.scale.kafka.payloads.reading import Record
-from headwater.scale.kafka.publish import publish
+from headwater.scale.kafka.publish import messages
 from headwater.scale.redis.connection import Address
 from headwater.scale.redis.owners import Owners
 from headwater.serving.vectors import Moment, Vectors
@@ -53,9 +53,9 @@ SHOPS = [f"shop-{number}" for number in range(9)]
 LATER = bank.micros(140)
 
 
-def definitions() -> hw.Project:
+def definitions(name: str | None = None) -> hw.Project:
     """The bank's under a name of its own: tests share the services."""
-    return hw.Project(f"bank{uuid4().hex[:8]}", models=[bank.RISK, BUSY], policies=[bank.POLICY])
+    return hw.Project(name or f"bank{uuid4().hex[:8]}", models=[bank.RISK, BUSY], policies=[bank.POLICY])
 
 
 @cache
@@ -154,28 +154,31 @@ class Lender:
         self.partitions = partitions
         self.twin = Vectors(Engine(self.project.views))
         self._sent = 0
+        self._producer = Producer(self.cluster.settings(partitioner="murmur2_random"))
         make_topics(self.cluster, self.topics, partitions=partitions)
 
     def send(self, frames: Mapping[str, pl.DataFrame]) -> None:
         """To Kafka, and to the twin."""
         for name, frame in frames.items():
             if len(frame):
-                publish(self.cluster, self.topics, self.topics.streams[self.topics.of(name)], frame)
+                for key, value in messages(frame, self.topics.key(name)):  # as `publish`, by one producer
+                    self._producer.produce(self.topics.of(name), value, key)
+                assert self._producer.flush(10) == 0
                 places = np.arange(self._sent, self._sent + len(frame))
                 self._sent += len(frame)
                 when = frame["time"].to_physical().to_numpy()
                 self.twin.apply(Batch(name, places, when, when, frame))
 
     @contextmanager
-    def host(self, name: str = "a", *, redis: Address | None = None) -> Iterator[tuple[Host, Owners, Faults]]:
+    def host(self, name: str = "a", *, group: str | None = None) -> Iterator[tuple[Host, Owners, Faults]]:
         """A host that publishes."""
         faults = Faults()
-        owners = Online(address=redis or self.redis).owners(self.project, micros, faults.on_fault)
+        owners = Online(address=self.redis).owners(self.project, micros, faults.on_fault)
         hooks = Hooks(on_fault=faults.on_fault, on_own=owners.own, on_gone=owners.gone)
-        member = Member(self.project.name, name, session_ms=6_000)
-        scorings = {"risk": bank.scoring()}
+        member = Member(group or self.project.name, name, session_ms=6_000)
+        folder = self.folder / (group or "snapshots")
         with (
-            Host(self.cluster, self.project, scorings, self.folder / "snapshots", member, hooks) as host,
+            Host(self.cluster, self.project, {"risk": bank.scoring()}, folder, member, hooks) as host,
             owners,
         ):
             owners.start(host.count)
@@ -191,6 +194,7 @@ class Lender:
             done = sum(owners.published.offset + 1 for owners in owned)
             if (
                 not moved
+                and all(host.partitions for host, _, _ in hosts)
                 and total == (parts or self.partitions)
                 and done == self._sent
                 and all(owners.published.whole for owners in owned)
@@ -266,11 +270,6 @@ def micros() -> int:
 def cut(frames: Mapping[str, pl.DataFrame], first: float, last: float) -> dict[str, pl.DataFrame]:
     """A part of each stream, from one share of it to another."""
     return {name: frame[int(first * len(frame)) : int(last * len(frame))] for name, frame in frames.items()}
-
-
-def elsewhere(address: Address, database: int) -> Address:
-    """Another database of the same server."""
-    return replace(address, database=database)
 
 
 def markers(lender: Lender) -> list[dict[bytes, Any]]:

@@ -438,7 +438,7 @@ class Writing:
         what, own = "the online store", "let one server own each log; this one publishes nothing any more"
         if self.part.of:
             what = f"part {self.part.number} of the online store"
-            own = "let one consumer group publish a project; this host publishes nothing of it any more"
+            own = "let one consumer group publish each project; this one publishes nothing of it any more"
         return FencedError.of(
             f"another server owns {what}",
             expected=f"epoch {self.published.epoch}, which is this server's",
