@@ -10,13 +10,12 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
-from importlib import import_module, util
 from threading import Event
 from typing import Any
 
 import click
 
-from headwater.apps.cli.brokers import cluster_of
+from headwater.apps.cli.brokers import cluster_of, library
 from headwater.apps.cli.ending import asked_to_end
 from headwater.apps.cli.models import registry_of
 from headwater.apps.cli.screen import Screen
@@ -26,7 +25,6 @@ from headwater.apps.http.parts import Part
 from headwater.apps.http.shelf import Shelf, scorings
 from headwater.apps.online import Online
 from headwater.apps.settings import Settings, environment
-from headwater.core.errors import MissingExtraError
 
 
 @click.command("stream")
@@ -104,7 +102,7 @@ def command(
     if file is not None:
         data = click.get_current_context().params["data"]
         work = Workplace(Settings.read(project=file, data=data), work.clock)
-    kafka = _library()
+    kafka = library()
     cluster = cluster_of(kafka, brokers, environment())
     served = scorings(Shelf(registry_of(work), work.project).champions())
     if options["online"] and options["engine"] == "spark":
@@ -135,7 +133,7 @@ def _host(
     online: str | None,
     **_of_spark: Any,
 ) -> None:
-    kafka = _library()
+    kafka = library()
     member = kafka.Member(group, name or socket.gethostname(), threads=threads or 0)
     hooks = kafka.Hooks(on_turn=told.count, on_fault=told.fault)
     folder = work.settings.data / "kafka"
@@ -162,13 +160,3 @@ def _host(
     if owners is not None:
         done = owners.published
         told.counts |= {"publications": done.writes, "states": done.keys, "fillings": done.fillings}
-
-
-def _library() -> Any:
-    if util.find_spec("confluent_kafka") is None:
-        raise MissingExtraError.of(
-            "confluent-kafka is not installed",
-            expected="the package confluent-kafka",
-            do="pip install 'headwater[kafka]'",
-        )
-    return import_module("headwater.scale.kafka.door")

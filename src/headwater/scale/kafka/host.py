@@ -245,12 +245,7 @@ class Host:
             number = message.partition()
             if number not in self._keeper.owned:
                 continue
-            kind, stamp = message.timestamp()
-            arrival = 0 if kind == TIMESTAMP_NOT_AVAILABLE else stamp * 1_000
-            headers = message.headers()
-            payload = _content_type(headers) if headers else ""
-            record = Record(message.offset(), arrival, message.value() or b"", payload)
-            records.setdefault((number, self._streams[message.topic()]), []).append(record)
+            records.setdefault((number, self._streams[message.topic()]), []).append(record_of(message))
         return records
 
     def _complain(self, error: KafkaError) -> None:
@@ -431,6 +426,15 @@ class Host:
         for one in lost:
             self._hooks.on_gone(one.partition)
             self._keeper.lose(one.partition)
+
+
+def record_of(message: Any) -> Record:
+    """A message as the door takes it."""
+    kind, stamp = message.timestamp()
+    arrival = 0 if kind == TIMESTAMP_NOT_AVAILABLE else stamp * 1_000
+    headers = message.headers()
+    payload = _content_type(headers) if headers else ""
+    return Record(message.offset(), arrival, message.value() or b"", payload)
 
 
 def _content_type(headers: Sequence[tuple[str, bytes | None]]) -> str:
