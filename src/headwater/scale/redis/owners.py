@@ -44,6 +44,7 @@ from headwater.serving.vectors import Vectors
 
 PATIENCE = 15.0  # seconds in which a host may learn that a partition is another's
 _BEHIND = 10.0  # seconds after which it is told that a part waits for its host to catch up
+_AGAIN = 5.0  # seconds after which the same is told again
 _SUMMED = ("writes", "keys", "bytes", "nanoseconds", "fillings", "strays")
 
 
@@ -123,7 +124,7 @@ class Owners:
         self._left: dict[int, _Owned] = {}
         self._done = Published()  # of the parts that went
         self._up = True
-        self._told = ""
+        self._told = "", 0
         self._lock = Lock()
         self._closed = Event()
         self._news = {filling: Event() for filling in (False, True)}
@@ -372,9 +373,10 @@ class Owners:
         )
 
     def _on_fault(self, where: str, error: BaseException) -> None:
-        """Tell; what was told last is not told for each part again."""
-        if str(error) != self._told or not isinstance(error, OnlineError):
-            self._told = str(error)
+        """Tell; what was told just now is not told for each part again."""
+        text, now = str(error), self._watch()
+        if text != self._told[0] or now - self._told[1] > _AGAIN * 1e9:
+            self._told = text, now
             self._tell(where, error)
 
 
