@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from headwater.core.errors import StoreError
 from headwater.store.database import CHECKPOINT_PAGES
-from headwater.store.decision import Decision, Reason
+from headwater.store.decision import Decision, Reason, canonical_json
 from headwater.store.decisions import GENESIS, DecisionStore, Head, key_text, link
 from tests.letters import says
 from tests.store.cases import decision
@@ -169,6 +169,18 @@ def test_the_canonical_text_does_not_depend_on_the_order_of_names() -> None:
     two = decision(features={"b": 2.0, "a": 1.0})
     assert one.canonical() == two.canonical()
     assert Decision.from_json(one.to_json()) == one
+
+
+def test_places_are_written_where_there_are_some_and_nowhere_else(path: Path) -> None:
+    plain, placed = decision(), decision(places={"profiles/3": 40, "payments/3": 41_199})
+    assert "places" not in plain.canonical()
+    for one in (placed, decision(places={"payments/3": -1}, features={"a": 1.0})):  # the quick way, the long
+        assert one.canonical() == canonical_json(one.to_json())
+    assert '"offset":3,"places":{"payments/3":41199,"profiles/3":40},"policy":' in placed.canonical()
+    with DecisionStore.open(path) as store:
+        store.append([plain, placed])
+        assert [record.decision for record in store] == [plain, placed]
+        assert store.verify() == 2
 
 
 _NUMBERS = (

@@ -75,6 +75,13 @@ class Online:
 
         return redis.Publisher(self.address, held, service.now, time.perf_counter_ns, on_fault)
 
+    def owners(
+        self, project: Project, now: Callable[[], int], on_fault: Callable[[str, BaseException], None]
+    ) -> Any:
+        """Who publishes the partitions of a Kafka host, not started yet; see ``scale.redis.owners``."""
+        of = project.name, project.views
+        return library().Owners(self.address, *of, now, time.perf_counter_ns, on_fault)
+
     def reading(self) -> tuple[Callable[[Project], Any], Any]:
         """What makes the vectors of a project, and what they have seen so far."""
         redis = library()

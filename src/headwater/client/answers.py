@@ -79,6 +79,7 @@ class Decision(msgspec.Struct, frozen=True):
     offset: int
     versions: Versions
     chain: str
+    places: dict[str, int] = {}
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -109,6 +110,7 @@ class Features(msgspec.Struct, frozen=True):
     time: str
     offset: int
     features: dict[str, Any]
+    places: dict[str, int] = {}
 
 
 class Ready(msgspec.Struct, frozen=True):

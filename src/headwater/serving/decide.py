@@ -84,6 +84,7 @@ class Decider:
             score=scored.score,
             band=self.policy.band(scored.score),
             reasons=reasons,
+            places=dict(scored.places),
         )
 
 

@@ -12,7 +12,7 @@ edges, which bring the clock and the door: events have been through ``core.schem
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,7 @@ class Scored:
         request: request columns as they came.
         x: the feature vector, float64, shape (f,).
         score: the probability of the label.
+        places: where the log is Kafka's: each stream and partition to the last record that they may rest on.
     """
 
     model: str
@@ -54,6 +55,7 @@ class Scored:
     request: Mapping[str, Any]
     x: Float64
     score: float
+    places: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 from headwater.serving.decide import Decider, sound
@@ -124,7 +125,8 @@ class Making:
         scoring = decider.scoring
         read = serving.vectors.vector(scoring, wanted.keys, self._moment(wanted.at), wanted.request)
         model, score = scoring.model.name, scoring.score(read.x)
-        scored = Scored(model, wanted.keys, read.time, read.offset, wanted.request, read.x, score)
+        rests_on = read.time, read.offset
+        scored = Scored(model, wanted.keys, *rests_on, wanted.request, read.x, score, read.places)
         return scored, decider.decide(scored, self._clock())
 
     def _made(self, serving: Serving, decider: Decider, wanted: Sequence[Wanted]) -> list[Pair]:
@@ -136,9 +138,9 @@ class Making:
     def _decided_each(self, decider: Decider, wanted: Sequence[Wanted], read: Several) -> list[Pair]:
         scores, model = decider.scoring.scorer.score(read.X).tolist(), decider.scoring.model.name
         scored = [
-            Scored(model, one.keys, time, offset, one.request, x, score)
-            for one, time, offset, x, score in zip(
-                wanted, read.times, read.offsets, read.X, scores, strict=True
+            Scored(model, one.keys, time, offset, one.request, x, score, places)
+            for one, time, offset, x, score, places in zip(
+                wanted, read.times, read.offsets, read.X, scores, read.places or repeat({}), strict=False
             )
         ]
         return list(zip(scored, decider.decide_each(scored, read.X, self._clock()), strict=True))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import RLock
 from typing import Any
 
@@ -51,20 +51,26 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What was read: values by name, as of when, and the last offset that they may rest on."""
+    """What was read: values by name, as of when, and the last offset that they may rest on.
+
+    Attributes:
+        places: where the log is Kafka's: each stream and partition to the last record that they may rest on.
+    """
 
     values: Mapping[str, Any]
     time: int
     offset: int
+    places: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Vector:
-    """A feature vector, shape (f,), as of when, and the last offset that it may rest on."""
+    """A feature vector, shape (f,), as of when, and what it may rest on; see :class:`Read`."""
 
     x: Float64
     time: int
     offset: int
+    places: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +80,7 @@ class Several:
     X: Float64
     times: Sequence[int]
     offsets: Sequence[int]
+    places: Sequence[Mapping[str, int]] = ()  # of each, where the log is Kafka's
 
 
 Wish = tuple[Mapping[str, Any], Moment, Mapping[str, Any]]  # keys, as of when, request columns

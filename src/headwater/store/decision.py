@@ -53,6 +53,8 @@ class Decision:
         features: the model's inputs by name, in order; None is null.
         score, band: the outcome.
         reasons: the strongest first.
+        places: where the log is Kafka's: each stream and partition, as ``payments/3``, to the last record
+            that the features may rest on. Not written where there are none, as in records of before.
     """
 
     model: str
@@ -69,11 +71,14 @@ class Decision:
     band: str
     reasons: tuple[Reason, ...] = ()
     request: Mapping[str, Any] = field(default_factory=dict)
+    places: Mapping[str, int] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
         form = {name: getattr(self, name) for name in _PLAIN}
         form |= {name: dict(getattr(self, name)) for name in _MAPPINGS}
+        if self.places:
+            form["places"] = dict(self.places)
         form["reasons"] = [{name: getattr(reason, name) for name in _OF_REASON} for reason in self.reasons]
         return form
 
@@ -132,7 +137,7 @@ def canonical_json(value: Any) -> str:
 
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 _MAPPINGS = ("keys", "features", "request")
-_PLAIN = tuple(f.name for f in fields(Decision) if f.name not in (*_MAPPINGS, "reasons"))
+_PLAIN = tuple(f.name for f in fields(Decision) if f.name not in (*_MAPPINGS, "places", "reasons"))
 _OF_REASON = tuple(f.name for f in fields(Reason))
 _MODELS = 256  # whose shapes are remembered
 _ENCODER = msgspec.json.Encoder()  # writes a float ten times as fast as Python does
@@ -160,12 +165,13 @@ def _quick(made: Decision) -> str | None:
         f'"text":{_text(one.text)},"value":{pieces[at + 2]}}}'
         for at, one in zip(range(n + 1, len(pieces), 3), made.reasons, strict=True)
     )
+    places = f'"places":{canonical_json(dict(made.places))},' if made.places else ""
     return (
         f'{{"band":{_text(made.band)},"decided_at":{_whole(made.decided_at)},'
         f'"definition_hash":{_text(made.definition_hash)},{features % tuple(pieces[:n])},'
         f'"keys":{canonical_json(dict(made.keys))},"model":{_text(made.model)},'
         f'"model_digest":{_text(made.model_digest)},"offset":{_whole(made.offset)},'
-        f'"policy":{_text(made.policy)},"policy_hash":{_text(made.policy_hash)},"reasons":[{reasons}],'
+        f'{places}"policy":{_text(made.policy)},"policy_hash":{_text(made.policy_hash)},"reasons":[{reasons}],'
         f'"request":{canonical_json(dict(made.request))},"score":{pieces[n]},"time":{_whole(made.time)}}}'
     )
 

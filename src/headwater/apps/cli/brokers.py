@@ -1,17 +1,19 @@
 """How Kafka and a schema registry are reached: from the environment alone, secrets from it or from files.
 
 Our own names for what most need; ``HEADWATER_KAFKA_CONFIG`` names a file for everything else that librdkafka
-knows. No value is ever shown: an error names the setting, never what it is set to. Called by ``stream``.
+knows. No value is ever shown: an error names the setting, never what it is set to. Called by ``stream`` and
+``replay``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module, util
 from pathlib import Path
 from typing import Any
 
 from headwater.apps.access.secret import read_secret
-from headwater.core.errors import DataError
+from headwater.core.errors import DataError, MissingExtraError
 
 # Environment variable to librdkafka's property; secrets may also come from a file.
 SECURITY = {
@@ -43,6 +45,21 @@ OURS = frozenset(
     }
 )
 """What is exactly once stands on these: they are not anybody's to set."""
+
+
+def library() -> Any:
+    """``headwater.scale.kafka.door``.
+
+    Raises:
+        MissingExtraError: its library is not installed.
+    """
+    if util.find_spec("confluent_kafka") is None:
+        raise MissingExtraError.of(
+            "confluent-kafka is not installed",
+            expected="the package confluent-kafka",
+            do="pip install 'headwater[kafka]'",
+        )
+    return import_module("headwater.scale.kafka.door")
 
 
 def cluster_of(kafka: Any, brokers: str, environ: Mapping[str, str]) -> Any:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from headwater.apps.cli.records import (
     keys_text,
     of_folder,
 )
+from headwater.apps.cli.replay_from_kafka import from_kafka
 from headwater.apps.cli.screen import Screen
 from headwater.apps.cli.workplace import Workplace, at_workplace
 from headwater.core.instant import iso
@@ -44,6 +47,12 @@ _MOST = 20
     type=click.Path(file_okay=False, path_type=Path),
     help="Whose decisions: the data folder of a server that only decides.  [default: the data folder]",
 )
+@click.option(
+    "--kafka",
+    "brokers",
+    metavar="BROKERS",
+    help="Decisions that rest on Kafka's topics: host:port, commas between several.",
+)
 @PERSONAL
 @at_workplace
 def command(
@@ -54,6 +63,7 @@ def command(
     definitions: str | None,
     last: int | None,
     records: Path | None,
+    brokers: str | None,
     show_personal: bool,
 ) -> None:
     """Make past decisions again from the log.
@@ -68,9 +78,13 @@ def command(
     other = exchange_of(exchange, definitions)
     work = of_folder(work, screen)
     archive = archive_of(work)
-    with decisions_of(_whose(work, records)) as store, work.reading() as log:
+    with decisions_of(_whose(work, records)) as store:
         decided = _records(store, ids, last)
-        found = _replayed(decided, log, archive, other)
+    if brokers is None:
+        with work.reading() as log:
+            found = _replayed(decided, log, archive, other)
+    else:
+        found = from_kafka(work, brokers, decided, partial(_replayed, archive=archive, other=other))
     hidden = Hidden(work.project, show=show_personal)
     told = [_told(record, one, hidden) for record, one in zip(decided, found, strict=True)]
     alarm = other.nothing and not all(one.same for one in found)
@@ -96,7 +110,7 @@ def _records(store: Decisions, ids: tuple[str, ...], last: int | None) -> list[R
     return [store.get(id) for id in ids]
 
 
-def _replayed(records: list[Record], log: EventLog, archive: Archive, other: Exchange) -> list[Replayed]:
+def _replayed(records: Sequence[Record], log: EventLog, archive: Archive, other: Exchange) -> list[Replayed]:
     """In the order of the records; one pass over the log for each model and policy."""
     deciders: dict[int, Decider] = {}
     places: dict[int, list[int]] = {}
@@ -113,7 +127,7 @@ def _replayed(records: list[Record], log: EventLog, archive: Archive, other: Exc
 
 
 def _told(record: Record, found: Replayed, hidden: Hidden) -> dict[str, Any]:
-    then, now = found.then, found.now
+    then, now = record.decision, found.now
     secret = hidden.inputs(then.model)
     return {
         "decision": record.id,
@@ -121,6 +135,7 @@ def _told(record: Record, found: Replayed, hidden: Hidden) -> dict[str, Any]:
         "keys": hidden.keys(then.model, then.keys),
         "time": iso(then.time),
         "offset": then.offset,
+        **({"places": dict(then.places)} if then.places else {}),
         "events": found.events,
         "same": found.same,
         "then": {"score": then.score, "band": then.band},
@@ -146,7 +161,9 @@ def _print(screen: Screen, told: list[dict[str, Any]], *, proof: bool) -> None:
     for one in [one for one in told if not one["same"] or len(told) == 1][:_MOST]:
         entity = keys_text(one["keys"])
         screen.say(f"{one['decision']}, {one['model']}, {entity}, as of {one['time']}", "bold")
-        rested = f"It rested on {one['events']:,} events, up to log offset {one['offset']:,}."
+        places = ", ".join(f"{place} offset {last:,}" for place, last in one.get("places", {}).items())
+        end = places or f"log offset {one['offset']:,}"
+        rested = f"It rested on {one['events']:,} events, up to {end}."
         screen.say(
             f"{rested} Then {one['then']['score']:.4f} {one['then']['band']},"
             f" now {one['now']['score']:.4f} {one['now']['band']}."

@@ -8,21 +8,23 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Mapping
-from importlib import import_module, util
+from contextlib import nullcontext
+from dataclasses import replace
 from threading import Event
 from typing import Any
 
 import click
 
-from headwater.apps.cli.brokers import cluster_of
+from headwater.apps.cli.brokers import cluster_of, library
 from headwater.apps.cli.ending import asked_to_end
 from headwater.apps.cli.models import registry_of
 from headwater.apps.cli.screen import Screen
 from headwater.apps.cli.stream_on_spark import Told, run_on_spark
 from headwater.apps.cli.workplace import Workplace, at_workplace
+from headwater.apps.http.parts import Part
 from headwater.apps.http.shelf import Shelf, scorings
+from headwater.apps.online import Online
 from headwater.apps.settings import Settings, environment
-from headwater.core.errors import MissingExtraError
 
 
 @click.command("stream")
@@ -45,6 +47,11 @@ from headwater.core.errors import MissingExtraError
     type=click.IntRange(1),
     metavar="NUMBER",
     help="That work on partitions beside each other.  [default: one a processor]",
+)
+@click.option(
+    "--online",
+    metavar="URL",
+    help="The online store, redis://host:port/db, to which the host publishes the states of its partitions.",
 )
 @click.option(
     "--until-idle", type=click.FloatRange(0), metavar="SECONDS", help="End when nothing came for so long."
@@ -95,9 +102,11 @@ def command(
     if file is not None:
         data = click.get_current_context().params["data"]
         work = Workplace(Settings.read(project=file, data=data), work.clock)
-    kafka = _library()
+    kafka = library()
     cluster = cluster_of(kafka, brokers, environment())
     served = scorings(Shelf(registry_of(work), work.project).champions())
+    if options["online"] and options["engine"] == "spark":
+        raise click.UsageError("Spark does not publish to an online store: leave --online out, or --on spark")
     engines: dict[str, Callable[..., None]] = {"host": _host, "spark": run_on_spark}
     run = engines[options.pop("engine")]
     told = Told(screen)
@@ -121,13 +130,20 @@ def _host(
     threads: int | None,
     snapshot_every: float,
     until_idle: float | None,
+    online: str | None,
     **_of_spark: Any,
 ) -> None:
-    kafka = _library()
+    kafka = library()
     member = kafka.Member(group, name or socket.gethostname(), threads=threads or 0)
     hooks = kafka.Hooks(on_turn=told.count, on_fault=told.fault)
     folder = work.settings.data / "kafka"
-    with kafka.Host(cluster, work.project, served, folder, member, hooks) as host:
+    store = Online.read(environment(), part=Part.ALL, url=online)
+    owners = None if store.address is None else store.owners(work.project, work.clock.now, told.fault)
+    if owners is not None:
+        hooks = replace(hooks, on_own=owners.own, on_gone=owners.gone)
+    with kafka.Host(cluster, work.project, served, folder, member, hooks) as host, owners or nullcontext():
+        if owners is not None:
+            owners.start(host.count)
         told.screen.note(f"{member.name} of {group} keeps {', '.join(served) or 'features'} fresh")
         kept = heard = time.monotonic()
         while not end.is_set():
@@ -137,15 +153,10 @@ def _host(
             if now - kept >= snapshot_every:
                 host.keep()
                 kept = now
+            if owners is not None:
+                owners.check()
             if until_idle is not None and host.partitions and now - heard > until_idle:
                 break
-
-
-def _library() -> Any:
-    if util.find_spec("confluent_kafka") is None:
-        raise MissingExtraError.of(
-            "confluent-kafka is not installed",
-            expected="the package confluent-kafka",
-            do="pip install 'headwater[kafka]'",
-        )
-    return import_module("headwater.scale.kafka.door")
+    if owners is not None:
+        done = owners.published
+        told.counts |= {"publications": done.writes, "states": done.keys, "fillings": done.fillings}

@@ -152,7 +152,7 @@ def of_decision(record: Record, mask: Mask | None = None) -> dict[str, Any]:
             "policy": made.policy_hash,
         },
         "chain": record.chain.hex(),
-    }
+    } | _places(made.places)
 
 
 def of_replay(record: Record, replayed: Replayed, hidden: Collection[str] = ()) -> dict[str, Any]:
@@ -174,16 +174,22 @@ def of_replay(record: Record, replayed: Replayed, hidden: Collection[str] = ()) 
 
 def of_features(view: str, key_name: str, key: Any, read: Read, personal: Collection[str]) -> dict[str, Any]:
     """``FeaturesAnswer``; values made of personal columns are masked, and the key if it is one."""
+    features = {
+        name: PERSONAL if name in personal and value is not None else one_plain(value)
+        for name, value in read.values.items()
+    }
     return {
         "view": view,
         "key": PERSONAL if key_name in personal else key,
         "time": iso(read.time),
         "offset": read.offset,
-        "features": {
-            name: PERSONAL if name in personal and value is not None else one_plain(value)
-            for name, value in read.values.items()
-        },
-    }
+        "features": features,
+    } | _places(read.places)
+
+
+def _places(places: Mapping[str, int]) -> dict[str, Any]:
+    """Where the log is Kafka's; elsewhere nothing."""
+    return {"places": dict(places)} if places else {}
 
 
 def plain(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -184,6 +184,11 @@ class DecisionAnswer(Answer):
     offset: int = Field(description="The last place in the log that the features may rest on.")
     versions: Versions
     chain: str = Field(description="The record's link in the hash chain.")
+    places: dict[str, int] = Field(
+        default_factory=dict,
+        description="Where the log is Kafka's: each stream and partition to the last record that the features"
+        " may rest on.",
+    )
 
 
 class Decisions(Answer):
@@ -249,6 +254,11 @@ class FeaturesAnswer(Answer):
     time: str = Field(description="As of when.")
     offset: int
     features: dict[str, Value]
+    places: dict[str, int] = Field(
+        default_factory=dict,
+        description="Where the log is Kafka's: each stream and partition to the last record that the features"
+        " may rest on.",
+    )
 
 
 class Fact(Answer):

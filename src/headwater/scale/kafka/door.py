@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from headwater.scale.kafka.cluster import Cluster, Topics, make_topics
 from headwater.scale.kafka.host import Hooks, Host, Member, Turn
+from headwater.scale.kafka.past import rested_on
 from headwater.scale.kafka.payloads.registry import Registry
 from headwater.scale.kafka.publish import publish
 
-__all__ = ["Cluster", "Hooks", "Host", "Member", "Registry", "Topics", "Turn", "make_topics", "publish"]
+__all__ = [
+    "Cluster",
+    "Hooks",
+    "Host",
+    "Member",
+    "Registry",
+    "Topics",
+    "Turn",
+    "make_topics",
+    "publish",
+    "rested_on",
+]

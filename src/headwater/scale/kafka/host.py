@@ -73,11 +73,15 @@ class Hooks:
         on_turn: after each commit.
         on_fault: what went wrong and was got over: where, and what.
         on_effect: before each commit, for tests and for whoever counts: partition, stream, effect.
+        on_own: a partition came, or its state was built anew; before anything is taken in: which, its state.
+        on_gone: it went, or its state is let go.
     """
 
     on_turn: Callable[[Turn], None] = lambda _turn: None
     on_fault: Callable[[str, BaseException], None] = lambda _where, _error: None
     on_effect: Callable[[int, str, Effect], None] = lambda _number, _stream, _effect: None
+    on_own: Callable[[int, Partition], None] = lambda _number, _state: None
+    on_gone: Callable[[int], None] = lambda _number: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +168,11 @@ class Host:
         return {number: owned.state for number, owned in self._keeper.owned.items()}
 
     @property
+    def count(self) -> int:
+        """How many partitions the project's topics have."""
+        return self._count
+
+    @property
     def in_flight(self) -> int:
         """How many transactions have not come through yet: :meth:`turn` goes on with them."""
         return len(self._flights)
@@ -236,12 +245,7 @@ class Host:
             number = message.partition()
             if number not in self._keeper.owned:
                 continue
-            kind, stamp = message.timestamp()
-            arrival = 0 if kind == TIMESTAMP_NOT_AVAILABLE else stamp * 1_000
-            headers = message.headers()
-            payload = _content_type(headers) if headers else ""
-            record = Record(message.offset(), arrival, message.value() or b"", payload)
-            records.setdefault((number, self._streams[message.topic()]), []).append(record)
+            records.setdefault((number, self._streams[message.topic()]), []).append(record_of(message))
         return records
 
     def _complain(self, error: KafkaError) -> None:
@@ -346,6 +350,8 @@ class Host:
         """
         self._hooks.on_fault("commit", error)
         left = self._flights.left()
+        for number in self._keeper.owned:
+            self._hooks.on_gone(number)
         self._keeper.drop()  # it is ahead of what was told
         try:
             if not error.args[0].txn_requires_abort():
@@ -380,6 +386,7 @@ class Host:
                 told.setdefault(one.partition, {})[self._streams[one.topic]] = max(one.offset, 0)
         for number, places in told.items():
             self._keeper.admit(number, places)
+            self._hooks.on_own(number, self._keeper.owned[number].state)
         self._moved = True
         consumer.assign(self._starts())
 
@@ -409,6 +416,7 @@ class Host:
         self._moved = True
         self._settle()
         for number in {one.partition for one in revoked}:
+            self._hooks.on_gone(number)
             self._keeper.release(number)
 
     def _lose(self, _consumer: Any, lost: Sequence[Any]) -> None:
@@ -416,7 +424,17 @@ class Host:
         self._moved = True
         self._settle()
         for one in lost:
+            self._hooks.on_gone(one.partition)
             self._keeper.lose(one.partition)
+
+
+def record_of(message: Any) -> Record:
+    """A message as the door takes it."""
+    kind, stamp = message.timestamp()
+    arrival = 0 if kind == TIMESTAMP_NOT_AVAILABLE else stamp * 1_000
+    headers = message.headers()
+    payload = _content_type(headers) if headers else ""
+    return Record(message.offset(), arrival, message.value() or b"", payload)
 
 
 def _content_type(headers: Sequence[tuple[str, bytes | None]]) -> str:

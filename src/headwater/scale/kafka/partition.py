@@ -14,7 +14,7 @@ order is Kafka's own. Called by ``host``; no broker is seen here. Read ``entranc
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from threading import Lock
@@ -33,7 +33,7 @@ from headwater.scale.kafka.entrance import Entrance, Letter
 from headwater.scale.kafka.ids import Flags, Ids, Int64, Seen
 from headwater.scale.kafka.payloads.reading import Record
 from headwater.scale.kafka.payloads.registry import Registry
-from headwater.serving.fresh import Fresh
+from headwater.serving.fresh import Applied, Fresh
 from headwater.serving.rescored import Rescored, Timings
 from headwater.serving.scoring import Scoring
 from headwater.serving.vectors import Vectors
@@ -77,6 +77,9 @@ class Partition:
         ids: stream to the ids that it has seen.
         positions: stream to the offset of the next record.
         registry: where schemas are registered, if there is one.
+
+    Attributes:
+        on_taken: told of new events, in the thread that takes them in, while the engine is shut.
     """
 
     def __init__(
@@ -90,6 +93,7 @@ class Partition:
     ) -> None:
         self.engine = Engine(project.views, shards=1) if engine is None else engine
         self.vectors = Vectors(self.engine)
+        self.on_taken: Callable[[Events], None] = lambda _events: None
         self._fresh = Fresh(self.vectors, list(scorings.values()))
         self._lateness = project.lateness
         streams = {view.stream.name: view.stream for view in project.views}
@@ -118,16 +122,24 @@ class Partition:
         if not new:
             return effect
         events = self._events(stream, new, effect)
-        if events is not None:
+        applied = self._applied(stream, events, new[-1].offset + 1)
+        if events is not None and applied is not None:
             effect.events = len(events)
-            applied = self._fresh.apply(events)
             if not quiet:
                 last = int(events.offset[-1])
                 arrival = next(record.arrival for record in reversed(new) if record.offset == last)
                 for touched in applied.touched:
                     self._score(touched, events, arrival, effect)
-        self.positions[stream] = new[-1].offset + 1
         return effect
+
+    def _applied(self, stream: str, events: Events | None, end: int) -> Applied | None:
+        """Take events in, and stand behind them: nobody who shuts the engine sees one without the other."""
+        with self.vectors.shut():
+            applied = None if events is None else self._fresh.apply(events)
+            self.positions[stream] = end
+            if events is not None:
+                self.on_taken(events)
+        return applied
 
     def _score(self, touched: Any, events: Events, arrival: int, effect: Effect) -> None:
         try:

@@ -1,5 +1,6 @@
 """Redis as online store: the owner of the log publishes its keys' states, other servers decide from them.
 
 Read ``door`` for what the edges use, ``names`` for what lies in Redis, ``scripts`` for what is done at once,
-``publisher`` for the owner's half and ``source`` for the half of a server that decides.
+``writing`` for the owner's half, which ``publisher`` and ``owners`` drive, and ``source`` for the half of a
+server that decides.
 """

@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 from headwater.scale.redis.connection import Address
-from headwater.scale.redis.publisher import Held, Publisher
+from headwater.scale.redis.owners import Owners
+from headwater.scale.redis.publisher import Publisher
 from headwater.scale.redis.source import Seen, Source
 from headwater.scale.redis.vectors import OnlineVectors
+from headwater.scale.redis.writing import Held, Memory, Writing
 
-__all__ = ["Address", "Held", "OnlineVectors", "Publisher", "Seen", "Source"]
+__all__ = [
+    "Address",
+    "Held",
+    "Memory",
+    "OnlineVectors",
+    "Owners",
+    "Publisher",
+    "Seen",
+    "Source",
+    "Writing",
+]

@@ -2,7 +2,7 @@
 
 The writer says what it has taken in, right after it did (``add``); the publisher takes what there is, while
 it holds the engine still. So it may come between the two: then the engine stands further than what was said
-(``upto``), and it waits for the rest. Called by ``publisher``.
+(``upto``), and it waits for the rest. Called by ``publisher`` and ``owners``.
 """
 
 from __future__ import annotations
@@ -66,6 +66,11 @@ class Moved:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+
+    def forget(self) -> None:
+        """What there is need not be told apart: all keys are published."""
+        with self._changed:
+            self._events.clear()
 
     def take(self, views: Sequence[FeatureView], into: dict[str, Keys]) -> None:
         """Add the keys of what there is to those of each view."""

@@ -4,23 +4,33 @@
 ``READ`` is that of whoever decides. The owner is the one with the greatest epoch: Redis' clock when it
 began, or one more than the epoch before. It keeps its epoch for life, so that an older owner cannot come
 back after Redis was emptied: the younger one, whose epoch is greater, takes the marker again and the older is
-refused. Used by ``publisher`` and ``source``.
+refused. Used by ``writing`` and ``source``.
 """
 
 from __future__ import annotations
 
-# KEYS: marker. ARGV: id, epoch or "0" for a new one. Returns the epoch, or -1 and the owner's epoch.
+# KEYS: marker, layout, the marker of a store that is one part. ARGV: id, epoch or "0" for a new one, the
+# layout that the owner is of, "" for one part. Returns the epoch, what was whole, its definitions and
+# positions; -1 and the owner's epoch; or -2 and the layout that there is.
 CLAIM = """
-local stored = tonumber(redis.call('HGET', KEYS[1], 'epoch') or '0')
+local layout = redis.call('GET', KEYS[2]) or ''
+if layout ~= ARGV[3] and (layout ~= '' or redis.call('EXISTS', KEYS[3]) == 1) then
+  return {-2, layout}
+end
+local marker = redis.call('HMGET', KEYS[1], 'epoch', 'id', 'positions')
+local stored = tonumber(marker[1] or '0')
 local epoch = tonumber(ARGV[2])
 if epoch == 0 then
   local time = redis.call('TIME')
   epoch = math.max(tonumber(time[1]) * 1000000 + tonumber(time[2]), stored + 1)
-elseif stored > epoch or (stored == epoch and redis.call('HGET', KEYS[1], 'id') ~= ARGV[1]) then
+elseif stored > epoch or (stored == epoch and marker[2] ~= ARGV[1]) then
   return {-1, string.format('%.0f', stored)}
 end
 redis.call('HSET', KEYS[1], 'epoch', string.format('%.0f', epoch), 'id', ARGV[1])
-return {1, string.format('%.0f', epoch)}
+if ARGV[3] ~= '' then
+  redis.call('SET', KEYS[2], ARGV[3])
+end
+return {1, string.format('%.0f', epoch), marker[3] or ''}
 """
 
 _OWNED = """
@@ -37,7 +47,7 @@ end
 
 # KEYS: marker, then the buckets and lists that are written to.
 # ARGV: epoch, id, the whole generation that must still be there or "", offset or "", now, "moving" or "",
-#   how many lists; for each its key's number, its length, how many texts, the texts;
+#   positions or "", how many lists; for each its key's number, its length, how many texts, the texts;
 #   then for each bucket's field the key's number, the field, the value.
 # Returns {1}; {0, what} if something was lost, or {-1, epoch} if another owns it: then nothing was written.
 WRITE = (
@@ -46,8 +56,8 @@ WRITE = (
 if ARGV[3] ~= '' and marker[3] ~= ARGV[3] then
   return {0, 'marker'}
 end
-local lists = tonumber(ARGV[7])
-local at = 8
+local lists = tonumber(ARGV[8])
+local at = 9
 for _ = 1, lists do
   if redis.call('LLEN', KEYS[tonumber(ARGV[at])]) < tonumber(ARGV[at + 1]) then
     return {0, 'texts'}
@@ -64,7 +74,7 @@ for i = at, #ARGV, 3 do
     end
   end
 end
-local first = 8
+local first = 9
 for _ = 1, lists do
   local key = KEYS[tonumber(ARGV[first])]
   local known = redis.call('LLEN', key) - tonumber(ARGV[first + 1])
@@ -81,32 +91,52 @@ if ARGV[6] ~= '' then
 elseif ARGV[4] ~= '' then
   redis.call('HDEL', KEYS[1], 'moving')
   redis.call('HSET', KEYS[1], 'offset', ARGV[4], 'at', ARGV[5])
+  if ARGV[7] ~= '' then
+    redis.call('HSET', KEYS[1], 'positions', ARGV[7])
+  end
 end
 return {1, ''}
 """
 )
 
-# KEYS: marker. ARGV: epoch, id, generation, definitions, offset, now. From now on this generation is the one.
+# KEYS: marker. ARGV: epoch, id, generation, definitions, offset, now, positions or "".
+# From now on this generation is the one.
 FLIP = (
     _OWNED
     + """
 redis.call('HDEL', KEYS[1], 'moving')
 redis.call('HSET', KEYS[1], 'whole', ARGV[3], 'definitions', ARGV[4], 'offset', ARGV[5], 'at', ARGV[6])
+if ARGV[7] ~= '' then
+  redis.call('HSET', KEYS[1], 'positions', ARGV[7])
+end
 return {1, marker[3] or ''}
 """
 )
 
-# KEYS: marker, the bucket of each key, the lists of texts. ARGV: how many keys, their fields, how many texts
-# of each list are known. Returns the marker, then for each key what says that its bucket is there and its
-# state, then the texts that are not known.
+# KEYS: the markers of some parts, the bucket of each key, the lists of texts; of a store in parts also the
+# strays. ARGV: how many markers, how many keys, their fields, how many texts of each list are known. Returns
+# the markers, then for each key what says that its bucket is there and its state, then the texts that are not
+# known, then which of the keys are strays.
 READ = """
-local found = {redis.call('HMGET', KEYS[1], 'whole', 'offset', 'at', 'moving')}
-local keys = tonumber(ARGV[1])
-for i = 1, keys do
-  found[i + 1] = redis.call('HMGET', KEYS[i + 1], '!', ARGV[i + 1])
+local found = {}
+local parts = tonumber(ARGV[1])
+local keys = tonumber(ARGV[2])
+local lists = #ARGV - 2 - keys
+for i = 1, parts do
+  found[i] = redis.call('HMGET', KEYS[i], 'whole', 'offset', 'at', 'moving', 'positions')
 end
-for i = keys + 2, #KEYS do
-  found[i] = redis.call('LRANGE', KEYS[i], ARGV[i], -1)
+for i = 1, keys do
+  found[parts + i] = redis.call('HMGET', KEYS[parts + i], '!', ARGV[i + 2])
+end
+for i = 1, lists do
+  found[parts + keys + i] = redis.call('LRANGE', KEYS[parts + keys + i], ARGV[keys + 2 + i], -1)
+end
+if #KEYS > parts + keys + lists then
+  local strays = {}
+  for i = 1, keys do
+    strays[i] = redis.call('SISMEMBER', KEYS[#KEYS], ARGV[i + 2])
+  end
+  found[#found + 1] = strays
 end
 return found
 """

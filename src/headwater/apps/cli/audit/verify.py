@@ -192,7 +192,7 @@ def _derive(work: Workplace, screen: Screen, found: _Found, records: Records, sa
         for start in range(0, len(numbers), TOGETHER):
             part = numbers[start : start + TOGETHER]
             for outcome, problems in _derived(_records(store, part), log, own):
-                told[outcome] += 1
+                told[outcome] = told.get(outcome, 0) + 1
                 found.problems += problems
             advance("derived again", start + len(part), len(numbers))
     found.replayed = told
@@ -212,7 +212,9 @@ def _derived(
     groups: dict[int, tuple[Decider, list[Record]]] = {}
     for record in records:
         decider = own(record.decision)
-        if decider is None:
+        if record.decision.places:
+            yield "elsewhere", []
+        elif decider is None:
             yield "gone", []
         else:
             groups.setdefault(id(decider), (decider, []))[1].append(record)
@@ -299,6 +301,9 @@ def _tell(screen: Screen, found: _Found) -> None:
         screen.say(f"{told['same']:,} decisions came out again to the bit (seed {told['seed']}).")
         if told["gone"]:
             screen.note(f"{told['gone']:,} cannot be derived: their model, policy or definition is gone")
+        if told.get("elsewhere"):
+            rest = f"{told['elsewhere']:,} rest on Kafka's topics"
+            screen.note(f"{rest}: prove them with headwater replay ID --kafka BROKERS")
     for problem in found.problems:
         screen.say(str(problem), "red")
     verdict = "Nothing was changed." if not found.problems else f"Not proven: {len(found.problems)} problems."
