@@ -105,8 +105,6 @@ def command(
     kafka = library()
     cluster = cluster_of(kafka, brokers, environment())
     served = scorings(Shelf(registry_of(work), work.project).champions())
-    if options["online"] and options["engine"] == "spark":
-        raise click.UsageError("Spark does not publish to an online store: leave --online out, or --on spark")
     engines: dict[str, Callable[..., None]] = {"host": _host, "spark": run_on_spark}
     run = engines[options.pop("engine")]
     told = Told(screen)
