@@ -135,9 +135,10 @@ def _host(
     member = kafka.Member(group, name or socket.gethostname(), threads=threads or 0)
     hooks = kafka.Hooks(on_turn=told.count, on_fault=told.fault)
     folder = work.settings.data / "kafka"
-    store = Online.read(environment(), part=Part.ALL, url=online)
-    owners = None if store.address is None else store.owners(work.project, work.clock.now, told.fault)
-    if owners is not None:
+    owners = None
+    if online is not None:  # by the option alone: a server with a log of its own may share our environment
+        store = Online.read(environment(), part=Part.ALL, url=online)
+        owners = store.owners(work.project, work.clock.now, told.fault)
         hooks = replace(hooks, on_own=owners.own, on_gone=owners.gone)
     with kafka.Host(cluster, work.project, served, folder, member, hooks) as host, owners or nullcontext():
         if owners is not None:
