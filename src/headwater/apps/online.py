@@ -95,7 +95,7 @@ class Online:
         return vectors, seen
 
 
-def address(url: str | None) -> Any:
+def address(url: str) -> Any:
     """Redis' address, for a process that reads it by itself: it has the password in its own environment."""
     return Online.read(environment(), part=Part.ALL, url=url).address
 

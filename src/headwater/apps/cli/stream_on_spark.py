@@ -72,8 +72,9 @@ def run_on_spark(
     place = checkpoint or str(work.settings.data.resolve() / "spark")
     pace = spark.Pace(every, most, parallel)
     publishing = None
-    if Online.read(environment(), part=Part.ALL, url=online).address is not None:
-        where = partial(address, online or environment()["HEADWATER_ONLINE"])
+    if online is not None:
+        Online.read(environment(), part=Part.ALL, url=online)  # what cannot be read is told here, and at once
+        where = partial(address, online)
         publishing = spark.Publishing(where, work.clock.now, time.perf_counter_ns)
     with spark.session(work.project.name, master, {**spark.SETTINGS, **_connector(spark, jars)}) as session:
         query = spark.start(

@@ -94,6 +94,8 @@ class Publisher:
                         raise
                 else:
                     return _text(writing.memory), None
+        except FencedError:
+            raise
         except OnlineError as error:
             writing.forget()  # what moved in this batch is missing there
             return _text(writing.memory), error
@@ -163,7 +165,7 @@ def _is_empty(cluster: Cluster, topics: Topics, number: int) -> bool:
     consumer = Consumer(cluster.settings(group_id=f"{topics.scores}-ends", enable_auto_commit=False))
     try:
         places = (TopicPartition(topic, number) for topic in topics.streams)
-        return all((consumer.get_watermark_offsets(place, _WAIT) or (0, 0))[1] == 0 for place in places)
+        return all(consumer.get_watermark_offsets(place, _WAIT)[1] == 0 for place in places)
     finally:
         consumer.close()
 
