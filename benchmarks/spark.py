@@ -117,7 +117,7 @@ def _firsts(one: Entry, own: Entry, two: Entry) -> list[str]:
         ("the first run", one.figure("first_cpu"), one.figure("first")),
         ("a later run", one.cpu, one.wall),
     ):
-        busy = cpu / wall
+        busy = max(1.0, cpu / wall)  # less on a machine that is busy with others
         found.append(
             f"in {run} local[1] keeps {busy:.2f} cores busy: two can be {times(2 / busy)} as quick at most, "
             "for the same work"
