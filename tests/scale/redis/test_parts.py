@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -115,3 +116,17 @@ def test_who_has_no_thread_writes_at_once_and_goes_on_elsewhere(
             assert keys == {}
             assert writing.published.fillings == (first == 0)
         lender.agree()
+    earlier = Partition(lender.project, {})  # a checkpoint of before: it is behind what was published
+    for (_, stream), records in lender.records().items():
+        earlier.take(stream, records[:-3], quiet=True)
+    held = replace(held, vectors=earlier.vectors, positions=lambda: earlier.positions)
+    before = markers(lender)
+    with redis.client() as client:
+        writing = Writing(redis, client, micros, time.perf_counter_ns, part, memory)
+        assert not writing.turn(held, {"spending": {b"k3": 3}})
+        assert not writing.turn(held, {})
+        assert markers(lender) == before
+        for (_, stream), records in lender.records().items():
+            earlier.take(stream, records, quiet=True)
+        assert writing.turn(held, {})
+    lender.agree()

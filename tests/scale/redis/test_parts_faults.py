@@ -20,10 +20,11 @@ from confluent_kafka import Producer
 from headwater.core.errors import FencedError, OnlineError
 from headwater.core.secret import Secret
 from headwater.scale.redis.owners import PATIENCE, Owners
+from headwater.scale.redis.parts import part_of
 from headwater.serving.vectors import Moment
 from tests.letters import says
 from tests.scale.redis.cases import address, online, owner, published, until
-from tests.scale.redis.lender import LATER, Asking, Lender, cut, markers, past
+from tests.scale.redis.lender import LATER, SHOPS, Asking, Lender, cut, markers, past
 from tests.scale.redis.server import server
 from tests.serving import bank
 
@@ -58,6 +59,7 @@ def test_partitions_move_between_hosts_while_a_replica_decides(
     assert len(asking.refused) == refused, "once it is whole, it stays whole"
     lender.right(asking.answers)
     assert one[2].faults == two[2].faults == []
+    assert one[1].published.fillings == lender.partitions + 1, "what stays with a host is not filled again"
 
 
 def test_a_host_is_killed_in_mid_batch_and_started_again(services: Mapping[str, str], tmp_path: Path) -> None:
@@ -262,6 +264,32 @@ def test_an_entity_in_two_partitions_is_refused_and_the_others_are_not(
         ):
             vectors.vector(bank.scoring(), {"who": 7}, Moment(LATER), {})
         lender.agree([who for who in range(25) if who != 7])
+        keys = {"who": 3, "shop": next(shop for shop in SHOPS if part_of(shop, 3) != part_of(3, 3))}
+        with says(
+            OnlineError,
+            """
+            an entity's keys lie in several parts of the online store
+              expected: a model whose views have one key, as Kafka's hosts ask for
+              got:      who, shop
+              where:    online store
+              do:       decide by this model where the log is embedded
+            """,
+        ):
+            vectors.vector(bank.scoring(), keys, Moment(LATER), {})
+        own = part_of(3, 3)
+        with lender.redis.client() as client:
+            client.hdel(f"hw:{{{lender.project.name}}}:owner:{own}", "whole")
+        with says(
+            OnlineError,
+            f"""
+            the online store does not hold what decisions need
+              expected: the whole state of the project's definitions
+              got:      no state, or one that is being filled
+              where:    {lender.redis}
+              do:       see that the Kafka hosts run with this project; whoever owns partition {own} fills it
+            """,
+        ):
+            online(lender.redis, lender.project).vector(bank.scoring(), {"who": 3}, Moment(LATER), {})
 
 
 def test_a_host_that_is_behind_the_store_says_so_and_lets_it_be(

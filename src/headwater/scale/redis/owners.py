@@ -4,7 +4,7 @@
 
     partition comes ──► own ──► claim ──► as far as was published before? ──► fill ──► whole ─┐
     records taken in ──► moved ──────────────────────────────────────────► copy, write ◄──────┘
-    partition goes  ──► gone: another host claims it, and this one is fenced
+    partition goes  ──► gone: whoever claims it next fences this one; if it comes back as it went, it goes on
 
 A partition's state is a function of its records, so that what is published is right before the transaction
 of its scores has ended, too. The host's turn waits while keys are copied, some thousand at a time, and for no
@@ -44,6 +44,7 @@ from headwater.serving.vectors import Vectors
 
 PATIENCE = 15.0  # seconds in which a host may learn that a partition is another's
 _BEHIND = 10.0  # seconds after which it is told that a part waits for its host to catch up
+_AGAIN = 5.0  # seconds after which the same is told again
 _SUMMED = ("writes", "keys", "bytes", "nanoseconds", "fillings", "strays")
 
 
@@ -72,12 +73,22 @@ class _Owned:
         due: nothing is tried before, nanoseconds.
         since: since when it waits to come up to ``before``; None when that was told.
         fenced: why nothing of it is published any more, and since when.
+        start: where the state stood when it came.
+        left: the same part as this host had it before, to go on with if the state stands where it stood then.
+        ended: where the state stood when the part went; None while it is owned.
+        resumed: nothing was written yet by the writing that it goes on with.
+        turn: held by whoever is at work on it.
     """
 
-    held: Held
+    held: Held | None
     writing: Writing
     due: int
     since: int | None
+    start: Positions
+    left: _Owned | None = None
+    ended: Positions | None = None
+    resumed: bool = False
+    turn: Lock = field(default_factory=Lock)
     whole: bool = False
     before: Positions | None = None
     moved: Moved = field(default_factory=Moved)
@@ -110,9 +121,10 @@ class Owners:
         self._clock, self._watch, self._tell = clock, stopwatch, on_fault
         self._client = address.client()
         self._owned: dict[int, _Owned] = {}
+        self._left: dict[int, _Owned] = {}
         self._done = Published()  # of the parts that went
         self._up = True
-        self._told = ""
+        self._told = "", 0
         self._lock = Lock()
         self._closed = Event()
         self._news = {filling: Event() for filling in (False, True)}
@@ -139,11 +151,11 @@ class Owners:
     def own(self, number: int, state: State) -> None:
         """A partition came, or its state was built anew; before anything is taken in."""
         self.gone(number)
-        writing = Writing(self._address, self._client, self._clock, self._watch, Part(number, self._parts))
         held = Held(self._project, self._views, state.vectors, lambda: state.positions)
-        now = self._watch()
+        now, start = self._watch(), dict(state.positions)
         with self._lock:
-            self._owned[number] = _Owned(held, writing, now, now)
+            left = self._left.pop(number, None)
+            self._owned[number] = _Owned(held, self._writing(number), now, now, start, left)
         state.on_taken = partial(self._moved, number)
         self._news[True].set()
 
@@ -158,15 +170,17 @@ class Owners:
         """A partition went; what others read of it stays, for whoever owns it next."""
         with self._lock:
             one = self._owned.pop(number, None)
-            if one is not None:
-                self._done = _sum([self._done, one.writing.published])
+            if one is not None and one.held is not None:
+                one.ended = dict(one.held.place()[1])
+                self._left[number] = one
+        self._news[True].set()
 
     @property
     def published(self) -> Published:
         """What was done so far: of all parts together, and of those that went."""
         with self._lock:
             now = [one.writing.published for one in self._owned.values()]
-            found = _sum([self._done, *now])
+            found = _sum([self._done, *now, *(one.writing.published for one in self._left.values())])
         found.up = self._up
         found.whole = all(one.whole for one in now)
         found.epoch = max((one.epoch for one in now), default=0)
@@ -223,57 +237,101 @@ class Owners:
 
     def _round(self, *, filling: bool) -> None:
         """Each part's turn."""
+        if filling:
+            for one in list(self._left.values()):
+                with one.turn:
+                    self._take_leave(one)
         for one in list(self._owned.values()):
-            if one.whole is filling or one.fenced is not None or self._watch() < one.due:
-                continue
-            try:
-                if filling:
-                    self._fill(one)
-                else:
-                    self._publish(one)
-            except FencedError as error:
-                one.fenced = error, self._watch()
-                one.writing.published.whole = False
-                self._on_fault("online", error)
-            except LostError:
-                one.writing.forget()
+            if self._is_idle(one, filling=filling):
+                continue  # without waiting for the other thread, which may be filling it
+            with one.turn:
+                if not self._is_idle(one, filling=filling):
+                    self._turn(one, filling=filling)
+
+    def _is_idle(self, one: _Owned, *, filling: bool) -> bool:
+        gone = one.fenced is not None or one.ended is not None
+        return gone or one.whole is filling or self._watch() < one.due
+
+    def _turn(self, one: _Owned, *, filling: bool) -> None:
+        try:
+            if filling:
+                self._fill(one)
+            else:
+                self._publish(one)
+        except FencedError as error:
+            if one.resumed:  # another had it meanwhile
+                one.writing, one.resumed = self._writing(one.writing.part.number), False
                 one.whole, one.before = False, None
-                one.due = self._watch() + int(SOON * 1e9)
-                self._on_fault("online", lost(self._address))
                 self._news[True].set()
-            except Exception:
-                one.moved.take(self._views, one.keys)  # so that events do not pile up
-                raise
-            self._up = True
+                return
+            one.fenced = error, self._watch()
+            one.writing.published.whole = False
+            self._on_fault("online", error)
+        except LostError:
+            one.writing.forget()
+            one.whole, one.before = False, None
+            one.due = self._watch() + int(SOON * 1e9)
+            self._on_fault("online", lost(self._address))
+            self._news[True].set()
+        except Exception:
+            one.moved.take(self._views, one.keys)  # so that events do not pile up
+            raise
+        self._up = True
 
     def _fill(self, one: _Owned) -> None:
         """Take a part over, and fill it once the state has come up to what was published of it before."""
-        if self._closed.is_set():
+        if one.left is not None:
+            left, one.left = one.left, None
+            with left.turn:
+                self._take_leave(left)
+            if left.whole and left.fenced is None and left.ended == one.start:
+                one.writing, one.keys, one.whole, one.resumed = left.writing, left.keys, True, True
+                self._news[False].set()
+                return
+        if self._closed.is_set() or one.held is None:
             return  # what others read is right; whoever comes next fills what is not there
         if one.before is None:
             one.before = one.writing.claim(self._project)
         one.moved.forget()  # all is copied
-        with one.held.vectors.shut():
-            _, positions = one.held.place()
+        held = one.held
+        with held.vectors.shut():
+            _, positions = held.place()
         if not reached(positions, one.before):
             self._tell_behind(one, positions)
             return
         one.keys = {}
-        one.writing.fill(one.held, lambda: self._copied(one))
+        one.writing.fill(held, lambda: self._copied(one, held))
         one.keys, one.before = {}, None
         one.whole = True
 
     def _publish(self, one: _Owned) -> None:
+        if one.held is None:
+            return
         one.writing.patrol(one.held)
-        one.writing.publish(self._project, self._copied(one))
-        one.keys = {}
+        one.writing.publish(self._project, self._copied(one, one.held))
+        one.keys, one.resumed = {}, False
 
-    def _copied(self, one: _Owned) -> Copied:
+    def _take_leave(self, one: _Owned) -> None:
+        """Let go of the engine of a part that went, and remember what of it is not published."""
+        if one.held is None:
+            return
+        one.moved.take(self._views, one.keys)
+        one.held = None
+        done = one.writing.published
+        with self._lock:
+            self._done = _sum([self._done, done])
+            for name in _SUMMED:
+                setattr(done, name, 0)
+
+    def _writing(self, number: int) -> Writing:
+        return Writing(self._address, self._client, self._clock, self._watch, Part(number, self._parts))
+
+    def _copied(self, one: _Owned, held: Held) -> Copied:
         """The states of the keys that moved, all as of one place.
 
         Many are copied some at a time, while records are taken in, and those that move meanwhile once more.
         """
-        writing, held = one.writing, one.held
+        writing = one.writing
         one.moved.take(self._views, one.keys)
         early: dict[tuple[str, bytes], Item] = {}
         rest = one.keys
@@ -315,9 +373,10 @@ class Owners:
         )
 
     def _on_fault(self, where: str, error: BaseException) -> None:
-        """Tell; what was told last is not told for each part again."""
-        if str(error) != self._told or not isinstance(error, OnlineError):
-            self._told = str(error)
+        """Tell; what was told just now is not told for each part again."""
+        text, now = str(error), self._watch()
+        if text != self._told[0] or now - self._told[1] > _AGAIN * 1e9:
+            self._told = text, now
             self._tell(where, error)
 
 

@@ -13,8 +13,7 @@ key as text, as Kafka's own clients have it and ``scale.kafka.publish`` asks for
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,8 +23,7 @@ Int64 = npt.NDArray[np.int64]
 _SEED, _M, _WORD = 0x9747B28C, 0x5BD1E995, 0xFFFFFFFF
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """Which part, of how many; as it is, the only one, of one engine.
 
     Example:

@@ -52,12 +52,16 @@ end
 # ARGV: epoch, id, the whole generation that must still be there or "", offset or "", now, "moving" or "",
 #   positions or "", how many lists; for each its key's number, its length, how many texts, the texts;
 #   then for each bucket's field the key's number, the field, the value.
-# Returns {1}; {0, what} if something was lost, or {-1, epoch} if another owns it: then nothing was written.
+# Returns {1}; {0, what} if something was lost, or it would go back; or {-1, epoch} if another owns it: then
+# nothing was written.
 WRITE = (
     _OWNED
     + """
 if ARGV[3] ~= '' and marker[3] ~= ARGV[3] then
   return {0, 'marker'}
+end
+if ARGV[7] ~= '' and tonumber(redis.call('HGET', KEYS[1], 'offset') or '-1') > tonumber(ARGV[4]) then
+  return {0, 'ahead'}
 end
 local lists = tonumber(ARGV[8])
 local at = 9

@@ -119,6 +119,7 @@ class Source:
         self._silent: tuple[int, OnlineError] | None = None  # until when, and why
         self._parts: int | None = None  # 0 if the store is one; None if that is to be asked
         self._generations: dict[Part, str] = {}  # those that are known to be of these definitions
+        self._known: dict[Part, bytes] = {}  # the same, as Redis has them
         self._offsets: dict[Part, int] = {}
 
     def close(self) -> None:
@@ -134,12 +135,12 @@ class Source:
         of = self._cut()
         self.fetch({part: Wanted() for part in ([Part(n, of) for n in range(of)] if of else [WHOLE])})
 
-    def part(self, key: Any) -> Part:
-        """The part that holds a key.
+    def is_one(self) -> bool:
+        """Whether the store is one part; raises OnlineError if Redis does not answer."""
+        return not self._cut()
 
-        Raises:
-            OnlineError: Redis does not answer.
-        """
+    def part(self, key: Any) -> Part:
+        """The part that holds a key; raises OnlineError if Redis does not answer."""
         of = self._cut()
         return Part(part_of(key, of), of) if of else WHOLE
 
@@ -178,7 +179,7 @@ class Source:
         for _ in range(_TRIES):
             answer = self._ask(self._keys(wanted, fields), start)
             markers = dict(zip(wanted, answer, strict=False))
-            odd = [part for part, (whole, *_) in markers.items() if _is_other(whole, self.generation(part))]
+            odd = [part for part, marker in markers.items() if marker[0] != self._known.get(part, b"")]
             if odd:
                 parts = self._parts
                 for part in odd:
@@ -280,7 +281,7 @@ class Source:
         there, wanted = json.loads(told), self._wanted
         if there["layout"] != wanted["layout"] or not wanted["views"].items() <= there["views"].items():
             raise self.not_whole("a state of other definitions", part)
-        self._generations[part] = whole.decode()
+        self._generations[part], self._known[part] = whole.decode(), whole
 
     def not_whole(self, got: str, part: Part = WHOLE) -> OnlineError:
         """The letter for a store from which nothing can be decided."""
@@ -304,10 +305,6 @@ class Source:
             where=str(self._address),
             do="have all who produce key by the entity, and use Kafka's own partitioner, murmur2",
         )
-
-
-def _is_other(whole: bytes | None, generation: str) -> bool:
-    return whole is None or whole.decode() != generation
 
 
 def _places(part: Part, positions: bytes | None) -> dict[str, int]:

@@ -136,9 +136,9 @@ class OnlineVectors(Vectors):
         ]
         for _ in range(_TRIES):
             parts = [self._part(keys) for keys in entities]
-            by_part: dict[Part, list[Pair]] = {}
+            by_part: dict[Part, list[Pair]] = {part: [] for part in parts}
             for part, some in zip(parts, pairs, strict=True):
-                by_part.setdefault(part, []).extend(some)
+                by_part[part] += some
             with self._lock:
                 rooms = {part: self._room(part) for part in by_part}
                 before = {part: room.generation for part, room in rooms.items()}
@@ -181,6 +181,8 @@ class OnlineVectors(Vectors):
 
     def _part(self, keys: Mapping[str, Any]) -> Part:
         """The part that holds an entity; all its keys lie in one."""
+        if self._source.is_one():
+            return WHOLE
         parts = {self._source.part(key) for key in keys.values()}
         if len(parts) == 1:
             return parts.pop()
@@ -201,4 +203,5 @@ def _vector(
     request: Mapping[str, Any],
 ) -> Vector:
     """Of what a room holds."""
-    return replace(room.vectors.vector(scoring, keys, moment, request), places=room.places)
+    found = room.vectors.vector(scoring, keys, moment, request)
+    return replace(found, places=room.places) if room.places else found

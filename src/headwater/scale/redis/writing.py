@@ -409,7 +409,7 @@ class Writing:
         Raises:
             OnlineError: Redis does not answer; whether it was written is not known.
             FencedError: another owns it; nothing was written.
-            LostError: something is gone; nothing was written.
+            LostError: something is gone, or a part would go back; nothing was written.
         """
         places = {names.marker(project, self.part): 1}
         arguments: list[Any] = [
