@@ -63,6 +63,7 @@ class Contender:
     """Who runs: a name for people, a module, its options, and the environment that it needs.
 
     ``server`` is the environment of a server that it starts; its Python comes as the option ``python``.
+    ``times`` is how often it works in one process; 0 for three times if it is quick, and else once.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Contender:
     environment: str = ""
     server: str = ""
     limit: float = LIMIT
+    times: int = 0
 
 
 @dataclass
@@ -171,6 +173,7 @@ def _turn(setting: Setting, entry: Entry, folder: Path, answer: Path | None, *, 
             setting.threads,
             str(answer.absolute()) if answer else "",
             repeat=repeat and not setting.quick,
+            times=contender.times,
         )
         sample = _run(python_of(contender.environment), work, contender.limit)
     except (Unavailable, _Failed) as fault:

@@ -1,42 +1,47 @@
 """A training set on Spark: one core against two, and against Spark's own window functions.
 
 Ten million card payments, made up in the shape of a public data set; a row for every 25th of them (with the
-size ``spark.every=0``, for those of a week), with the twelve features of the measure ``training_set``. Not
-timed: starting Spark, and a first run over everything, in which Java compiles. That first run is timed for
-contenders of its own, warmed up on a tenth of the customers. Not among the measures that run when none is
-named: it needs Java, and some minutes.
+size ``spark.every=0``, for those of a week), with the twelve features of the measure ``training_set``. Each
+contender starts Spark, makes the set once (Java compiles in it) and then twice more; start and first run are
+told apart, and those behind them compared. Not among the measures that run when none is named: it needs Java,
+and some minutes.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from benchmarks.agreement import compare
+from benchmarks.contenders.spark.sides import DRIVER, JAVA, TASKS, WORKERS
 from benchmarks.harness import Contender, Entry, Setting, once, race
 from benchmarks.report import Measured, Promise, times
 
-SIZES = ("spark.events", "spark.every")
+SIZES = ("spark.events", "spark.every", "spark.times")
 EVENTS, EVERY = 10_000_000, 25
+LATER = 2  # runs behind the first, in the same session
+ROUNDS = 2  # a new session in each
+SLOW = 40.0  # seconds of a run: whoever takes longer has one round
 _AT = "benchmarks.contenders"
 
 METHOD = """Payments of 28,400 customers at 57,000 terminals over half a year (for 10 M events), from one
 Parquet file; a row for every 25th payment, with count and mean per customer over 1, 7, 30 days, and count and
 share of frauds per terminal over the same windows, moved back by 7 days. Result: all rows, as one Arrow table
-in the driver. Every contender has a driver of 5 GiB and 8 shuffle partitions, and has made the set once
-before; those called first have made it for a tenth of the customers."""
+in the driver. Every contender has a driver of 5 GiB and 8 shuffle partitions. Start: until Spark has counted
+the rows. First run: Java compiles in it. Seconds: the median of the runs behind it in the same session.
+Processor: of such a run, by Java's tasks, the rest of Java (its compilers and its memory), and Python."""
 
 
-def contenders(every: int = EVERY) -> list[Contender]:
+def contenders(every: int = EVERY, later: int = LATER) -> list[Contender]:
     """Who runs; for the rows of a week also window functions that get only the events that these rows see."""
     ours, own = f"{_AT}.spark.headwater", f"{_AT}.spark.windows"
     found = [
-        Contender("headwater, local[2]", ours, {"cores": 2, "warm": 1}),
-        Contender("headwater, local[1]", ours, {"cores": 1, "warm": 1}),
-        Contender("pyspark window functions, local[2]", own, {"cores": 2, "warm": 1}),
-        Contender("headwater, local[2], first", ours, {"cores": 2, "warm": 10}),
-        Contender("headwater, local[1], first", ours, {"cores": 1, "warm": 10}),
+        Contender("headwater, local[2]", ours, {"cores": 2}, times=later),
+        Contender("headwater, local[1]", ours, {"cores": 1}, times=later),
+        Contender("pyspark window functions, local[2]", own, {"cores": 2}, times=later),
     ]
     if not every:
-        options = {"cores": 2, "warm": 1, "cut": True}
-        found.append(Contender("pyspark window functions, cut by hand, local[2]", own, options))
+        options = {"cores": 2, "cut": True}
+        found.append(Contender("pyspark window functions, cut by hand, local[2]", own, options, times=later))
     return found
 
 
@@ -46,22 +51,29 @@ def measure(setting: Setting) -> Measured:
     folder.mkdir(parents=True, exist_ok=True)
     events = int(setting.size("spark.events", EVENTS, EVENTS / 500))
     every = int(setting.size("spark.every", EVERY, EVERY))
+    later = max(1, int(setting.size("spark.times", LATER, 1)))
     options = {"source": "", "events": events, "rows": events, "every": every}
     size = once(setting, Contender("data", f"{_AT}.training_set.data", options), folder).figures
-    entries = race(setting, contenders(every), folder)
-    wrong = compare(setting, entries, folder)
+    setting.tell(f"  {size['events']:,} events, {size['rows']:,} rows; a contender takes a minute or three")
+    rounds = replace(setting, rounds=min(setting.rounds, ROUNDS))
+    entries = race(rounds, contenders(every, later), folder, slow=SLOW)
+    wrong = compare(setting, entries, folder) + _lost(entries, int(size["rows"]))
     two, one, own, *_ = entries
     return Measured(
         name="spark",
         title="A training set on Spark",
         method=METHOD,
-        headers=["", "seconds", "events/s", "slower by", "largest difference"],
+        headers=[
+            *("", "start s", "first run s", "seconds", "events/s", "slower by"),
+            *("tasks cpu s", "java cpu s", "python cpu s", "largest difference"),
+        ],
         rows=[_row(entry, two, events) for entry in entries if entry.samples],
         promises=[
             _promise("two cores against one", 1.6, one, two, full=not setting.quick),
             _promise("against PySpark's window functions", 3.0, own, two, full=not setting.quick),
         ],
         notes=[f"{size['events']:,} events, made up; {size['rows']:,} rows"]
+        + _firsts(one, own, two)
         + [f"{entry.name}: skipped: {entry.skipped}" for entry in entries if entry.skipped]
         + [f"DISAGREES: {text}" for text in wrong],
         facts={"size": size, "disagreement": wrong, "contenders": [e.facts() for e in entries]},
@@ -71,11 +83,46 @@ def measure(setting: Setting) -> Measured:
 def _row(entry: Entry, ours: Entry, events: int) -> list[str]:
     return [
         entry.name,
+        f"{entry.figure('start'):.1f}",
+        f"{entry.figure('first'):.1f}",
         f"{entry.wall:.2f}",
         f"{events / entry.wall:,.0f}",
         "" if entry is ours else times(entry.wall / ours.wall),
+        f"{entry.figure(TASKS):.1f}",
+        f"{entry.figure(JAVA):.1f}",
+        f"{entry.figure(WORKERS) + entry.figure(DRIVER):.1f}",
         "" if entry.difference is None else f"{entry.difference:.1g}",
     ]
+
+
+def _lost(entries: list[Entry], rows: int) -> list[str]:
+    """Who gave another number of rows than was asked for."""
+    return [
+        f"{entry.name} gave {int(entry.figure('rows')):,} rows for {rows:,}"
+        for entry in entries
+        if entry.samples and int(entry.figure("rows")) != rows
+    ]
+
+
+def _firsts(one: Entry, own: Entry, two: Entry) -> list[str]:
+    """What the same ratios are in a first run, and what two cores can bring at most."""
+    if not (one.samples and two.samples):
+        return []
+    found = [
+        f"{name}: in the first run {times(entry.figure('first') / two.figure('first'))}"
+        for name, entry in (("two cores against one", one), ("against window functions", own))
+        if entry.samples
+    ]
+    for run, cpu, wall in (
+        ("the first run", one.figure("first_cpu"), one.figure("first")),
+        ("a later run", one.cpu, one.wall),
+    ):
+        busy = max(1.0, cpu / wall)  # less on a machine that is busy with others
+        found.append(
+            f"in {run} local[1] keeps {busy:.2f} cores busy: two can be {times(2 / busy)} as quick at most, "
+            "for the same work"
+        )
+    return found
 
 
 def _promise(text: str, wanted: float, other: Entry, ours: Entry, *, full: bool) -> Promise:

@@ -23,6 +23,7 @@ class Work:
         threads: how many a contender may use.
         answer: a file for the contender's results, to be compared with the others'; empty for none.
         repeat: do it several times if it is quick.
+        times: do it so many times however long it takes; 0 for what ``repeat`` says.
     """
 
     module: str
@@ -31,6 +32,7 @@ class Work:
     threads: int = 2
     answer: str = ""
     repeat: bool = True
+    times: int = 0
 
     @property
     def data(self) -> Path:

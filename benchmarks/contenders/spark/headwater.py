@@ -5,25 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import polars as pl
+from pyspark.sql import DataFrame
 
 import headwater as hw
-from benchmarks.contenders.spark.session import read, session
-from benchmarks.contenders.training_set.frame import answer, figures
+from benchmarks.contenders.spark.session import Ran, answer, figures, runs
+from benchmarks.contenders.spark.sides import processor_seconds
 from benchmarks.contenders.training_set.headwater import views
 from benchmarks.work import Work
 
-__all__ = ["answer", "figures", "prepare"]
+__all__ = ["answer", "figures", "prepare", "processor_seconds"]
 
 
-def prepare(work: Work) -> Callable[[], tuple[pl.DataFrame, int]]:
-    spark = session(work)
+def prepare(work: Work) -> Callable[[], Ran]:
     wanted = views(pl.read_parquet_schema(work.data / "events.parquet"))  # type: ignore[arg-type]
 
-    def run(slice_: int = 1) -> pl.DataFrame:
-        events, spine = read(spark, work, slice_)
-        found = hw.spark.asof(wanted, {"payments": events}, spine, row="row")
-        return pl.DataFrame(found.toArrow()).sort("row")
+    def make(events: DataFrame, spine: DataFrame) -> DataFrame:
+        return hw.spark.asof(wanted, {"payments": events}, spine, row="row")
 
-    run(int(work.options.get("warm", 10)))  # every core is at work, and Java has compiled
-    asked = spark.read.parquet(str(work.data / "spine.parquet")).count()
-    return lambda: (run(), asked)
+    return runs(work, make)

@@ -1,13 +1,34 @@
-"""The session that all contenders on Spark have, on so many cores; started outside of the clock."""
+"""The session that all contenders on Spark have, on so many cores.
+
+``runs`` is what a contender's ``prepare`` gives back: Spark is started and the set made once
+before, both timed apart from what the harness times. Who worked how long: ``sides``.
+"""
 
 from __future__ import annotations
 
 import os
+import statistics
 import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
+import polars as pl
 from pyspark.sql import DataFrame, SparkSession
 
+from benchmarks.contenders.spark.sides import processor_seconds, seconds
+from benchmarks.contenders.training_set.frame import answer as named
 from benchmarks.work import Work
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What was made, and how long what took: see ``figures``."""
+
+    frame: pl.DataFrame
+    asked: int
+    facts: Mapping[str, float]
 
 
 def session(work: Work) -> SparkSession:
@@ -29,10 +50,42 @@ def session(work: Work) -> SparkSession:
     return made
 
 
-def read(spark: SparkSession, work: Work, slice_: int = 1) -> tuple[DataFrame, DataFrame]:
-    """Events and spine; or a slice of both, to warm up on."""
-    events, spine = (spark.read.parquet(str(work.data / f"{name}.parquet")) for name in ("events", "spine"))
-    if slice_ > 1:
-        few = f"customer_id % {slice_} = 0"
-        return events.where(few), spine.where(few)
-    return events, spine
+def runs(work: Work, make: Callable[[DataFrame, DataFrame], DataFrame]) -> Callable[[], Ran]:
+    """Start Spark, make the set a first time, and give back what makes it again, as often as it is called.
+
+    Args:
+        work: what is asked.
+        make: the rows with their features, and ``row``, from events and spine.
+    """
+    start = time.perf_counter()
+    spark = session(work)
+    asked = spark.read.parquet(str(work.data / "spine.parquet")).count()
+    facts = {"start": time.perf_counter() - start}
+    later: dict[str, list[float]] = {}
+
+    def once() -> pl.DataFrame:
+        events, spine = (
+            spark.read.parquet(str(work.data / f"{name}.parquet")) for name in ("events", "spine")
+        )
+        return pl.DataFrame(make(events, spine).toArrow()).sort("row")
+
+    def run() -> Ran:
+        before = seconds()
+        frame = once()
+        for who, now in seconds().items():
+            later.setdefault(who, []).append(now - before[who])
+        return Ran(frame, asked, facts | {who: statistics.median(each) for who, each in later.items()})
+
+    start, before = time.perf_counter(), processor_seconds()
+    once()
+    facts |= {"first": time.perf_counter() - start, "first_cpu": processor_seconds() - before}
+    return run
+
+
+def answer(result: Ran) -> dict[str, Any]:
+    return named((result.frame, result.asked))
+
+
+def figures(result: Ran) -> dict[str, float]:
+    """Rows; seconds of starting, of the first run, and of the processor in the others, by who spent them."""
+    return {"rows": result.frame.height, "asked": result.asked, **result.facts}

@@ -9,33 +9,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
-import polars as pl
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as sf
 
-from benchmarks.contenders.spark.session import read, session
-from benchmarks.contenders.training_set.frame import SPANS, answer, figures
+from benchmarks.contenders.spark.session import Ran, answer, figures, runs
+from benchmarks.contenders.spark.sides import processor_seconds
+from benchmarks.contenders.training_set.frame import SPANS
 from benchmarks.work import Work
 
-__all__ = ["answer", "figures", "prepare"]
+__all__ = ["answer", "figures", "prepare", "processor_seconds"]
 
 _DAY = 86_400_000_000
 _REACH = timedelta(days=37)
 
 
-def prepare(work: Work) -> Callable[[], tuple[pl.DataFrame, int]]:
-    spark = session(work)
-
-    def run(slice_: int = 1) -> pl.DataFrame:
-        events, spine = read(spark, work, slice_)
+def prepare(work: Work) -> Callable[[], Ran]:
+    def make(events: DataFrame, spine: DataFrame) -> DataFrame:
         if work.options.get("cut"):
             first, last = spine.agg(sf.min("time"), sf.max("time")).collect()[0]
             events = events.where(sf.col("event_at").between(first - _REACH, last))
-        return pl.DataFrame(_features(events, spine).toArrow()).sort("row")
+        return _features(events, spine)
 
-    run(int(work.options.get("warm", 10)))  # every core is at work, and Java has compiled
-    asked = spark.read.parquet(str(work.data / "spine.parquet")).count()
-    return lambda: (run(), asked)
+    return runs(work, make)
 
 
 def _features(events: DataFrame, spine: DataFrame) -> DataFrame:

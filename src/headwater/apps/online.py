@@ -14,6 +14,7 @@ from typing import Any
 
 from headwater.apps.access.secret import read_secret
 from headwater.apps.http.parts import Part
+from headwater.apps.settings import environment
 from headwater.core.errors import DataError, MissingExtraError
 from headwater.definitions.project import Project
 from headwater.serving.service import Service
@@ -92,6 +93,11 @@ class Online:
             return redis.OnlineVectors(project.views, source)
 
         return vectors, seen
+
+
+def address(url: str) -> Any:
+    """Redis' address, for a process that reads it by itself: it has the password in its own environment."""
+    return Online.read(environment(), part=Part.ALL, url=url).address
 
 
 def library() -> Any:

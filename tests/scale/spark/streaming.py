@@ -153,8 +153,10 @@ def main(brokers: str, project: str, checkpoint: str, jars: str) -> None:
     scorings = {"risk": small.scoring(model)}
     settings = {**SETTINGS, "spark.jars": jars, "spark.driver.host": "127.0.0.1"}
     with session(project, "local[2]", settings) as spark, killed(2) as count:
-        names = {"group": project, "checkpoint": checkpoint}
-        query = start(spark, Cluster(brokers), declared, scorings, **names, pace=PACE, on_turn=count)
+        at = Cluster(brokers)
+        query = start(
+            spark, at, declared, scorings, group=project, checkpoint=checkpoint, pace=PACE, on_turn=count
+        )
         query.awaitTermination()
 
 

@@ -18,6 +18,7 @@ import pytest
 import headwater as hw
 from headwater.apps.cli.failures import run
 from headwater.apps.cli.main import cli
+from headwater.apps.online import PASSWORD
 from headwater.core.errors import StoreError
 from headwater.definitions.loading import load_project
 from headwater.scale.kafka.cluster import Cluster, Topics, make_topics
@@ -26,6 +27,7 @@ from headwater.scale.kafka.publish import publish
 from tests.apps.cli.shop import payments as shop_payments
 from tests.apps.cli.shop import project_text, write_csv
 from tests.scale.kafka.cases import Bank, Twin, agree, payments
+from tests.scale.redis.cases import address
 from tests.serving import bank as small
 
 if TYPE_CHECKING:
@@ -117,8 +119,9 @@ def test_a_driver_killed_between_a_batch_and_its_commit_tells_nothing_twice(
     agree(bank, Twin(bank, frame, tmp_path), [state], AT)
 
 
-@pytest.mark.usefixtures("spark", "connector")
+@pytest.mark.usefixtures("connector")
 def test_the_command_keeps_a_registered_model_fresh(
+    spark: SparkSession,
     services: Mapping[str, str],
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
@@ -136,10 +139,20 @@ def test_the_command_keeps_a_registered_model_fresh(
     make_topics(Cluster(brokers), Topics(project), partitions=2)
     publish(Cluster(brokers), Topics(project), project.streams[0], frame)
     capfd.readouterr()
+    at = address(services)
+    password = at.password.reveal() if at.password else ""
+    monkeypatch.setenv(PASSWORD, password)
+    spark.sparkContext.environment[PASSWORD] = password  # as spark.executorEnv sets it
     command = ["stream", "--on", "spark", "--kafka", brokers, "--until-idle", "2", "--json"]
+    command += ["--online", str(at)]
     assert run(cli, command) == 0
     told = json.loads(capfd.readouterr().out)
     assert told == {"records": 300, "events": 300, "duplicates": 0, "refused": 0, "scores": 10}
+    with at.client() as client:
+        markers = [client.hgetall(f"hw:{{{name}}}:owner:{number}") for number in range(2)]
+    stood = [json.loads(marker[b"positions"])["payments"] for marker in markers]
+    assert all(marker[b"whole"] for marker in markers)
+    assert sum(stood) == 300
     assert run(cli, command) == 0  # goes on where it was
     assert json.loads(capfd.readouterr().out) == dict.fromkeys(told, 0)
 

@@ -51,7 +51,7 @@ from headwater.apps.settings import Settings, environment
 @click.option(
     "--online",
     metavar="URL",
-    help="The online store, redis://host:port/db, to which the host publishes the states of its partitions.",
+    help="The online store, redis://host:port/db, to which the states of the partitions are published.",
 )
 @click.option(
     "--until-idle", type=click.FloatRange(0), metavar="SECONDS", help="End when nothing came for so long."

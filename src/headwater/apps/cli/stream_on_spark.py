@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -14,6 +15,9 @@ from typing import Any
 from headwater.apps.cli.screen import Screen
 from headwater.apps.cli.sparking import library
 from headwater.apps.cli.workplace import Workplace
+from headwater.apps.http.parts import Part
+from headwater.apps.online import Online, address
+from headwater.apps.settings import environment
 from headwater.core.errors import DataError
 
 _LOOK = 0.2  # seconds between two looks at the query
@@ -54,6 +58,7 @@ def run_on_spark(
     parallel: int,
     jars: str | None,
     until_idle: float | None,
+    online: str | None,
     **_of_the_host: Any,
 ) -> None:
     """Run the query until it is asked to end, or idle for so long.
@@ -61,10 +66,16 @@ def run_on_spark(
     Raises:
         MissingExtraError: PySpark, Java or the connector is missing.
         ClusterError: Spark does not start, or the query ended.
+        FencedError: another publishes a part of the online store.
     """
     spark = library("stream_door")
     place = checkpoint or str(work.settings.data.resolve() / "spark")
     pace = spark.Pace(every, most, parallel)
+    publishing = None
+    if online is not None:
+        Online.read(environment(), part=Part.ALL, url=online)  # what cannot be read is told here, and at once
+        where = partial(address, online)
+        publishing = spark.Publishing(where, work.clock.now, time.perf_counter_ns)
     with spark.session(work.project.name, master, {**spark.SETTINGS, **_connector(spark, jars)}) as session:
         query = spark.start(
             session,
@@ -75,6 +86,8 @@ def run_on_spark(
             checkpoint=place,
             pace=pace,
             on_turn=told.count,
+            online=publishing,
+            on_fault=told.fault,
         )
         told.screen.note(f"Spark {session.version} keeps {', '.join(served) or 'features'} fresh")
         told.heard = time.monotonic()

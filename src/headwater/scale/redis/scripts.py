@@ -10,7 +10,8 @@ refused. Used by ``writing`` and ``source``.
 from __future__ import annotations
 
 # KEYS: marker, layout, the marker of a store that is one part. ARGV: id, epoch or "0" for a new one, the
-# layout that the owner is of, "" for one part. Returns the epoch, what was whole, its definitions and
+# layout that the owner is of, "" for one part; "again" for a new epoch of an owner whose others are to be
+# refused, "" otherwise. Returns the epoch, what was whole, its definitions and
 # positions; -1 and the owner's epoch; or -2 and the layout that there is.
 CLAIM = """
 local layout = redis.call('GET', KEYS[2]) or ''
@@ -23,6 +24,8 @@ local epoch = tonumber(ARGV[2])
 if epoch == 0 then
   local time = redis.call('TIME')
   epoch = math.max(tonumber(time[1]) * 1000000 + tonumber(time[2]), stored + 1)
+elseif ARGV[4] ~= '' and (stored < epoch or marker[2] == ARGV[1]) then
+  epoch = math.max(epoch, stored) + 1
 elseif stored > epoch or (stored == epoch and marker[2] ~= ARGV[1]) then
   return {-1, string.format('%.0f', stored)}
 end

@@ -220,8 +220,12 @@ class Writing:
 
     # --- Claimed and filled ----------------------------------------------------------------------------
 
-    def claim(self, project: str) -> Positions:
+    def claim(self, project: str, *, again: bool = False) -> Positions:
         """Become the owner, or go on as such; up to where the part was published before, by whomever.
+
+        Args:
+            project: its name.
+            again: with a new epoch, which refuses whoever else goes on from the same memory.
 
         Raises:
             OnlineError: Redis does not answer, or the project's store is cut otherwise.
@@ -229,7 +233,9 @@ class Writing:
         """
         keys = [names.marker(project, self.part), names.layout(project), names.marker(project)]
         with asking(self._address):
-            done, found, *before = self._claim(keys, [self._id, self.published.epoch, self.part.layout])
+            done, found, *before = self._claim(
+                keys, [self._id, self.published.epoch, self.part.layout, "again" if again else ""]
+            )
         if done == -2:
             raise _otherwise(self._address, self.part.layout, found.decode())
         if done < 0:

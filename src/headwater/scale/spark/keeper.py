@@ -22,7 +22,8 @@ from pyspark.sql.streaming.stateful_processor import StatefulProcessor, Stateful
 
 from headwater.scale.spark.worker import machine
 
-# What comes out: ``kind`` is score, letter or end; an end counts what one stream of a bucket did.
+# What comes out: ``kind`` is score, letter or end; an end counts what one stream of a bucket did. Or fault,
+# whose value says why a bucket was not published.
 OUT = "bucket int, stream string, kind string, offset long, name binary, value binary"
 
 
@@ -44,6 +45,7 @@ class Keeper(StatefulProcessor):
         self.place = handle.getValueState("place", "positions string, behind long, kept long")
         self.snapshot = handle.getValueState("snapshot", "blob binary")
         self.behind = handle.getListState("behind", "stream string, records binary")
+        self.online = handle.getValueState("online", "memory string")
 
     def handleInputRows(self, key: Any, rows: Iterator[Any], timerValues: Any) -> Iterator[Any]:  # noqa: N802, ARG002
         """One bucket's records of a micro-batch."""

@@ -26,6 +26,8 @@ from headwater.scale.kafka import out
 from headwater.scale.kafka.partition import Effect, Partition
 from headwater.scale.kafka.payloads.reading import Record
 from headwater.scale.kafka.snapshots import dump, load
+from headwater.scale.redis.moved import Keys, Moved
+from headwater.scale.spark.publishing import Publisher, Publishing
 from headwater.serving.scoring import Scoring
 
 HELD = 256  # buckets that a worker has in memory
@@ -42,14 +44,15 @@ class State(Protocol):
     place: Any
     snapshot: Any
     behind: Any
+    online: Any
     least: int
 
 
 @lru_cache(maxsize=2)
 def keeping(work: str) -> Keeping:
     """The buckets of one query; what is pickled is what this project's own driver sent."""
-    project, scorings = pickle.loads(Path(work).read_bytes())  # noqa: S301 - our driver wrote it
-    return Keeping(project, scorings)
+    project, scorings, online = pickle.loads(Path(work).read_bytes())  # noqa: S301 - our driver wrote it
+    return Keeping(project, scorings, online)
 
 
 class Keeping:
@@ -58,10 +61,14 @@ class Keeping:
     Args:
         project: the definitions.
         scorings: model to its version.
+        online: where the buckets are published, if anywhere.
     """
 
-    def __init__(self, project: Project, scorings: Mapping[str, Scoring]) -> None:
+    def __init__(
+        self, project: Project, scorings: Mapping[str, Scoring], online: Publishing | None = None
+    ) -> None:
         self._project = project
+        self._publisher = None if online is None else Publisher(online, project)
         self._scorings = scorings
         self._streams = {f"{project.name}.{view.stream.name}": view.stream.name for view in project.views}
         self._live: OrderedDict[int, Partition] = OrderedDict()
@@ -71,12 +78,15 @@ class Keeping:
 
         Raises:
             StoreError: what Spark keeps is damaged, or of other definitions.
+            FencedError: another publishes the bucket.
         """
         records = self._sorted(frames)
         positions, behind, kept = self.place(state)
         partition = self.bucket(number, positions, state)
         rows: list[tuple[Any, ...]] = []
         self._live.pop(number, None)  # until it is whole: a task may be killed in the middle
+        moved = Moved()
+        partition.on_taken = moved.add
         for stream, some in records.items():
             effect = partition.take(stream, some)
             rows += _told(number, stream, some, effect)
@@ -89,10 +99,32 @@ class Keeping:
             state.behind.clear()
             behind, kept = 0, len(blob)
         state.place.update((json.dumps(partition.positions), behind, kept))
+        rows += self._published(number, partition, moved, state)
         self._live[number] = partition
         while len(self._live) > HELD:
             self._live.popitem(last=False)
         return pd.DataFrame(rows, columns=COLUMNS).astype({"bucket": "int32", "offset": "int64"})
+
+    def _published(
+        self, number: int, partition: Partition, moved: Moved, state: State
+    ) -> Iterator[tuple[Any, ...]]:
+        """Publish what moved, and keep what the next batch has to know; a row if Redis does not answer."""
+        if self._publisher is None:
+            return
+        keys: dict[str, Keys] = {}
+        moved.take(self._project.views, keys)
+        before = state.online.get()[0] if state.online.exists() else ""
+        after, fault = self._publisher.turn(number, partition, keys, before)
+        state.online.update((after,))
+        if fault is not None:
+            yield (
+                number,
+                "",
+                "fault",
+                0,
+                b"",
+                f"{type(fault).__module__}.{type(fault).__name__}: {fault}".encode(),
+            )
 
     def _sorted(self, frames: Sequence[pd.DataFrame]) -> dict[str, list[Record]]:
         """Records by stream in the project's order, each in the order of its topic."""

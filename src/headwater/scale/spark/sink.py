@@ -27,6 +27,7 @@ from headwater.scale.kafka.cluster import Cluster, unreachable
 from headwater.scale.kafka.producer import PATIENCE, TRIES, Place, Teller, through
 
 _TOPICS = {"score": "scores", "letter": "dead-letters"}  # of a row by its kind
+FAULT = "fault"  # the column that says why something was not published
 COUNTED = ("records", "events", "duplicates", "refused", "scores")
 
 
@@ -45,7 +46,7 @@ class Sink:
     project: str
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """For ``mapInArrow``: send one partition's rows; a row of counts for it.
+        """For ``mapInArrow``: send one partition's rows; a row of counts for it, and of what was got over.
 
         Raises:
             LogError: the brokers did not take it.
@@ -61,7 +62,10 @@ class Sink:
             if row["kind"] == "end":
                 for name, count in json.loads(row["value"]).items():
                     counts[name] += count
-        yield pa.RecordBatch.from_pydict({name: [count] for name, count in counts.items()})
+        faults = [row["value"].decode() for row in rows if row["kind"] == "fault"]
+        columns: dict[str, list[Any]] = {name: [count] for name, count in counts.items()}
+        fault = pa.array(faults[:1] or [None], pa.string())
+        yield pa.RecordBatch.from_pydict({**columns, FAULT: fault})
 
     def send(self, rows: list[dict[str, Any]], name: str) -> None:
         """Send what was not told yet, by the transactional id ``name``."""

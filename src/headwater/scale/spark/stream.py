@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from py4j.protocol import Py4JError
@@ -30,7 +30,8 @@ from headwater.scale.kafka.cluster import Cluster, Topics, make_topics
 from headwater.scale.kafka.host import Turn
 from headwater.scale.spark.failing import failed, letter_of
 from headwater.scale.spark.keeper import OUT, Keeper
-from headwater.scale.spark.sink import COUNTED, Sink, security_of
+from headwater.scale.spark.publishing import Publishing, begun
+from headwater.scale.spark.sink import COUNTED, FAULT, Sink, security_of
 from headwater.serving.scoring import Scoring
 
 CONNECTOR = f"org.apache.spark:spark-sql-kafka-0-10_2.13:{__version__}"
@@ -44,7 +45,7 @@ _STATE = {
     # what changed is written behind each batch, and the whole now and then
     "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
 }
-_COUNTS = ", ".join(f"{name} long" for name in COUNTED)
+_COUNTS = ", ".join([*(f"{name} long" for name in COUNTED), f"{FAULT} string"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,8 @@ def start(
     checkpoint: str,
     pace: Pace | None = None,
     on_turn: Callable[[Turn], None] = lambda _turn: None,
+    online: Publishing | None = None,
+    on_fault: Callable[[str, BaseException], None] = lambda _where, _error: None,
 ) -> StreamingQuery:
     """Start to keep the scores of some models fresh.
 
@@ -86,24 +89,32 @@ def start(
         checkpoint: a folder or address for Spark's offsets and state; on a disk that all executors share.
         pace: how it goes.
         on_turn: called after each batch, in a thread of the query's, and must not raise.
+        online: where the states of the buckets are published, if anywhere.
+        on_fault: what was got over: where, and what; as ``on_turn``.
 
     Raises:
         DefinitionError: the project's entities do not lie in one partition each.
         LogError: the brokers do not answer.
         MissingExtraError: Spark has no Kafka connector.
         ClusterError: the query cannot be started.
+        OnlineError: the online store is another kind of owner's.
     """
     how = pace or Pace()
     topics = Topics(project)
-    make_topics(cluster, topics)
+    parts = make_topics(cluster, topics)
+    if online is not None:
+        online = replace(online, parts=parts)
+        begun(online, project, cluster, on_fault)
     sink = Sink(cluster, group, project.name)
 
     def out(frame: DataFrame, _number: int) -> None:
         turns = frame.mapInArrow(sink, _COUNTS).collect()
+        for fault in dict.fromkeys(one[FAULT] for one in turns if one[FAULT]):
+            on_fault("online", letter_of(fault) or failed(RuntimeError(fault)))
         on_turn(Turn(**{name: sum(one[name] for one in turns) for name in COUNTED}))
 
     try:
-        kept = keep(_records(session, cluster, topics, how), project, scorings, how)
+        kept = keep(_records(session, cluster, topics, how), project, scorings, how, online)
         writer = kept.writeStream.foreachBatch(out).queryName(project.name)
         if how.seconds:
             writer = writer.trigger(processingTime=f"{round(how.seconds * 1_000)} milliseconds")
@@ -120,7 +131,13 @@ def start(
         raise failed(error) from error
 
 
-def keep(records: DataFrame, project: Project, scorings: Mapping[str, Scoring], pace: Pace) -> DataFrame:
+def keep(
+    records: DataFrame,
+    project: Project,
+    scorings: Mapping[str, Scoring],
+    pace: Pace,
+    online: Publishing | None = None,
+) -> DataFrame:
     """What records do to their buckets: a streaming frame with the columns of ``keeper.OUT``.
 
     Args:
@@ -129,10 +146,11 @@ def keep(records: DataFrame, project: Project, scorings: Mapping[str, Scoring], 
         project: the definitions.
         scorings: model to its version.
         pace: how it goes.
+        online: where the states are published, if anywhere.
     """
     for name, value in {**_STATE, "spark.sql.shuffle.partitions": str(pace.parallel)}.items():
         records.sparkSession.conf.set(name, value)
-    blob: bytes = cloudpickle.dumps((project, dict(scorings)))  # type: ignore[no-untyped-call]
+    blob: bytes = cloudpickle.dumps((project, dict(scorings), online))  # type: ignore[no-untyped-call]
     keeper = Keeper(_sent(records.sparkSession, blob), pace.least)
     return records.groupBy("bucket").transformWithStateInPandas(
         keeper, OUT, outputMode="append", timeMode="none"

@@ -1,0 +1,175 @@
+"""A bucket's part of the online store, published by the worker that keeps the bucket.
+
+::
+
+    state of a bucket after a micro-batch ──► claim, with a new epoch ──► the keys that moved, and positions
+                 ▲                                     │  is it as far as what was published before?
+    memory: who, epoch, generation ── in Spark's state ┘  is the generation gone? fill another
+
+What is published is a function of the bucket's records, so that a batch which Spark repeats writes equal
+bits. Any worker may have a bucket next, so what it has to know lies in Spark's state. Each try of a batch has
+an epoch of its own: a try that is thought dead and is not is refused, or finds that the part is ahead of it,
+and writes nothing. Called by ``keeping``; read ``scale.redis.writing`` for what is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import msgspec
+from confluent_kafka import Consumer, TopicPartition
+
+from headwater.core.errors import FencedError, OnlineError
+from headwater.definitions.project import Project
+from headwater.scale.kafka.cluster import Cluster, Topics
+from headwater.scale.kafka.partition import Partition
+from headwater.scale.redis import names
+from headwater.scale.redis.connection import Address, asking
+from headwater.scale.redis.moved import Keys
+from headwater.scale.redis.parts import Part
+from headwater.scale.redis.writing import Held, LostError, Memory, Writing, reached, see_that_it_fits
+
+_TRIES = 3  # of a batch that another try of the same was quicker than
+_WAIT = 10.0  # seconds for Kafka to say where its partitions end
+
+
+@dataclass(frozen=True)
+class Publishing:
+    """Where to, as it is sent to the workers.
+
+    Attributes:
+        address: asked in each worker, which has the password in its own surroundings: it is not sent.
+        now: microseconds UTC.
+        stopwatch: nanoseconds.
+        parts: how many partitions the topics have.
+    """
+
+    address: Callable[[], Address]
+    now: Callable[[], int]
+    stopwatch: Callable[[], int]
+    parts: int = 0
+
+
+class Publisher:
+    """Publishes the buckets that a worker keeps.
+
+    Args:
+        publishing: where to.
+        project: the definitions.
+    """
+
+    def __init__(self, publishing: Publishing, project: Project) -> None:
+        self._to, self._project = publishing, project
+        self._address = publishing.address()
+        self._client = self._address.client()
+        self._writing: dict[int, Writing] = {}
+
+    def turn(
+        self, number: int, state: Partition, moved: dict[str, Keys], memory: str
+    ) -> tuple[str, OnlineError | None]:
+        """Publish what moved in a bucket; all of it if what others read is not whole, or not its own.
+
+        Args:
+            number: of the bucket.
+            state: of it, behind the batch.
+            moved: of each view, the keys that moved in the batch.
+            memory: what was given back after the batch before; "" after none.
+
+        Returns:
+            What is to be known after the next batch; and why nothing was published, if Redis does not answer.
+
+        Raises:
+            FencedError: another query or host publishes the part.
+        """
+        held = Held(self._project.name, self._project.views, state.vectors, lambda: state.positions)
+        writing = self._of(number, memory)
+        try:
+            for tried in range(_TRIES):
+                try:
+                    self._publish(writing, held, moved)
+                except FencedError:  # perhaps by another try of this batch; if not, to claim says so
+                    if tried == _TRIES - 1:
+                        raise
+                else:
+                    return _text(writing.memory), None
+        except FencedError:
+            raise
+        except OnlineError as error:
+            writing.forget()  # what moved in this batch is missing there
+            return _text(writing.memory), error
+        raise AssertionError("tried, and neither done nor refused")
+
+    def _of(self, number: int, memory: str) -> Writing:
+        """As whoever published the bucket last; the one in memory, if that was this worker."""
+        known = self._writing.get(number)
+        if known is None or not memory or _text(known.memory) != memory:
+            before = msgspec.json.decode(memory, type=Memory) if memory else Memory()
+            part = Part(number, self._to.parts)
+            known = Writing(self._address, self._client, self._to.now, self._to.stopwatch, part, before)
+            self._writing[number] = known
+        return known
+
+    def _publish(self, writing: Writing, held: Held, moved: dict[str, Keys]) -> None:
+        before = writing.claim(held.name, again=True)
+        if not reached(held.place()[1], before):
+            writing.forget()  # others read what is right, further on; filled once this has come up to it
+            return
+        if writing.whole:
+            try:
+                writing.patrol(held)
+                writing.publish(held.name, writing.copy(held, moved))
+            except LostError:
+                writing.forget()
+        if not writing.whole:
+            writing.fill(held, lambda: writing.copy(held, {}))
+
+
+def begun(
+    publishing: Publishing,
+    project: Project,
+    cluster: Cluster,
+    on_fault: Callable[[str, BaseException], None],
+) -> None:
+    """Before a query: see that the store fits, and fill the parts of partitions without a record.
+
+    Spark calls no worker for those, and whoever decides about an entity of theirs has to know that it is new.
+
+    Raises:
+        OnlineError: the store is cut otherwise, or throws states away when it is full.
+    """
+    address = publishing.address()
+    with address.client() as client:
+        first = Part(0, publishing.parts)
+        see_that_it_fits(address, client, project.name, first, on_fault)
+        try:
+            for number in range(publishing.parts):
+                part = Part(number, publishing.parts)
+                with asking(address):
+                    there = client.hget(names.marker(project.name, part), "whole")
+                if there is None and _is_empty(cluster, Topics(project), number):
+                    state = Partition(project, {})
+                    held = Held(project.name, project.views, state.vectors, _positions(state))
+                    Writing(address, client, publishing.now, publishing.stopwatch, part).turn(held, {})
+        except OnlineError as error:
+            on_fault("online", error)
+
+
+def _positions(state: Partition) -> Callable[[], dict[str, int]]:
+    return lambda: state.positions
+
+
+def _is_empty(cluster: Cluster, topics: Topics, number: int) -> bool:
+    """Whether nothing was ever sent to a partition."""
+    consumer = Consumer(cluster.settings(group_id=f"{topics.scores}-ends", enable_auto_commit=False))
+    try:
+        places = (TopicPartition(topic, number) for topic in topics.streams)
+        return all(consumer.get_watermark_offsets(place, _WAIT)[1] == 0 for place in places)
+    finally:
+        consumer.close()
+
+
+def _text(memory: Memory) -> str:
+    found: dict[str, Any] = asdict(memory)
+    return msgspec.json.encode(found, order="sorted").decode()
