@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -90,6 +91,9 @@ def test_a_stream_ends_with_the_server(tmp_path: Path) -> None:
     with serving(tmp_path) as house:
         thread, heard = listen(house, 100)
         post(house, pay(31_100))
+        until = time.monotonic() + 20
+        while not heard and time.monotonic() < until:  # events are answered before their scores are made
+            time.sleep(0.01)
     thread.join(20)
     assert not thread.is_alive()
     assert len(heard) == 1
