@@ -20,7 +20,7 @@ APPLICATION = 0x48575452  # "HWTR" in the file's header: `file` and we know a lo
 VERSION = 1
 PAGE_SIZE = 8192
 CHECKPOINT_PAGES = 2048  # 16 MiB, unless `checkpoint` did it before
-AHEAD = CHECKPOINT_PAGES + 32  # pages that the WAL has from the start
+AHEAD = 544  # pages that the WAL has from the start; a log that is busy soon has all of them
 
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -203,7 +203,7 @@ def _create(connection: sqlite3.Connection) -> None:
 
 
 def _write_ahead(connection: sqlite3.Connection) -> None:
-    """Let the WAL have its full length from the start.
+    """Let the WAL have some length from the start.
 
     A commit that overwrites waits for its own bytes; one that makes the file longer waits for the file
     system's journal too, which takes twice as long. So pages are written and taken back: what is left of
