@@ -133,9 +133,11 @@ def connect_reader(path: Path) -> sqlite3.Connection:
 
 def connect_beside(path: Path) -> sqlite3.Connection:
     """A connection that tidies up beside the writer's."""
-    return sqlite3.connect(
+    connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, check_same_thread=False
     )
+    connection.execute("PRAGMA fullfsync=ON")  # as the writer's: what it put into the file is on disk
+    return connection
 
 
 @contextmanager

@@ -170,8 +170,7 @@ class ShadowWatch:
         if _reads_alike(own, challenger):
             values = [decision.features.get(name) for name in challenger.names]
             return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
-        asked = Asked(decision.keys, decision.time, decision.offset, decision.request)
-        x: Float64 = rederive(challenger, [asked], self._extract, step=self._step)[0]
+        x: Float64 = rederive(challenger, Asked.of([decision]), self._extract, step=self._step)[0]
         return x
 
 

@@ -22,7 +22,7 @@ import numpy.typing as npt
 import polars as pl
 
 from headwater.core.batch import Batch
-from headwater.core.errors import DataError, Problem
+from headwater.core.errors import DataError, Problem, ReplayError
 from headwater.definitions.aggregate import Aggregate
 from headwater.definitions.compile import dtype_text
 from headwater.definitions.expression import columns
@@ -35,6 +35,7 @@ from headwater.log.protocol import EventLog
 from headwater.serving.extract import Extract
 from headwater.serving.recall import recalled
 from headwater.serving.scoring import Float64, Scoring
+from headwater.store.decision import Decision
 
 Int64 = npt.NDArray[np.int64]
 Step = Callable[[], None]  # called now and then; may raise to stop
@@ -57,6 +58,27 @@ class Asked:
     time: int
     offset: int
     request: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, decisions: Iterable[Decision]) -> list[Asked]:
+        """What decisions rested on.
+
+        Raises:
+            ReplayError: one rests on Kafka's topics, and on no log of events.
+        """
+        asked = list(decisions)
+        ReplayError.raise_if(_elsewhere(one) for one in asked if one.places)
+        return [cls(one.keys, one.time, one.offset, one.request) for one in asked]
+
+
+def _elsewhere(decision: Decision) -> Problem:
+    return Problem(
+        "the decision rests on Kafka's topics",
+        expected="one that rests on the embedded log",
+        got=", ".join(f"{place} up to {last:,}" for place, last in sorted(decision.places.items())),
+        where=decision.model,
+        do="make it again from there: headwater replay ID --kafka BROKERS",
+    )
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from headwater.core.errors import LogError, Problem, ReplayError
+from headwater.core.errors import Problem, ReplayError
 from headwater.definitions.view import FeatureView, view_hash
 from headwater.log.protocol import EventLog
 from headwater.serving.attribution import Cause, Difference, Stage, differences, stages
@@ -128,10 +128,9 @@ def replay_many(
 
     Raises:
         DataError: a decision lacks a key or request column of the model.
-        LogError: a decision rests on Kafka's topics, and on no log of events.
+        ReplayError: a decision rests on Kafka's topics, and on no log of events.
     """
-    LogError.raise_if(_elsewhere(one) for one in decisions if one.places)
-    asked = [Asked(one.keys, one.time, one.offset, one.request) for one in decisions]
+    asked = Asked.of(decisions)
     past = _Past(asked, log, step)
     X = past.vectors(decider.scoring, range(len(asked)))
     owns = _owned(decisions, own, decider, past)
@@ -143,16 +142,6 @@ def replay_many(
         first, crossed, middle = _between(decision, owns.get(place), decider, X[place])
         way = tuple(stages(decision, first, middle, now, crossed))
         yield Replayed(decision, now, tuple(differences(decision, now, way)), way, events[place])
-
-
-def _elsewhere(decision: Decision) -> Problem:
-    return Problem(
-        "the decision rests on Kafka's topics",
-        expected="one that rests on the embedded log",
-        got=", ".join(f"{place} up to {last:,}" for place, last in sorted(decision.places.items())),
-        where=decision.model,
-        do="make it again from there: headwater replay ID --kafka BROKERS",
-    )
 
 
 class _Past:

@@ -139,6 +139,7 @@ class Database:
         with self.reading() as connection:
             connection.execute("PRAGMA query_only=OFF")
             try:
+                connection.execute("PRAGMA fullfsync=ON")  # as the writer's
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             finally:
                 connection.execute("PRAGMA query_only=ON")

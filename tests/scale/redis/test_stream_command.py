@@ -153,14 +153,6 @@ def test_decisions_from_kafka_are_made_again_from_its_topics(
     )
 
 
-def test_spark_does_not_publish(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "project.py").write_text(project_text(), encoding="utf-8")
-    command = ["stream", "--on", "spark", "--kafka", "127.0.0.1:1", "--online", "redis://127.0.0.1:1"]
-    assert run(cli, [*command, "--project", str(tmp_path)]) == 2
-    letter = "Spark does not publish to an online store: leave --online out, or --on spark"
-    assert letter in capfd.readouterr().err
-
-
 def _never(*_: Any) -> Any:
     raise AssertionError
 

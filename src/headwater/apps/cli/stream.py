@@ -102,8 +102,6 @@ def command(
     if file is not None:
         data = click.get_current_context().params["data"]
         work = Workplace(Settings.read(project=file, data=data), work.clock)
-    if options["online"] and options["engine"] == "spark":
-        raise click.UsageError("Spark does not publish to an online store: leave --online out, or --on spark")
     kafka = library()
     cluster = cluster_of(kafka, brokers, environment())
     served = scorings(Shelf(registry_of(work), work.project).champions())

@@ -95,6 +95,7 @@ def values_of(served: Served, column: str, log: EventLog) -> pl.Series:
 
     Raises:
         DataError: the model has no such column.
+        ReplayError: a row rests on Kafka's topics, and on no log of events.
     """
     model = served.watched.model
     if column not in model.columns:
@@ -107,7 +108,7 @@ def values_of(served: Served, column: str, log: EventLog) -> pl.Series:
         )
     frame = served.columns
     if frame is None:
-        asked = [Asked(one.keys, one.time, one.offset, one.request) for one in served.decisions]
+        asked = Asked.of(served.decisions)
         frame = features(model.features, asked, log).frame
         for name in model.request:
             given = [recalled(model, one.request).get(name) for one in served.decisions]

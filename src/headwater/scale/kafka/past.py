@@ -18,7 +18,7 @@ from uuid import uuid4
 
 import numpy as np
 import polars as pl
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from headwater.core.batch import Batch
 from headwater.core.errors import LogError
@@ -102,10 +102,9 @@ def _of(
 ) -> Rested:
     events, places = {}, placed(decision)
     for place, last in places.items():
-        batch = found.get(place)
-        if batch is None:
+        batch, key = found.get(place), topics.key(place[1])
+        if batch is None or key not in decision.keys:
             continue
-        key = topics.key(place[1])
         own = batch.frame.get_column(key)
         fits = (own == entity_keys([decision.keys[key]], own.dtype, key)[0]).to_numpy() & (
             batch.offset <= last
@@ -171,8 +170,13 @@ def _records(
                 raise _lacks(cluster, f"{end:,} records in {topic}, partition {number}", "nothing for 30 s")
             records = []
             for message in messages:
-                if message.error() is not None:
-                    done = True  # its end: what the records are followed by is no event
+                if (error := message.error()) is not None:
+                    if error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
+                        raise KafkaException(error)
+                    if (message.offset() or 0) < end:  # what is behind is of a transaction that is open
+                        got = f"{message.offset() or 0:,} that are whole"
+                        raise _lacks(cluster, f"{end:,} records in {topic}, partition {number}", got)
+                    done = True
                 elif (message.offset() or 0) < end:
                     records.append(record_of(message))
             done = done or (bool(messages) and (messages[-1].offset() or 0) >= end - 1)

@@ -269,14 +269,14 @@ class Source:
         return self._parts
 
     def _check(self, part: Part) -> None:
-        """See that the generation that is whole is of these definitions."""
+        """See how the store is cut now, and that the generation that is whole is of these definitions."""
+        before, self._parts = self._parts, None
+        if self._cut() != before:
+            return
         with asking(self._address):
             found: list[Any] = self._client.hmget(names.marker(self._project, part), ["whole", "definitions"])
         whole, told = found
         if whole is None or told is None:
-            before, self._parts = self._parts, None  # it may be cut otherwise by now
-            if self._cut() != before:
-                return
             raise self.not_whole(_NOTHING, part)
         there, wanted = json.loads(told), self._wanted
         if there["layout"] != wanted["layout"] or not wanted["views"].items() <= there["views"].items():
