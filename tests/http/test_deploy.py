@@ -16,8 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from headwater.apps.http.online import OwnerMetrics, ReplicaMetrics
 from headwater.models.canary import Canary
+from headwater.scale.redis.progress import Published
 from headwater.scale.redis.source import Seen
-from headwater.scale.redis.writing import Published
 from headwater.serving.served import Trial
 from tests.http.house import House
 from tests.serving.bank import scoring

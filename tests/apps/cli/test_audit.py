@@ -206,3 +206,27 @@ def test_many_are_derived_together_and_one_that_cannot_be_keeps_nobody(
         ]
         told = ended.json["replay"]
         assert (told["same"], told["different"], told["gone"]) == (COUNT + 7, 2, 0)
+
+
+@pytest.mark.usefixtures("decided")
+def test_decisions_that_rest_on_kafka_are_counted_and_sent_there(headwater: Headwater) -> None:
+    """Their events are not in the embedded log: not tried there, and not held against anybody."""
+    with DecisionStore.open(DECISIONS) as store:
+        for number, places in ((1, {"payments/0": 7}), (2, {"payments/1": 3, "visits/1": 0})):
+            one = store.get(number).decision
+            store.append([replace(one, places=places, features={**one.features, "n_7d": 99.0})])
+    ended = headwater("audit", "verify", "--replay", "all", "--json")
+    assert ended.code == 0
+    told = ended.json["replay"]
+    assert told == {"seed": told["seed"], "same": COUNT, "different": 0, "gone": 0, "elsewhere": 2}
+    in_words = headwater("audit", "verify", "--replay", "all")
+    assert in_words.code == 0
+    rest = "2 rest on Kafka's topics: prove them with headwater replay ID --kafka BROKERS"
+    assert rest in " ".join((in_words.out + in_words.err).split())
+    with DecisionStore.open(DECISIONS) as store:
+        store.append([replace(store.get(5).decision, places={})])  # the same on the log is not proven
+    ended = headwater("audit", "verify", "--replay", "all", "--json")
+    assert problems(ended) == [
+        ("the feature 'n_7d' does not come out as it was decided", "decision 7"),
+    ]
+    assert ended.json["replay"]["elsewhere"] == 2

@@ -12,8 +12,8 @@ from hypothesis import given
 from headwater.engine.run import Engine
 from headwater.scale.redis.publisher import Publisher
 from headwater.scale.redis.source import Source
+from headwater.scale.redis.states import Held
 from headwater.scale.redis.vectors import OnlineVectors
-from headwater.scale.redis.writing import Held
 from headwater.serving.vectors import Moment, Vectors
 from tests.engine.cases import Case
 from tests.engine.hosts import bits

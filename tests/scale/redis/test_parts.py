@@ -16,7 +16,8 @@ from headwater.apps.online import Online
 from headwater.scale.kafka.partition import Partition
 from headwater.scale.redis import parts
 from headwater.scale.redis.moved import Keys, Moved
-from headwater.scale.redis.writing import Held, Writing
+from headwater.scale.redis.states import Held
+from headwater.scale.redis.writing import Writing
 from headwater.serving.making import Making, Wanted
 from headwater.serving.replica import Replica
 from headwater.serving.vectors import Moment

@@ -66,7 +66,7 @@ def strays(keys: Sequence[Any], part: Part) -> list[int]:
     """The places of keys whose events should lie in another part.
 
     Example:
-        >>> strays([7, 8, 9], Part(9, 12))
+        >>> strays([7, 9, 10], Part(3, 12))
         [1, 2]
     """
     texts = [str(key).encode() for key in keys]

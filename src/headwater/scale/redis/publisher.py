@@ -22,9 +22,12 @@ from headwater.core.batch import Batch
 from headwater.core.errors import FencedError, OnlineError
 from headwater.core.handful import Handful
 from headwater.scale.redis.connection import Address
+from headwater.scale.redis.fenced import LostError
 from headwater.scale.redis.moved import Keys, Moved
 from headwater.scale.redis.parts import WHOLE
-from headwater.scale.redis.writing import Copied, Held, LostError, Writing, see_that_it_fits
+from headwater.scale.redis.preflight import see_that_it_fits
+from headwater.scale.redis.states import Copied, Held
+from headwater.scale.redis.writing import Writing
 from headwater.serving.vectors import Vectors
 
 HEARTBEAT = 1.0  # seconds between two writes, if nothing moves

@@ -27,9 +27,13 @@ from headwater.scale.kafka.cluster import Cluster, Topics
 from headwater.scale.kafka.partition import Partition
 from headwater.scale.redis import names
 from headwater.scale.redis.connection import Address, asking
+from headwater.scale.redis.fenced import LostError
 from headwater.scale.redis.moved import Keys
 from headwater.scale.redis.parts import Part
-from headwater.scale.redis.writing import Held, LostError, Memory, Writing, reached, see_that_it_fits
+from headwater.scale.redis.preflight import see_that_it_fits
+from headwater.scale.redis.progress import Memory
+from headwater.scale.redis.states import Held, reached
+from headwater.scale.redis.writing import Writing
 
 _TRIES = 3  # of a batch that another try of the same was quicker than
 _WAIT = 10.0  # seconds for Kafka to say where its partitions end
