@@ -22,7 +22,7 @@ import numpy.typing as npt
 import polars as pl
 
 from headwater.core.batch import Batch
-from headwater.core.errors import DataError, Problem, ReplayError
+from headwater.core.errors import DataError, Problem
 from headwater.definitions.aggregate import Aggregate
 from headwater.definitions.compile import dtype_text
 from headwater.definitions.expression import columns
@@ -64,10 +64,10 @@ class Asked:
         """What decisions rested on.
 
         Raises:
-            ReplayError: one rests on Kafka's topics, and on no log of events.
+            DataError: one rests on Kafka's topics, and on no log of events.
         """
         asked = list(decisions)
-        ReplayError.raise_if(_elsewhere(one) for one in asked if one.places)
+        DataError.raise_if(_elsewhere(one) for one in asked if one.places)
         return [cls(one.keys, one.time, one.offset, one.request) for one in asked]
 
 

@@ -127,8 +127,7 @@ def replay_many(
         One for each decision, in their order.
 
     Raises:
-        DataError: a decision lacks a key or request column of the model.
-        ReplayError: a decision rests on Kafka's topics, and on no log of events.
+        DataError: a decision lacks a key or request column of the model, or rests on Kafka's topics.
     """
     asked = Asked.of(decisions)
     past = _Past(asked, log, step)

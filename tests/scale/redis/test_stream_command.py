@@ -97,7 +97,7 @@ def test_decisions_from_kafka_are_made_again_from_its_topics(
     assert other["replayed"][0]["decision"] == ids[-1]
 
     (place, last) = next(iter(first[0].decision.places.items()))
-    assert told("replay", "--records", "replica", ids[0], code=5) == (
+    assert told("replay", "--records", "replica", ids[0], code=4) == (
         "the decision rests on Kafka's topics\n"
         "  expected: one that rests on the embedded log\n"
         f"  got:      {place} up to {last:,}\n"

@@ -94,8 +94,7 @@ def values_of(served: Served, column: str, log: EventLog) -> pl.Series:
         log: the events.
 
     Raises:
-        DataError: the model has no such column.
-        ReplayError: a row rests on Kafka's topics, and on no log of events.
+        DataError: the model has no such column, or a row rests on Kafka's topics.
     """
     model = served.watched.model
     if column not in model.columns:

@@ -18,7 +18,7 @@ from uuid import uuid4
 
 import numpy as np
 import polars as pl
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from headwater.core.batch import Batch
 from headwater.core.errors import LogError
@@ -170,18 +170,25 @@ def _records(
                 raise _lacks(cluster, f"{end:,} records in {topic}, partition {number}", "nothing for 30 s")
             records = []
             for message in messages:
-                if (error := message.error()) is not None:
-                    if error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
-                        raise KafkaException(error)
-                    if (message.offset() or 0) < end:  # what is behind is of a transaction that is open
-                        got = f"{message.offset() or 0:,} that are whole"
-                        raise _lacks(cluster, f"{end:,} records in {topic}, partition {number}", got)
-                    done = True
+                if message.error() is not None:
+                    done = _is_end(cluster, message, end)
                 elif (message.offset() or 0) < end:
                     records.append(record_of(message))
             done = done or (bool(messages) and (messages[-1].offset() or 0) >= end - 1)
             if records:
                 yield stream, records
+
+
+def _is_end(cluster: Cluster, message: Message, end: int) -> bool:
+    """Whether all was read that is wanted, where something other than a record came."""
+    error = message.error()
+    if error is None or error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
+        raise KafkaException(error)
+    read = message.offset() or 0
+    if read < end:  # what is behind is of a transaction that is open
+        where = f"{message.topic()}, partition {message.partition()}"
+        raise _lacks(cluster, f"{end:,} records in {where}", f"{read:,} that are whole")
+    return True
 
 
 def _joined(batches: Sequence[Batch]) -> Batch:
