@@ -144,11 +144,11 @@ def _host(
         if owners is not None:
             owners.start(host.count)
         told.screen.note(f"{member.name} of {group} keeps {', '.join(served) or 'features'} fresh")
-        kept = heard = time.monotonic()
+        kept, heard, had = time.monotonic(), 0.0, 0
         while not end.is_set():
-            now = time.monotonic()
-            if host.turn():
-                heard = now
+            records, now = host.turn(), time.monotonic()
+            if records or len(host.partitions) != had:  # until partitions came there was nothing to hear
+                heard, had = now, len(host.partitions)
             if now - kept >= snapshot_every:
                 host.keep()
                 kept = now

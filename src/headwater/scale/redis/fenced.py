@@ -28,6 +28,7 @@ from headwater.scale.redis.parts import Part
 from headwater.scale.redis.preflight import otherwise
 from headwater.scale.redis.progress import Memory
 from headwater.scale.redis.states import Copied, Held, Item, Positions
+from headwater.scale.redis.texts import Texts
 
 
 class LostError(Exception):
@@ -46,14 +47,15 @@ class Fenced:
 
     Attributes:
         epoch: of this owner; 0 before the first.
-        texts: of each view, how many were written.
+        texts: that were written.
     """
 
     def __init__(
         self, address: Address, client: redis.Redis, clock: Callable[[], int], part: Part, memory: Memory
     ) -> None:
         self.epoch = memory.epoch
-        self.texts = dict(memory.texts)
+        self.texts = Texts(memory.texts, memory.seals)
+        self._offset = memory.offset
         self._address, self._client, self._clock, self._part = address, client, clock, part
         self._id = memory.id
         self._claim = client.register_script(scripts.CLAIM)
@@ -63,7 +65,8 @@ class Fenced:
 
     def memory(self, generation: str) -> Memory:
         """Who it is, for another to go on with."""
-        return Memory(self._id, self.epoch, generation, dict(self.texts))
+        texts = self.texts
+        return Memory(self._id, self.epoch, generation, dict(texts.counts), dict(texts.seals), self._offset)
 
     def claim(self, project: str, *, again: bool) -> Positions:
         """Become the owner, or go on as such; see :meth:`Writing.claim`."""
@@ -103,7 +106,8 @@ class Fenced:
         Raises:
             OnlineError: Redis does not answer; whether it was written is not known.
             FencedError: another owns it; nothing was written.
-            LostError: something is gone, or a part would go back; nothing was written.
+            LostError: something is gone, Redis stands where it stood before, or a part would go back; nothing
+                was written.
         """
         places = {names.marker(project, self._part): 1}
         arguments: list[Any] = [
@@ -114,11 +118,12 @@ class Fenced:
             self._clock(),
             "1" if moving else "",
             "" if of is None else _text(of.positions),
+            "" if of is None or self._offset < 0 else self._offset,
             len(texts),
         ]
         for view, more in texts.items():
             place = places.setdefault(names.texts(project, generation, view), len(places) + 1)
-            arguments += [place, self.texts.get(view, 0), len(more), *more]
+            arguments += [place, self.texts.counts.get(view, 0), len(more), *more]
         for view, name, image, number in items:
             key = names.bucket(project, generation, view, number)
             arguments += [places.setdefault(key, len(places) + 1), name, image]
@@ -126,7 +131,9 @@ class Fenced:
             done, found = self._writing(list(places), arguments)
         self._judge(done, found)
         for view, more in texts.items():
-            self.texts[view] = self.texts.get(view, 0) + len(more)
+            self.texts.wrote(view, more)
+        if of is not None and not moving:
+            self._offset = of.offset
 
     def flip(self, generation: str, held: Held, last: Copied, now: int) -> None:
         """Let others read a generation that is whole, instead of the one before."""
@@ -137,6 +144,7 @@ class Fenced:
                 [self.epoch, self._id, generation, definitions, last.offset, now, _text(last.positions)],
             )
         self._judge(done, found)
+        self._offset = last.offset
 
     def sweep(self, project: str, generation: str) -> None:
         """Let go of what earlier generations hold, and of none of a younger owner's."""

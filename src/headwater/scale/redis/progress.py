@@ -75,9 +75,13 @@ class Memory:
         id, epoch: who it is.
         generation: that others read; "" if none is whole.
         texts: of each view, how many were written.
+        seals: over those, see ``texts``.
+        offset: the last place of which Redis has said that it is written; -1 before the first.
     """
 
     id: str = field(default_factory=lambda: secrets.token_hex(8))
     epoch: int = 0
     generation: str = ""
     texts: Mapping[str, int] = field(default_factory=dict)
+    seals: Mapping[str, str] = field(default_factory=dict)
+    offset: int = -1

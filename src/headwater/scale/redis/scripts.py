@@ -50,10 +50,10 @@ end
 
 # KEYS: marker, then the buckets and lists that are written to.
 # ARGV: epoch, id, the whole generation that must still be there or "", offset or "", now, "moving" or "",
-#   positions or "", how many lists; for each its key's number, its length, how many texts, the texts;
-#   then for each bucket's field the key's number, the field, the value.
-# Returns {1}; {0, what} if something was lost, or it would go back; or {-1, epoch} if another owns it: then
-# nothing was written.
+#   positions or "", the offset that was written last or "", how many lists; for each its key's number, its
+#   length, how many texts, the texts; then for each bucket's field the key's number, the field, the value.
+# Returns {1}; {0, what} if something was lost (as after a start from an older copy of Redis), or it would go
+# back; or {-1, epoch} if another owns it: then nothing was written.
 WRITE = (
     _OWNED
     + """
@@ -63,8 +63,11 @@ end
 if ARGV[7] ~= '' and tonumber(redis.call('HGET', KEYS[1], 'offset') or '-1') > tonumber(ARGV[4]) then
   return {0, 'ahead'}
 end
-local lists = tonumber(ARGV[8])
-local at = 9
+if ARGV[8] ~= '' and tonumber(redis.call('HGET', KEYS[1], 'offset') or '-1') < tonumber(ARGV[8]) then
+  return {0, 'back'}
+end
+local lists = tonumber(ARGV[9])
+local at = 10
 for _ = 1, lists do
   if redis.call('LLEN', KEYS[tonumber(ARGV[at])]) < tonumber(ARGV[at + 1]) then
     return {0, 'texts'}
@@ -81,7 +84,7 @@ for i = at, #ARGV, 3 do
     end
   end
 end
-local first = 9
+local first = 10
 for _ = 1, lists do
   local key = KEYS[tonumber(ARGV[first])]
   local known = redis.call('LLEN', key) - tonumber(ARGV[first + 1])

@@ -27,6 +27,7 @@ from headwater.scale.redis.moved import Keys
 from headwater.scale.redis.parts import WHOLE, Part, strays
 from headwater.scale.redis.progress import Memory, Published
 from headwater.scale.redis.states import Copied, Held, Item, Positions, pieces, reached
+from headwater.scale.redis.texts import Texts
 
 PATROL = 10.0  # seconds between two looks at all buckets
 
@@ -131,13 +132,13 @@ class Writing:
             rest: copies what moved since the filling began.
         """
         project, generation = held.name, names.generation(self.published.epoch, self.part)
-        self._generation, self._fenced.texts = "", {}
+        self._generation, self._fenced.texts = "", Texts.none_of(held)
         there = range(self.part.buckets)
         for view in held.views:
             self._fenced.write(project, generation, [(view.name, names.THERE, b"", n) for n in there], {})
             for items in self._all(held, view.name):
                 with held.vectors.shut():
-                    texts = held.texts(self._fenced.texts)
+                    texts = held.texts(self._fenced.texts.counts)
                 self._fenced.write(project, generation, items, texts)
         last = rest()
         texts_left = last.texts
@@ -161,10 +162,16 @@ class Writing:
             yield from pieces(items)
 
     def copy(self, held: Held, moved: Mapping[str, Keys]) -> Copied:
-        """The states of the keys that moved, and the texts that are new; while the engine stands still."""
+        """The states of the keys that moved, and the texts that are new; while the engine stands still.
+
+        Raises:
+            LostError: the texts that were written have other numbers in what is held.
+        """
         started = self._watch()
+        if not self._fenced.texts.fit(held):
+            raise LostError("texts")
         items = [one for view, keys in moved.items() for one in held.images(view, keys, self.part)]
-        return Copied(items, held.texts(self._fenced.texts), *held.place(), started)
+        return Copied(items, held.texts(self._fenced.texts.counts), *held.place(), started)
 
     def publish(self, project: str, copied: Copied) -> None:
         """Write what moved, and say up to where; what is too large for one write is announced first.

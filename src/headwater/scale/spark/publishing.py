@@ -14,6 +14,7 @@ and writes nothing. Called by ``keeping``; read ``scale.redis.writing`` for what
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -36,6 +37,7 @@ from headwater.scale.redis.states import Held, reached
 from headwater.scale.redis.writing import Writing
 
 _TRIES = 3  # of a batch that another try of the same was quicker than
+_PAUSES = (0.1, 0.4, 1.5, 3.0)  # seconds between tries, where Redis does not answer
 _WAIT = 10.0  # seconds for Kafka to say where its partitions end
 
 
@@ -69,6 +71,7 @@ class Publisher:
         self._address = publishing.address()
         self._client = self._address.client()
         self._writing: dict[int, Writing] = {}
+        self._answers = True  # Redis, as far as is known
 
     def turn(
         self, number: int, state: Partition, moved: dict[str, Keys], memory: str
@@ -92,7 +95,7 @@ class Publisher:
         try:
             for tried in range(_TRIES):
                 try:
-                    self._publish(writing, held, moved)
+                    self._patiently(writing, held, moved)
                 except FencedError:  # perhaps by another try of this batch; if not, to claim says so
                     if tried == _TRIES - 1:
                         raise
@@ -114,6 +117,21 @@ class Publisher:
             known = Writing(self._address, self._client, self._to.now, self._to.stopwatch, part, before)
             self._writing[number] = known
         return known
+
+    def _patiently(self, writing: Writing, held: Held, moved: dict[str, Keys]) -> None:
+        """Publish; a Redis that was there just now gets some seconds, as a bucket may not come again soon."""
+        for pause in _PAUSES if self._answers else ():
+            try:
+                self._publish(writing, held, moved)
+            except FencedError:
+                raise
+            except OnlineError:
+                time.sleep(pause)
+            else:
+                return
+        self._answers = False
+        self._publish(writing, held, moved)
+        self._answers = True
 
     def _publish(self, writing: Writing, held: Held, moved: dict[str, Keys]) -> None:
         before = writing.claim(held.name, again=True)
