@@ -96,8 +96,9 @@ def test_two_that_append_in_turns_make_one_chain(
             assert [record.decision for record in one.page(key=dict(given.keys))].count(given) >= 1
 
 
-def test_what_json_cannot_hold_leaves_the_others_in(path: Path) -> None:
-    good, bad = decision(score=0.5), decision(request={"x": float("nan")})
+@pytest.mark.parametrize("value", [float("nan"), "half \ud800", object()])
+def test_what_json_cannot_hold_leaves_the_others_in(path: Path, value: object) -> None:
+    good, bad = decision(score=0.5), decision(request={"x": value})
     with DecisionStore.open(path) as store:
         store.append_each([good])
         first, second, third = store.append_each([good, bad, good])

@@ -116,10 +116,11 @@ class Decision:
             quick = _quick(self)
         except (TypeError, ValueError, OverflowError):
             quick = None
-        if quick is not None:
-            return quick
         try:
-            return canonical_json(self.to_json())
+            text = canonical_json(self.to_json()) if quick is None else quick
+            if not text.isascii():
+                text.encode()  # half a character of UTF-16 is a text to Python, and none to anybody else
+            return text
         except (TypeError, ValueError) as error:
             raise StoreError.of(
                 "a decision cannot be written as JSON",
@@ -128,6 +129,7 @@ class Decision:
                 where=self.model,
                 do="take such columns out of the model's request",
             ) from None
+        return text
 
 
 def canonical_json(value: Any) -> str:
