@@ -93,9 +93,15 @@ class Answer:
 
 
 class Asking:
-    """Asks for the accounts again and again, in a thread of its own."""
+    """Asks for the accounts again and again, in a thread of its own.
 
-    def __init__(self, lender: Lender) -> None:
+    Args:
+        lender: whose.
+        pause: seconds between two questions.
+    """
+
+    def __init__(self, lender: Lender, pause: float = 0.002) -> None:
+        self._pause = pause
         self.answers: list[Answer] = []
         self.refused: list[HeadwaterError] = []
         self.odd: list[BaseException] = []
@@ -118,7 +124,7 @@ class Asking:
 
     def _run(self) -> None:
         who = 0
-        while not self._end.wait(0.002):
+        while not self._end.wait(self._pause):
             who = (who + 7) % 20
             try:
                 found = self._vectors.vector(bank.scoring(), {"who": who}, Moment(LATER, exact=False), {})
@@ -209,6 +215,7 @@ class Lender:
                 "bootstrap.servers": self.cluster.brokers,
                 "group.id": uuid4().hex,
                 "enable.partition.eof": True,
+                "fetch.wait.max.ms": 20,  # for a record behind the last
             }
         )
         numbers = range(self.partitions)

@@ -44,6 +44,8 @@ def spark() -> Iterator[SparkSession]:
         pytest.skip("there is no Java for Spark: `make services` installs it")
     from pyspark.sql import SparkSession
 
+    from tests.scale.spark.streaming import QUICK
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYSPARK_PYTHON", sys.executable)
         patch.setenv("PYSPARK_DRIVER_PYTHON", sys.executable)
@@ -58,7 +60,7 @@ def spark() -> Iterator[SparkSession]:
             .config("spark.sql.shuffle.partitions", "2")
             .config("spark.sql.adaptive.enabled", "false")
             .config("spark.jars", jars())
-            .config("spark.driver.extraJavaOptions", "-Xss8m")
+            .config(map={**QUICK})
             .getOrCreate()
         )
         session.sparkContext.setLogLevel("OFF")

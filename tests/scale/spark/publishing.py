@@ -16,13 +16,13 @@ from headwater.scale.spark.publishing import Publishing
 from headwater.scale.spark.session import session
 from headwater.scale.spark.stream import SETTINGS, start
 from tests.scale.redis.lender import definitions
-from tests.scale.spark.streaming import PACE, killed
+from tests.scale.spark.streaming import PACE, QUICK, killed
 from tests.serving import bank as small
 
 
 def main(brokers: str, name: str, redis: str, checkpoint: str, jars: str) -> None:
     online = Publishing(partial(address, redis), SystemClock().now, time.perf_counter_ns)
-    settings = {**SETTINGS, "spark.jars": jars, "spark.driver.host": "127.0.0.1"}
+    settings = {**SETTINGS, **QUICK, "spark.jars": jars, "spark.driver.host": "127.0.0.1"}
     with session(name, "local[2]", settings) as spark, killed(2) as count:
         query = start(
             spark,

@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -57,10 +58,13 @@ def publishing(at: Server) -> Publishing:
     return Publishing(partial(address, str(at.address)), SystemClock().now, time.perf_counter_ns, 3)
 
 
-def drain(spark: SparkSession, lender: Lender, at: Server, checkpoint: Path, faults: list[Any]) -> None:
-    """Run the query until it has read the topics to their ends."""
+@contextmanager
+def running(
+    spark: SparkSession, lender: Lender, at: Server, checkpoint: Path, faults: list[Any], most: int = 250
+) -> Iterator[Callable[[], None]]:
+    """The query; what is called then waits until it has read the topics to their ends."""
     from headwater.scale.spark.stream import start
-    from tests.scale.spark.streaming import PACE, end
+    from tests.scale.spark.streaming import PACE, catch_up
 
     spark.sparkContext.environment[PASSWORD] = redis_server.PASSWORD  # as spark.executorEnv sets it
     query = start(
@@ -70,11 +74,14 @@ def drain(spark: SparkSession, lender: Lender, at: Server, checkpoint: Path, fau
         {"risk": small.scoring()},
         group=lender.project.name,
         checkpoint=str(checkpoint),
-        pace=PACE,
+        pace=replace(PACE, most=most),
         online=publishing(at),
         on_fault=lambda where, error: faults.append((where, error)),
     )
-    end(query)
+    try:
+        yield lambda: catch_up(query)
+    finally:
+        query.stop()
 
 
 def test_a_replica_reads_what_spark_keeps_while_redis_is_emptied_and_stops(
@@ -83,30 +90,32 @@ def test_a_replica_reads_what_spark_keeps_while_redis_is_emptied_and_stops(
     assert connector
     lender = Lender(services["HEADWATER_KAFKA"], redis.address, tmp_path)
     faults: list[Any] = []
-    go = partial(drain, spark, lender, redis, tmp_path / "spark", faults)
-    with Asking(lender) as asking:
+    query = partial(running, spark, lender, redis, tmp_path / "spark", faults, most=1_000)
+    with Asking(lender, 0.02) as asking:
         lender.send(cut(past(), 0, 0.4))
-        go()
+        with query() as go:
+            go()
         lender.agree()
         whole = [marker[b"whole"] for marker in markers(lender)]
         lender.send(cut(past(), 0.4, 0.6))
-        go()
-        lender.agree()
-        assert [marker[b"whole"] for marker in markers(lender)] == whole, "what moved, and not all anew"
-        redis.empty()
-        lender.send(cut(past(), 0.6, 0.8))
-        go()
-        lender.agree()
-        assert faults == []
-        redis.stop()
-        lender.send(cut(past(), 0.8, 0.9))
-        go()
-        assert {(where, type(error)) for where, error in faults} == {("online", OnlineError)}
-        redis.start()
-        lender.send(cut(past(), 0.9, 1))
-        go()
-        asking.again()
-        lender.agree()
+        with query() as go:
+            go()
+            lender.agree()
+            assert [marker[b"whole"] for marker in markers(lender)] == whole, "what moved, and not all anew"
+            redis.empty()
+            lender.send(cut(past(), 0.6, 0.8))
+            go()
+            lender.agree()
+            assert faults == []
+            redis.stop()
+            lender.send(cut(past(), 0.8, 0.9))
+            go()
+            assert {(where, type(error)) for where, error in faults} == {("online", OnlineError)}
+            redis.start()
+            lender.send(cut(past(), 0.9, 1))
+            go()
+            asking.again()
+            lender.agree()
     assert asking.odd == []
     lender.right(asking.answers)
 
@@ -119,7 +128,7 @@ def test_a_driver_killed_between_a_batch_and_its_commit_publishes_equal_bits(
     checkpoint = tmp_path / "spark"
     command = [sys.executable, "-m", "tests.scale.spark.publishing", lender.cluster.brokers]
     with (
-        Asking(lender) as asking,
+        Asking(lender, 0.02) as asking,
         subprocess.Popen(
             [*command, lender.project.name, str(redis.address), str(checkpoint), connector],
             cwd=ROOT,
@@ -137,7 +146,8 @@ def test_a_driver_killed_between_a_batch_and_its_commit_publishes_equal_bits(
         told = {number: marker[b"positions"] for number, marker in enumerate(markers(lender))}
         assert sorted(path.name for path in (checkpoint / "commits").glob("[0-9]")) == ["0"]
         faults: list[Any] = []
-        drain(spark, lender, redis, checkpoint, faults)
+        with running(spark, lender, redis, checkpoint, faults, most=1_000) as go:
+            go()
         asking.again()
         lender.agree()
     assert faults == []

@@ -226,6 +226,8 @@ class Owners:
         behind = one.fill(self._project)
         if behind is not None:
             self._tell_behind(one, behind)
+        else:
+            self._news[False].set()  # what was taken in since the copy was told to the filler
 
     def _take_leave(self, one: Owned) -> None:
         """Let go of the engine of a part that went, and keep the counts of what was done."""
