@@ -120,7 +120,6 @@ class Decision:
             text = canonical_json(self.to_json()) if quick is None else quick
             if not text.isascii():
                 text.encode()  # half a character of UTF-16 is a text to Python, and none to anybody else
-            return text
         except (TypeError, ValueError) as error:
             raise StoreError.of(
                 "a decision cannot be written as JSON",
