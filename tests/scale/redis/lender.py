@@ -165,11 +165,20 @@ class Lender:
 
     def send(self, frames: Mapping[str, pl.DataFrame]) -> None:
         """To Kafka, and to the twin."""
+        ready = [
+            (
+                self.topics.of(name),
+                list(messages(frame, self.topics.key(name))),
+            )  # as `publish`, by one producer
+            for name, frame in frames.items()
+            if len(frame)
+        ]
+        for topic, some in ready:
+            for key, value in some:
+                self._producer.produce(topic, value, key)
+        assert self._producer.flush(10) == 0
         for name, frame in frames.items():
             if len(frame):
-                for key, value in messages(frame, self.topics.key(name)):  # as `publish`, by one producer
-                    self._producer.produce(self.topics.of(name), value, key)
-                assert self._producer.flush(10) == 0
                 places = np.arange(self._sent, self._sent + len(frame))
                 self._sent += len(frame)
                 when = frame["time"].to_physical().to_numpy()
