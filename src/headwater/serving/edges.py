@@ -35,7 +35,7 @@ class Limits:
     queue_events: int = 100_000
     queue_bytes: int = 64 << 20
     group_events: int = 20_000
-    gap: int = 4_000_000
+    gap: int = 3_000_000
     queue_decisions: int = 2_000
     group_decisions: int = 4
     ahead: int | None = 5 * MINUTE
