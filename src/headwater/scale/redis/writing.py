@@ -96,18 +96,26 @@ class Writing:
             OnlineError: Redis does not answer; try the same again.
             FencedError: another owns the part; this one publishes nothing any more.
         """
-        if self.whole:
-            try:
-                self.patrol(held)
-                self.publish(held.name, self.copy(held, moved))
-            except LostError:
-                self.forget()
+        self.go_on(held, moved)
         if not self.whole:
             if not reached(held.place()[1], self.claim(held.name)):
                 return False
             self.fill(held, lambda: self.copy(held, {}))
         moved.clear()
         return True
+
+    def go_on(self, held: Held, moved: Mapping[str, Keys]) -> None:
+        """Publish what moved, if others read a generation of this owner's; forget it if something is gone.
+
+        Raises:
+            OnlineError, FencedError: as :meth:`turn`.
+        """
+        if self.whole:
+            try:
+                self.patrol(held)
+                self.publish(held.name, self.copy(held, moved))
+            except LostError:
+                self.forget()
 
     def claim(self, project: str, *, again: bool = False) -> Positions:
         """Become the owner, or go on as such; up to where the part was published before, by whomever.

@@ -28,7 +28,6 @@ from headwater.scale.kafka.cluster import Cluster, Topics
 from headwater.scale.kafka.partition import Partition
 from headwater.scale.redis import names
 from headwater.scale.redis.connection import Address, asking
-from headwater.scale.redis.fenced import LostError
 from headwater.scale.redis.moved import Keys
 from headwater.scale.redis.parts import Part
 from headwater.scale.redis.preflight import see_that_it_fits
@@ -138,12 +137,7 @@ class Publisher:
         if not reached(held.place()[1], before):
             writing.forget()  # others read what is right, further on; filled once this has come up to it
             return
-        if writing.whole:
-            try:
-                writing.patrol(held)
-                writing.publish(held.name, writing.copy(held, moved))
-            except LostError:
-                writing.forget()
+        writing.go_on(held, moved)
         if not writing.whole:
             writing.fill(held, lambda: writing.copy(held, {}))
 
