@@ -9,14 +9,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
-from importlib import import_module, util
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Self, cast, get_args
 
 from headwater.apps.access.secret import read_secret
+from headwater.apps.extras import need
 from headwater.apps.settings import Settings
 from headwater.apps.stores import records_of
-from headwater.core.errors import DataError, MissingExtraError
+from headwater.core.errors import DataError
 from headwater.definitions.project import Project
 from headwater.log.embedded import EmbeddedLog
 from headwater.scale.lake.decided import Decisions
@@ -205,10 +206,5 @@ def _choice(variable: str, environ: Mapping[str, str], allowed: tuple[str, ...],
 
 
 def _delta() -> Any:
-    if util.find_spec("deltalake") is None:
-        raise MissingExtraError.of(
-            "deltalake is not installed",
-            expected="the package deltalake",
-            do="pip install 'headwater[lake]', or export Parquet",
-        )
+    need("deltalake", "lake", instead="export Parquet")
     return import_module("headwater.scale.lake.delta")

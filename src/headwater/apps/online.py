@@ -9,13 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import import_module, util
+from importlib import import_module
 from typing import Any
 
 from headwater.apps.access.secret import read_secret
+from headwater.apps.extras import need
 from headwater.apps.http.parts import Part
 from headwater.apps.settings import environment
-from headwater.core.errors import DataError, MissingExtraError
+from headwater.core.errors import DataError
 from headwater.definitions.project import Project
 from headwater.serving.service import Service
 
@@ -106,10 +107,5 @@ def library() -> Any:
     Raises:
         MissingExtraError: its library is not installed.
     """
-    if util.find_spec("redis") is None:
-        raise MissingExtraError.of(
-            "redis is not installed",
-            expected="the package redis",
-            do="pip install 'headwater[redis]'",
-        )
+    need("redis", "redis")
     return import_module("headwater.scale.redis.door")

@@ -8,12 +8,13 @@ knows. No value is ever shown: an error names the setting, never what it is set 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module, util
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from headwater.apps.access.secret import read_secret
-from headwater.core.errors import DataError, MissingExtraError
+from headwater.apps.extras import need
+from headwater.core.errors import DataError
 
 # Environment variable to librdkafka's property; secrets may also come from a file.
 SECURITY = {
@@ -53,12 +54,7 @@ def library() -> Any:
     Raises:
         MissingExtraError: its library is not installed.
     """
-    if util.find_spec("confluent_kafka") is None:
-        raise MissingExtraError.of(
-            "confluent-kafka is not installed",
-            expected="the package confluent-kafka",
-            do="pip install 'headwater[kafka]'",
-        )
+    need("confluent-kafka", "kafka", module="confluent_kafka")
     return import_module("headwater.scale.kafka.door")
 
 

@@ -10,11 +10,12 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module, util
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from headwater.apps.cli.workplace import Workplace
+from headwater.apps.extras import need
 from headwater.apps.settings import environment
 from headwater.core.errors import MissingExtraError
 from headwater.definitions.model import Model
@@ -40,12 +41,7 @@ def library(door: str = "door") -> Any:
     Raises:
         MissingExtraError: PySpark or Java is missing.
     """
-    if util.find_spec("pyspark") is None:
-        raise MissingExtraError.of(
-            "PySpark is not installed",
-            expected="the package pyspark",
-            do="pip install 'headwater[spark]'",
-        )
+    need("pyspark", "spark", name="PySpark")
     _need_java(environment())
     return import_module(f"headwater.scale.spark.{door}")
 
