@@ -68,9 +68,10 @@ def test_a_damaged_one_that_was_read_ahead_is_passed_over(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("ahead", [True, False])
-def test_one_of_an_older_version_is_read(tmp_path: Path, ahead: bool) -> None:
+@pytest.mark.parametrize("version", ["HWSNAP02", "HWSNAP03"])
+def test_one_of_an_older_version_is_read(tmp_path: Path, version: str, ahead: bool) -> None:
     """Written by a version that laid snapshots out otherwise; after three payments, in two shards."""
-    shutil.copy(RECORDED / "HWSNAP02.snapshot", tmp_path / f"{3:020d}.snapshot")
+    shutil.copy(RECORDED / f"{version}.snapshot", tmp_path / f"{3:020d}.snapshot")
     found = Snapshots(tmp_path).newest([VIEW], Ahead(tmp_path) if ahead else None).engine
     assert found is not None
     feed(found, 3, 4)
@@ -80,7 +81,7 @@ def test_one_of_an_older_version_is_read(tmp_path: Path, ahead: bool) -> None:
 def test_one_of_a_format_from_elsewhere_is_passed_over(tmp_path: Path) -> None:
     snapshots = Snapshots(tmp_path)
     path = snapshots.save(engine(2))
-    path.write_bytes(path.read_bytes().replace(b"HWSNAP03", b"HWSNAP99"))
+    path.write_bytes(path.read_bytes().replace(b"HWSNAP04", b"HWSNAP99"))
     reason = f"{path.name}: a snapshot is damaged, or of another version"
     assert snapshots.newest([VIEW]) == Restored(None, (reason,), (reason,))
 
@@ -176,6 +177,6 @@ def test_one_that_stands_beyond_the_end_of_the_log_is_passed_over(tmp_path: Path
 
 
 def test_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:
-    (tmp_path / f"{2:020d}.new").write_bytes(b"HWSNAP03 and half of it")
+    (tmp_path / f"{2:020d}.new").write_bytes(b"HWSNAP04 and half of it")
     kept = Snapshots(tmp_path).save(engine(4))
     assert list(tmp_path.iterdir()) == [kept]

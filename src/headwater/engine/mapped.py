@@ -54,7 +54,8 @@ def piece(descriptor: int, place: int, size: int) -> npt.NDArray[np.uint8] | Non
     whole = -(-size // PAGE) * PAGE
     front = call(memory, whole, _READ_WRITE, _PRIVATE | _FIXED | _NO_RESERVE, descriptor, place)
     buffer = (ctypes.c_uint8 * room).from_address(memory)
-    weakref.finalize(buffer, _let_go, libc, memory, room)
+    # Not at exit: a thread may still be reading, and the system takes everything back by itself.
+    weakref.finalize(buffer, _let_go, libc, memory, room).atexit = False
     if front == _FAILED:
         return None
     return np.ctypeslib.as_array(buffer)

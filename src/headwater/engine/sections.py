@@ -2,12 +2,13 @@
 
 ::
 
-    "HWSNAP03" | arrays, each from a page on | header (JSON) | its sha256 | its length | "HWSNAP03"
+    "HWSNAP04" | arrays, each from a page on | header (JSON) | its sha256 | its length | "HWSNAP04"
 
-The header says what lies where, with a CRC-32 for each piece of an array; it comes last, so that whoever
-writes need not go back. The arrays can be taken over by an engine: they are the file's own pages (``mapped``)
-or, where they are small or the system cannot do that, memory of their own. Imports next to nothing, so that a
-server can begin to read before its libraries are there. Called by ``engine.snapshot`` and ``store.ahead``.
+The header says what lies where, with a checksum of each piece of an array: XXH3, which is as quick as memory
+is, or in older blocks, ``HWSNAP03``, a CRC-32. It comes last, so that whoever writes need not go back. The
+arrays can be taken over by an engine: they are the file's own pages (``mapped``) or, where they are small or
+the system cannot do that, memory of their own. Imports next to nothing, so that a server can begin to read
+before its libraries are there. Called by ``engine.snapshot`` and ``store.ahead``.
 """
 
 from __future__ import annotations
@@ -16,20 +17,26 @@ import hashlib
 import io
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from xxhash import xxh3_64_intdigest
 
 from headwater.core.errors import StoreError
 from headwater.engine import mapped
 
-MAGIC = b"HWSNAP03"  # another number whenever the memory is laid out otherwise
+LAYOUT = b"HWSNAP03"  # of the arrays: another number, here and below, whenever memory is laid out otherwise
+MAGIC = b"HWSNAP04"  # of the block
 PIECE = 64 << 20  # bytes that are written, read and checked at once
 MAPPED = 1 << 20  # bytes from which on an array is mapped
 _TAIL = 32 + 8 + len(MAGIC)
+_SUMS: Mapping[bytes, tuple[str, Callable[[memoryview], int]]] = {
+    MAGIC: ("xxh3", xxh3_64_intdigest),
+    LAYOUT: ("crc32", zlib.crc32),
+}
 
 Array = npt.NDArray[Any]
 File = io.BytesIO | io.FileIO
@@ -53,15 +60,16 @@ class Sections:
 def pieces(facts: Mapping[str, Any], arrays: Mapping[str, Array]) -> Iterator[memoryview | bytes]:
     """The block in parts, in order; none of the arrays is copied."""
     yield MAGIC
+    kind, checksum = _SUMS[MAGIC]
     listed, place = [], len(MAGIC)
     for name, array in arrays.items():
         yield bytes(-place % mapped.PAGE)
         place += -place % mapped.PAGE
         flat, sums = _bytes(np.ascontiguousarray(array)), []
         for part in _parts(flat):
-            sums.append(zlib.crc32(part))
+            sums.append(checksum(part))
             yield part
-        listed.append({"name": name, "type": array.dtype.str, "shape": array.shape, "crc32": sums})
+        listed.append({"name": name, "type": array.dtype.str, "shape": array.shape, kind: sums})
         place += len(flat)
     yield bytes(-place % mapped.PAGE)
     header = json.dumps({"facts": facts, "arrays": listed}).encode()
@@ -77,16 +85,24 @@ def read(file: File) -> Sections:
         OSError: it cannot be read.
     """
     size = file.seek(0, 2)
-    header, end = _header(file, size)
+    magic, header, end = _header(file, size)
+    kind, checksum = _SUMS[magic]
     found = Sections(header["facts"], {})
     place = len(MAGIC)
     for entry in header["arrays"]:
         place = _gap(file, place, end, size)
-        _read_array(file, place, entry, found, size)
-        place += found.arrays[entry["name"]].nbytes
+        array = _read_array(file, place, entry, found, size)
+        if [checksum(part) for part in _parts(_bytes(array))] != entry[kind]:
+            raise damaged(size)
+        place += array.nbytes
     if _gap(file, place, end, size) != end:
         raise damaged(size)
     return found
+
+
+def knows(magic: bytes) -> bool:
+    """Whether a block that begins like this can be read."""
+    return magic in _SUMS
 
 
 def damaged(size: int) -> StoreError:
@@ -99,20 +115,20 @@ def damaged(size: int) -> StoreError:
     )
 
 
-def _header(file: File, size: int) -> tuple[dict[str, Any], int]:
-    """The header, and where it begins."""
+def _header(file: File, size: int) -> tuple[bytes, dict[str, Any], int]:
+    """How the block begins, its header, and where that begins."""
     if size < len(MAGIC) + _TAIL:
         raise damaged(size)
     first, tail = _at(file, 0, len(MAGIC), size), _at(file, size - _TAIL, _TAIL, size)
     length = int.from_bytes(tail[32:40], "little")
     start = size - _TAIL - length
-    if first != MAGIC or tail[40:] != MAGIC or start < len(MAGIC):
+    if first not in _SUMS or tail[40:] != first or start < len(MAGIC):
         raise damaged(size)
     header = _at(file, start, length, size)
     if hashlib.sha256(header).digest() != tail[:32]:
         raise damaged(size)
     found: dict[str, Any] = json.loads(header)
-    return found, start
+    return first, found, start
 
 
 def _gap(file: File, place: int, end: int, size: int) -> int:
@@ -123,7 +139,7 @@ def _gap(file: File, place: int, end: int, size: int) -> int:
     return place + gap
 
 
-def _read_array(file: File, place: int, entry: Mapping[str, Any], found: Sections, size: int) -> None:
+def _read_array(file: File, place: int, entry: Mapping[str, Any], found: Sections, size: int) -> Array:
     name, shape, kind = entry["name"], entry["shape"], np.dtype(entry["type"])
     bytes_ = int(np.prod(shape, dtype=np.int64)) * kind.itemsize
     if place + bytes_ > size:
@@ -142,8 +158,7 @@ def _read_array(file: File, place: int, entry: Mapping[str, Any], found: Section
         array = room[: shape[0]]
         found.roomy[name] = room
     found.arrays[name] = array
-    if [zlib.crc32(part) for part in _parts(_bytes(array))] != entry["crc32"]:
-        raise damaged(size)
+    return array
 
 
 def _at(file: File, place: int, length: int, size: int) -> bytes:

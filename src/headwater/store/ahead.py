@@ -53,7 +53,7 @@ class Ahead:
     def _read(path: Path, found: Future[Sections | None]) -> None:
         try:
             with path.open("rb", buffering=0) as file:
-                old = file.read(len(sections.MAGIC)) != sections.MAGIC
-                found.set_result(None if old else sections.read(file))
+                known = sections.knows(file.read(len(sections.MAGIC)))
+                found.set_result(sections.read(file) if known else None)
         except BaseException as error:  # noqa: BLE001 - whoever asks for it is told
             found.set_exception(error)

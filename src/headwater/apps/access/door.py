@@ -13,14 +13,13 @@ import ipaddress
 from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from headwater.apps.access.keyring import KeyRing, fetcher, is_safe
 from headwater.apps.access.principal import OPEN, Principal, of_key
 from headwater.apps.access.rate import RateLimiter
 from headwater.apps.access.settings import AccessSettings
-from headwater.apps.access.tokens import Tokens
 from headwater.apps.stores import Records
 from headwater.core.clock import Clock
 from headwater.core.closing import Closing
@@ -34,6 +33,9 @@ from headwater.core.errors import (
 from headwater.store.audit import AuditTrail
 from headwater.store.credentials import CredentialStore
 from headwater.store.protocol import Credentials
+
+if TYPE_CHECKING:
+    from headwater.apps.access.tokens import Tokens  # a twentieth of a server's imports, and few ask for it
 
 KEY = "hw_"
 LOOK = 5_000  # microseconds from one look of a busy server at its keys to the next: each costs a request
@@ -302,18 +304,8 @@ def ambiguous() -> CredentialInvalidError:
 def _tokens(settings: AccessSettings) -> Tokens | None:
     if settings.trust is None:
         return None
-    for variable, address in (
-        ("HEADWATER_OIDC_ISSUER", settings.trust.issuer),
-        ("HEADWATER_OIDC_JWKS", settings.jwks),
-    ):
-        if address is not None and not is_safe(address):
-            raise AccessError.of(
-                "the identity provider's address is not safe",
-                expected="an https address without user and password",
-                where=variable,
-                do="whoever is on the way could give us keys of their own; use https",
-            )
-    return Tokens(settings.trust, KeyRing(fetcher(settings.trust.issuer, settings.jwks)))
+    found: Tokens = import_module("headwater.apps.access.tokens").tokens_of(settings.trust, settings.jwks)
+    return found
 
 
 def _check_exposure(host: str, *, is_open: bool) -> None:

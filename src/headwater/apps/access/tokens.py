@@ -15,10 +15,10 @@ from typing import Any
 from joserfc import jws
 from joserfc.errors import JoseError
 
-from headwater.apps.access.keyring import KeyRing
+from headwater.apps.access.keyring import KeyRing, fetcher, is_safe
 from headwater.apps.access.principal import Principal, Role
 from headwater.apps.access.trust import ALGORITHMS, Trust
-from headwater.core.errors import CredentialExpiredError, CredentialInvalidError
+from headwater.core.errors import AccessError, CredentialExpiredError, CredentialInvalidError
 
 LONGEST = 8_192  # characters of a token
 _TYPES = ("", "jwt", "at+jwt", "application/at+jwt")
@@ -128,6 +128,27 @@ class Tokens:
         return frozenset(
             self.trust.roles[name] for name in names if isinstance(name, str) and name in self.trust.roles
         )
+
+
+def tokens_of(trust: Trust, jwks: str | None) -> Tokens:
+    """The verifier of an identity provider's tokens.
+
+    Args:
+        trust: what is believed.
+        jwks: where its keys are, if it has no discovery page.
+
+    Raises:
+        AccessError: an address that somebody on the way could answer for.
+    """
+    for variable, address in (("HEADWATER_OIDC_ISSUER", trust.issuer), ("HEADWATER_OIDC_JWKS", jwks)):
+        if address is not None and not is_safe(address):
+            raise AccessError.of(
+                "the identity provider's address is not safe",
+                expected="an https address without user and password",
+                where=variable,
+                do="whoever is on the way could give us keys of their own; use https",
+            )
+    return Tokens(trust, KeyRing(fetcher(trust.issuer, jwks)))
 
 
 def _time(claims: Mapping[str, Any], name: str) -> int | None:

@@ -6,11 +6,28 @@ The helps of the list stand in a static table; a test holds them against the com
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import gc
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib import import_module
 
 import click
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """The garbage collector stands still, until ``gc.enable``.
+
+    What imports make is there to stay, and to look through it again and again is a tenth of their time.
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 class LazyGroup(click.Group):
@@ -45,7 +62,8 @@ class LazyGroup(click.Group):
         """Import a command; None if there is none of this name."""
         if cmd_name not in self.table:
             return None
-        command = import_module(self.table[cmd_name][0]).command
+        with uncollected():
+            command = import_module(self.table[cmd_name][0]).command
         if not isinstance(command, click.Command):
             raise TypeError(f"{self.table[cmd_name][0]}.command is no command")
         return command

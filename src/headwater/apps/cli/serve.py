@@ -1,4 +1,4 @@
-"""``headwater serve``: its options. The newest snapshot is being read while the server itself is imported.
+"""``headwater serve``: its options. The engine rises while the server itself is imported.
 
 Read ``serving`` next.
 """
@@ -10,6 +10,7 @@ from importlib import import_module
 import click
 
 from headwater.apps.cli.database.option import DATABASE, warn_of_password
+from headwater.apps.cli.lazy import uncollected
 from headwater.apps.cli.screen import Screen
 from headwater.apps.cli.workplace import Workplace, at_workplace
 from headwater.apps.settings import Settings, environment
@@ -77,10 +78,13 @@ def command(
     named = {"project": file or given["project"], "data": given["data"], "database": database}
     work = Workplace(Settings.read(**named), work.clock)
     warn_of_password(screen, database)
-    if (role or environment().get("HEADWATER_ROLE")) == "decide":
-        decide = import_module("headwater.apps.cli.deciding").decide
-        decide(work, screen, host, port, log_level, online)
-        return
-    ahead = Ahead(DataFolder(work.settings.data).snapshots)
-    serve = import_module("headwater.apps.cli.serving").serve
-    serve(work, screen, host, port, snapshot_every, log_level, ahead, role, online)
+    with uncollected():  # until the server is there, and settles
+        if (role or environment().get("HEADWATER_ROLE")) == "decide":
+            decide = import_module("headwater.apps.cli.deciding").decide
+            decide(work, screen, host, port, log_level, online)
+        else:
+            data = DataFolder(work.settings.data)
+            ahead = Ahead(data.snapshots)
+            early = import_module("headwater.serving.early").Early(work.project, data, ahead)
+            serve = import_module("headwater.apps.cli.serving").serve
+            serve(work, screen, host, port, snapshot_every, log_level, early, role, online)

@@ -3,10 +3,10 @@
 Fast-math stays off because the same log must give the same bits. A kernel states the types of its
 arguments, so that it is compiled for these and no others: ``@kernel("Shard, int, floats")``. Words that
 may be used are the keys of :data:`TYPES`. Kernels that take the big structs have no Python wrapper unless
-they are an ``entry``, which saves half of the compile time. Such inner kernels are read from the disk
-only when one that calls them is compiled: kept machine code holds what it calls, and a server starts two
-seconds sooner. ``NUMBA_DISABLE_JIT=1`` runs every kernel as plain Python, which is how their coverage is
-measured.
+they are an ``entry``, which saves half of the compile time. Whatever is no entry is read from the disk only
+when it is called, or when one that calls it is compiled: kept machine code holds what it calls, and a server
+starts two seconds sooner. ``NUMBA_DISABLE_JIT=1`` runs every kernel as plain Python, which is how their
+coverage is measured.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def kernel(
     bare = not entry and any(word[0].isupper() for word in words)
     signature = tuple(TYPES[word] for word in words)
     jit: Callable[[Function], Function] = NJIT(
-        None if bare else signature,
+        signature if entry else None,
         cache=True,
         nogil=True,
         fastmath=False,
@@ -88,23 +88,28 @@ def kernel(
     def late(function: Function) -> Function:
         return _when_called(jit(function), signature)
 
-    return kept(late if bare else jit)
+    return kept(jit if entry else late)
 
 
 def _when_called(kernel_: Function, signature: tuple[types.Type, ...]) -> Function:
-    """Compile for the signature, and no other, when the first caller is compiled."""
+    """Compile for the signature, and no other, when it is called, or when its first caller is compiled."""
     if SETTINGS.DISABLE_JIT:
         return kernel_
     dispatcher: Any = kernel_
     template = dispatcher.get_call_template
 
-    def get_call_template(arguments: Any, keywords: Any) -> Any:
+    def compiled() -> Any:
         if not dispatcher.signatures:
-            dispatcher.compile(signature)
+            dispatcher.compile(signature)  # by one thread; another waits, and finds it done
             dispatcher.disable_compile()
+        return dispatcher
+
+    def get_call_template(arguments: Any, keywords: Any) -> Any:
+        compiled()
         return template(arguments, keywords)
 
     dispatcher.get_call_template = get_call_template
+    dispatcher._compile_for_args = lambda *_arguments: compiled()  # noqa: SLF001 - numba calls what it gets
     return kernel_
 
 

@@ -24,11 +24,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from headwater.definitions.view import FeatureView, view_hash
-from headwater.engine.sections import MAGIC
+from headwater.engine import sections
 from headwater.scale.redis.parts import WHOLE, Part
 
 THERE = b"!"
-LAYOUT = MAGIC.decode()  # of the states, as it is of snapshots
+LAYOUT = sections.LAYOUT.decode()  # of the states, as it is of snapshots
 
 
 def marker(project: str, part: Part = WHOLE) -> str:
