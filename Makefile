@@ -124,8 +124,8 @@ helm: $(BUILD)/deploy/.synced ## Helm's library, Kubernetes' schemas and hadolin
 test: $(VENV)/.installed ## Run the tests: make test DATA=path ARGS="tests/engine -x"
 ifdef ARGS
 	@$(BIN)/python -m pytest --durations=10 $(ARGS)
-else  # two at a time; those that look at a clock have the machine for themselves
-	@$(BIN)/python -m pytest --durations=20 -n 2 --dist loadfile --no-loadscope-reorder -m "not alone"
+else  # two at a time, and the end if one of them crashes; those that look at a clock have the machine for themselves
+	@$(BIN)/python -m pytest --durations=20 -n 2 --max-worker-restart=0 --dist loadfile --no-loadscope-reorder -m "not alone"
 	@$(BIN)/python -m pytest --durations=5 -m alone
 endif
 
