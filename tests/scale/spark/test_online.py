@@ -182,13 +182,12 @@ def test_a_try_that_is_thought_dead_writes_nothing_and_another_query_refuses_thi
     for half in halves:
         other.turn(half, "")
     mine, its = (json.loads(memory)["epoch"] for memory in (fourth, other.memory))
-    do = "let one consumer group publish each project; this one publishes nothing of it any more"
     letter = f"""
         another server owns part 0 of the online store
           expected: epoch {mine}, which is this server's
           got:      epoch {its}
           where:    {redis.address}
-          do:       {do}
+          do:       let one consumer group publish each project
         """
     before = stored(redis)
     with says(FencedError, letter):

@@ -192,7 +192,7 @@ class Fenced:
         what, own = "the online store", "let one server own each log; this one publishes nothing any more"
         if self._part.of:
             what = f"part {self._part.number} of the online store"
-            own = "let one consumer group publish each project; this one publishes nothing of it any more"
+            own = "let one consumer group publish each project"
         return FencedError.of(
             f"another server owns {what}",
             expected=f"epoch {self.epoch}, which is this server's",
