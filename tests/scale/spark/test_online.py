@@ -168,11 +168,15 @@ def test_a_partition_without_records_is_published(
         lender.send(cut(past(), 0.1, 0.4))
         go()
         lender.agree()
+    with lender.host() as host:
+        lender.settle(host)
+    hosts = [marker[b"whole"] for marker in markers(lender)]
     lender.expire(forget=False)
-    redis.empty()
     with query() as go:
         go()
         lender.agree()
+        after = [marker[b"whole"] for marker in markers(lender)]
+        assert not set(after) & set(hosts), "taken over, and filled from what Spark keeps"
 
 
 def test_a_driver_killed_between_a_batch_and_its_commit_publishes_equal_bits(

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import msgspec
@@ -45,12 +45,14 @@ class Publishing:
         now: microseconds UTC.
         stopwatch: nanoseconds.
         parts: how many partitions the topics have.
+        run: another one each time that the query is started.
     """
 
     address: Callable[[], Address]
     now: Callable[[], int]
     stopwatch: Callable[[], int]
     parts: int = 0
+    run: str = ""
 
 
 class Publisher:
@@ -108,6 +110,8 @@ class Publisher:
         known = self._writing.get(number)
         if known is None or not memory or _text(known.memory) != memory:
             before = msgspec.json.decode(memory, type=Memory) if memory else Memory()
+            if before.run != self._to.run:  # it begins, as whoever begins later takes the parts over
+                before = replace(before, run=self._to.run, epoch=0)
             part = Part(number, self._to.parts)
             known = Writing(self._address, self._client, self._to.now, self._to.stopwatch, part, before)
             self._writing[number] = known

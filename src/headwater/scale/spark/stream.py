@@ -14,6 +14,7 @@ spark``; read ``keeper`` and ``sink`` next.
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -128,7 +129,7 @@ def start(
     parts = make_topics(cluster, topics)
     calling = None
     if online is not None:
-        online = replace(online, parts=parts)
+        online = replace(online, parts=parts, run=secrets.token_hex(8))
         calling = Calling(online, project, cluster)
         calling.begin(on_fault)
     sink = Sink(cluster, group, project.name)
