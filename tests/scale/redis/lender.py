@@ -14,7 +14,8 @@ from uuid import uuid4
 
 import numpy as np
 import polars as pl
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 import headwater as hw
 from headwater.apps.online import Online
@@ -183,6 +184,21 @@ class Lender:
                 self._sent += len(frame)
                 when = frame["time"].to_physical().to_numpy()
                 self.twin.apply(Batch(name, places, when, when, frame))
+
+    @property
+    def sent(self) -> int:
+        """How many events were sent."""
+        return self._sent
+
+    def expire(self, *, forget: bool = True) -> None:
+        """The topics' retention deletes all that was sent; the twin never saw it, if it is to forget."""
+        admin = AdminClient(self.cluster.settings())
+        numbers = range(self.partitions)
+        places = [TopicPartition(topic, n, OFFSET_END) for topic in self.topics.streams for n in numbers]
+        for done in admin.delete_records(places).values():
+            done.result()
+        if forget:
+            self.twin = Vectors(Engine(self.project.views))
 
     @contextmanager
     def host(self, name: str = "a", *, group: str | None = None) -> Iterator[tuple[Host, Owners, Faults]]:

@@ -13,18 +13,22 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from textwrap import dedent
+from time import perf_counter_ns
 from typing import Any
 
 from confluent_kafka import Producer
 
 from headwater.core.errors import FencedError, OnlineError
 from headwater.core.secret import Secret
-from headwater.scale.redis.owners import PATIENCE, Owners
-from headwater.scale.redis.parts import part_of
+from headwater.scale.kafka.host import Host
+from headwater.scale.redis.owners import PATIENCE, TRUCE, Owners
+from headwater.scale.redis.parts import Part, part_of
+from headwater.scale.redis.writing import Writing
 from headwater.serving.vectors import Moment
+from tests.http.house import Faults
 from tests.letters import says
 from tests.scale.redis.cases import address, online, owner, published, until
-from tests.scale.redis.lender import LATER, SHOPS, Asking, Lender, cut, markers, past
+from tests.scale.redis.lender import LATER, SHOPS, Asking, Lender, cut, markers, micros, past
 from tests.scale.redis.server import server
 from tests.serving import bank
 
@@ -134,34 +138,81 @@ def test_redis_is_emptied_and_filled_again(services: Mapping[str, str], tmp_path
         }
 
 
-def test_the_older_of_two_groups_is_fenced(services: Mapping[str, str], tmp_path: Path) -> None:
+def test_the_older_of_two_groups_ends(services: Mapping[str, str], tmp_path: Path) -> None:
+    """Its part is taken, it claims once more, the younger does, too, and the older is fenced for good."""
     lender = Lender(services["HEADWATER_KAFKA"], address(services), tmp_path, partitions=1)
     lender.send(cut(past(), 0, 0.5))
     with lender.host() as older:
         lender.settle(older)
-        older_epoch = older[1].published.epoch
-        with lender.host(group=f"{lender.project.name}-other") as younger:
+        with lender.host(group=f"{lender.project.name}-other") as younger, Asking(lender) as asking:
             lender.settle(younger)
             lender.send(cut(past(), 0.5, 0.6))
             lender.settle(younger)
-            older[0].turn(2)
-            _, owners, faults = older
-            until(lambda: bool(faults.faults))
-            owners.check()  # the group may yet say that the partition is another's
-            do = "let one consumer group publish each project; this one publishes nothing of it any more"
+            _taken(older, 1)
+            _wait_in_vain(older[1])
+            lender.settle(older)
+            _taken(younger, 1)
+            _wait_in_vain(younger[1])
+            older_epoch = older[1].published.epoch
+            lender.send(cut(past(), 0.6, 0.7))
+            lender.settle(younger)
+            _taken(older, 2)
             letter = f"""
                 another server owns part 0 of the online store
                   expected: epoch {older_epoch}, which is this server's
                   got:      epoch {younger[1].published.epoch}
                   where:    {lender.redis}
-                  do:       {do}
+                  do:       let one consumer group publish each project
                 """
-            now = owners._watch()
-            owners._watch = lambda: now + int(PATIENCE * 1e9)
             with says(FencedError, letter):
-                owners.check()
-            assert not owners.published.whole
+                _wait_in_vain(older[1])
+            assert not older[1].published.whole
+            asking.again()
             lender.agree()
+    assert asking.odd == []
+    lender.right(asking.answers)
+
+
+def test_a_claim_that_comes_late_costs_the_owner_some_seconds_and_not_its_life(
+    services: Mapping[str, str], tmp_path: Path
+) -> None:
+    """It was on its way while the partition went to the host that has it now."""
+    lender = Lender(services["HEADWATER_KAFKA"], address(services), tmp_path, partitions=1)
+    lender.send(cut(past(), 0, 0.5))
+    with lender.redis.client() as client, lender.host() as running, Asking(lender) as asking:
+        lender.settle(running)
+        for share, fillings in ((0.5, 2), (0.6, 3)):
+            hung = Writing(lender.redis, client, micros, perf_counter_ns, Part(0, 1))
+            hung.claim(lender.project.name)
+            lender.send(cut(past(), share, share + 0.1))
+            _taken(running, fillings - 1)
+            asking.again()
+            _wait_in_vain(running[1])
+            lender.settle(running)
+            asking.again()
+            lender.agree()
+            assert running[1].published.fillings == fillings
+            _pass(running[1], TRUCE)  # what was long ago is not held against it
+    assert asking.odd == []
+    lender.right(asking.answers)
+
+
+def _taken(host: tuple[Host, Owners, Faults], times: int) -> None:
+    """Wait until a host has noticed so often that a part was claimed by another."""
+    host[0].turn(0.1)
+    until(lambda: sum(isinstance(error, FencedError) for _, error in host[2].faults) == times)
+
+
+def _wait_in_vain(owners: Owners) -> None:
+    """The group does not say that the partition is another's."""
+    owners.check()  # it may yet
+    _pass(owners, PATIENCE)
+    owners.check()
+
+
+def _pass(owners: Owners, seconds: float) -> None:
+    before = owners._watch
+    owners._watch = lambda: before() + int(seconds * 1e9)
 
 
 def test_a_store_of_another_kind_is_refused_in_words(services: Mapping[str, str], tmp_path: Path) -> None:

@@ -170,6 +170,18 @@ def test_a_store_that_is_cut_anew_is_read_anew(server: Server) -> None:
         assert [old.read_view(VIEW, who, LATER).values["n_30d"] for who in range(6)] == [2] * 6
 
 
+def test_a_stray_that_comes_while_a_part_is_filled_is_noted(server: Server) -> None:
+    kept, part = Kept(), Part(0, 2)
+    mine, stray = (next(who for who in range(9) if part_of(who, 2) == number) for number in (0, 1))
+    kept.take([record(0, mine)], by=1)
+    with server.address.client() as client:
+        one = writing(server, client, part=part)
+        one.claim(PROJECT.name)
+        one.fill(kept.held, lambda: one.copy(kept.held, kept.take([record(1, stray)], by=1)))
+        assert one.published.strays == 1
+        assert client.smembers(f"hw:{{{PROJECT.name}}}:strays") == {b"k%d" % stray}
+
+
 def test_sparks_publisher_waits_for_a_redis_that_is_away_for_a_moment(server: Server) -> None:
     kept = Kept()
     publisher = Publisher(Publishing(lambda: server.address, micros, time.perf_counter_ns, 1), PROJECT)

@@ -24,7 +24,7 @@ def main(brokers: str, name: str, redis: str, checkpoint: str, jars: str) -> Non
     online = Publishing(partial(address, redis), SystemClock().now, time.perf_counter_ns)
     settings = {**SETTINGS, **QUICK, "spark.jars": jars, "spark.driver.host": "127.0.0.1"}
     with session(name, "local[2]", settings) as spark, killed(2) as count:
-        query = start(
+        running = start(
             spark,
             Cluster(brokers),
             definitions(name),
@@ -35,7 +35,7 @@ def main(brokers: str, name: str, redis: str, checkpoint: str, jars: str) -> Non
             on_turn=count,
             online=online,
         )
-        query.awaitTermination()
+        running.query.awaitTermination()
 
 
 if __name__ == "__main__":

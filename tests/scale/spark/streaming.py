@@ -42,7 +42,7 @@ def drain(
     spark: SparkSession, bank: Bank, checkpoint: Path, on_turn: Callable[[Turn], None] = lambda _turn: None
 ) -> None:
     """Run the query until it has read the topics to their ends."""
-    query = start(
+    running = start(
         spark,
         bank.cluster,
         bank.project,
@@ -52,7 +52,7 @@ def drain(
         pace=PACE,
         on_turn=on_turn,
     )
-    end(query)
+    end(running.query)
 
 
 def source_of(spark: SparkSession, records: pl.DataFrame, folder: Path, files: int) -> Any:
@@ -166,10 +166,10 @@ def main(brokers: str, project: str, checkpoint: str, jars: str) -> None:
     settings = {**SETTINGS, **QUICK, "spark.jars": jars, "spark.driver.host": "127.0.0.1"}
     with session(project, "local[2]", settings) as spark, killed(2) as count:
         at = Cluster(brokers)
-        query = start(
+        running = start(
             spark, at, declared, scorings, group=project, checkpoint=checkpoint, pace=PACE, on_turn=count
         )
-        query.awaitTermination()
+        running.query.awaitTermination()
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -28,7 +28,7 @@ from headwater.scale.redis.moved import Moved
 from headwater.serving.vectors import Moment
 from tests.letters import says
 from tests.scale.redis import server as redis_server
-from tests.scale.redis.cases import online
+from tests.scale.redis.cases import online, until
 from tests.scale.redis.lender import LATER, Asking, Lender, cut, definitions, markers, past
 from tests.scale.redis.server import Server, server
 from tests.serving import bank as small
@@ -37,16 +37,18 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from headwater.scale.spark.publishing import Publisher, Publishing
+    from headwater.scale.spark.stream import Running
 
 pytestmark = pytest.mark.spark
 ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
-def redis(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """A Redis whose password is in the environment, where everybody who publishes looks for it."""
+def redis(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
+    """A Redis that keeps what it has, and whose password everybody who publishes finds in the environment."""
     monkeypatch.setenv(PASSWORD, redis_server.PASSWORD)
-    with server() as made:
+    (tmp_path / "redis").mkdir()
+    with server("--appendonly", "yes", "--appendfsync", "always", "--dir", str(tmp_path / "redis")) as made:
         yield made
 
 
@@ -61,13 +63,13 @@ def publishing(at: Server) -> Publishing:
 @contextmanager
 def running(
     spark: SparkSession, lender: Lender, at: Server, checkpoint: Path, faults: list[Any], most: int = 250
-) -> Iterator[Callable[[], None]]:
-    """The query; what is called then waits until it has read the topics to their ends."""
+) -> Iterator[Query]:
+    """The query."""
     from headwater.scale.spark.stream import start
-    from tests.scale.spark.streaming import PACE, catch_up
+    from tests.scale.spark.streaming import PACE
 
     spark.sparkContext.environment[PASSWORD] = redis_server.PASSWORD  # as spark.executorEnv sets it
-    query = start(
+    started = start(
         spark,
         lender.cluster,
         lender.project,
@@ -79,9 +81,34 @@ def running(
         on_fault=lambda where, error: faults.append((where, error)),
     )
     try:
-        yield lambda: catch_up(query)
+        yield Query(started, lender)
     finally:
-        query.stop()
+        started.query.stop()
+
+
+class Query:
+    """A query that runs."""
+
+    def __init__(self, running: Running, lender: Lender) -> None:
+        self._running, self._lender = running, lender
+
+    def __call__(self) -> None:
+        """Wait until it has read the topics to their ends."""
+        from tests.scale.spark.streaming import catch_up
+
+        catch_up(self._running.query)
+
+    def looks_after(self) -> None:
+        """No record comes: wait until all parts are whole, and stand where the topics end."""
+
+        def ready() -> bool:
+            self._running.check()
+            self()
+            found = markers(self._lender)
+            stood = sum(sum(json.loads(marker.get(b"positions", b"{}")).values()) for marker in found)
+            return all(b"whole" in marker for marker in found) and stood == self._lender.sent
+
+        until(ready)
 
 
 def test_a_replica_reads_what_spark_keeps_while_redis_is_emptied_and_stops(
@@ -102,22 +129,54 @@ def test_a_replica_reads_what_spark_keeps_while_redis_is_emptied_and_stops(
             go()
             lender.agree()
             assert [marker[b"whole"] for marker in markers(lender)] == whole, "what moved, and not all anew"
+            go.looks_after()
             redis.empty()
-            lender.send(cut(past(), 0.6, 0.8))
-            go()
+            go.looks_after()
             lender.agree()
             assert faults == []
+            before = [marker[b"positions"] for marker in markers(lender)]
             redis.stop()
-            lender.send(cut(past(), 0.8, 0.9))
+            lender.send(cut(past(), 0.6, 0.8))
             go()
             assert {(where, type(error)) for where, error in faults} == {("online", OnlineError)}
             redis.start()
-            lender.send(cut(past(), 0.9, 1))
+            asking.again()
+            assert [marker[b"positions"] for marker in markers(lender)] == before
+            go.looks_after()
+            lender.agree()
+            redis.empty()
+            lender.send(cut(past(), 0.8, 1))
             go()
             asking.again()
             lender.agree()
     assert asking.odd == []
     lender.right(asking.answers)
+
+
+def test_a_partition_without_records_is_published(
+    spark: SparkSession, connector: str, services: Mapping[str, str], redis: Server, tmp_path: Path
+) -> None:
+    """They were all deleted by the topics' retention, or none was ever sent."""
+    assert connector
+    lender = Lender(services["HEADWATER_KAFKA"], redis.address, tmp_path, partitions=2)
+    query = partial(running, spark, lender, redis, tmp_path / "spark", [], most=1_000)
+    lender.send(cut(past(), 0, 0.1))
+    lender.expire()
+    with query() as go:
+        go()
+        lender.agree()
+        lender.send(cut(past(), 0.1, 0.4))
+        go()
+        lender.agree()
+    with lender.host() as host:
+        lender.settle(host)
+    hosts = [marker[b"whole"] for marker in markers(lender)]
+    lender.expire(forget=False)
+    with query() as go:
+        go()
+        lender.agree()
+        after = [marker[b"whole"] for marker in markers(lender)]
+        assert not set(after) & set(hosts), "taken over, and filled from what Spark keeps"
 
 
 def test_a_driver_killed_between_a_batch_and_its_commit_publishes_equal_bits(
@@ -182,13 +241,12 @@ def test_a_try_that_is_thought_dead_writes_nothing_and_another_query_refuses_thi
     for half in halves:
         other.turn(half, "")
     mine, its = (json.loads(memory)["epoch"] for memory in (fourth, other.memory))
-    do = "let one consumer group publish each project; this one publishes nothing of it any more"
     letter = f"""
         another server owns part 0 of the online store
           expected: epoch {mine}, which is this server's
           got:      epoch {its}
           where:    {redis.address}
-          do:       {do}
+          do:       let one consumer group publish each project
         """
     before = stored(redis)
     with says(FencedError, letter):

@@ -144,17 +144,17 @@ def test_the_command_keeps_a_registered_model_fresh(
     monkeypatch.setenv(PASSWORD, password)
     spark.sparkContext.environment[PASSWORD] = password  # as spark.executorEnv sets it
     command = ["stream", "--on", "spark", "--kafka", brokers, "--until-idle", "2", "--json"]
-    command += ["--online", str(at)]
     assert run(cli, command) == 0
     told = json.loads(capfd.readouterr().out)
     assert told == {"records": 300, "events": 300, "duplicates": 0, "refused": 0, "scores": 10}
+    assert run(cli, [*command, "--online", str(at)]) == 0  # goes on where it was, and publishes it
+    assert json.loads(capfd.readouterr().out) == dict.fromkeys(told, 0)
     with at.client() as client:
         markers = [client.hgetall(f"hw:{{{name}}}:owner:{number}") for number in range(2)]
     stood = [json.loads(marker[b"positions"])["payments"] for marker in markers]
     assert all(marker[b"whole"] for marker in markers)
     assert sum(stood) == 300
-    assert run(cli, command) == 0  # goes on where it was
-    assert json.loads(capfd.readouterr().out) == dict.fromkeys(told, 0)
+    assert run(cli, command) == 0  # a checkpoint that was published from goes on without it
 
 
 def test_the_jars_of_the_connector_are_asked_for(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

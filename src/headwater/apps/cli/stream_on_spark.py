@@ -77,7 +77,7 @@ def run_on_spark(
         where = partial(address, online)
         publishing = spark.Publishing(where, work.clock.now, time.perf_counter_ns)
     with spark.session(work.project.name, master, {**spark.SETTINGS, **_connector(spark, jars)}) as session:
-        query = spark.start(
+        running = spark.start(
             session,
             cluster,
             work.project,
@@ -93,11 +93,15 @@ def run_on_spark(
         told.heard = time.monotonic()
         try:
             while not end.wait(_LOOK):
-                spark.check(query)
-                if until_idle is not None and time.monotonic() - told.heard > until_idle and _rests(query):
+                running.check()
+                if (
+                    until_idle is not None
+                    and time.monotonic() - told.heard > until_idle
+                    and _rests(running.query)
+                ):
                     break
         finally:
-            query.stop()
+            running.query.stop()
 
 
 def _rests(query: Any) -> bool:

@@ -76,6 +76,11 @@ class Topics:
         """Where refused events go."""
         return f"{self.project.name}.dead-letters"
 
+    @property
+    def calls(self) -> str:
+        """Where Spark's driver calls for parts of the online store to which no record comes."""
+        return f"{self.project.name}.online-calls"
+
     def key(self, stream: str) -> str:
         """The column by which a stream's topic is keyed.
 
@@ -153,6 +158,33 @@ def make_topics(cluster: Cluster, topics: Topics, *, partitions: int = PARTITION
             do="give all the same number of partitions",
         )
     return next(iter(counts.values()), partitions)
+
+
+def make_topic(cluster: Cluster, name: str, config: Mapping[str, str]) -> None:
+    """Make a topic of one partition, if it is missing.
+
+    Raises:
+        LogError: the cluster does not answer, or refuses.
+    """
+    try:
+        admin = AdminClient(cluster.settings())
+        missing = [] if name in _listed(admin, ()) else [NewTopic(name, 1, config=dict(config))]
+        for made in admin.create_topics(missing).values() if missing else ():
+            _tolerant(made)
+    except KafkaException as error:
+        raise unreachable(cluster, error) from error
+
+
+def has_topic(cluster: Cluster, name: str) -> bool:
+    """Whether there is such a topic.
+
+    Raises:
+        LogError: the cluster does not answer.
+    """
+    try:
+        return name in _listed(AdminClient(cluster.settings()), ())
+    except KafkaException as error:
+        raise unreachable(cluster, error) from error
 
 
 def unreachable(cluster: Cluster, error: KafkaException) -> LogError:

@@ -57,7 +57,7 @@ class Fenced:
         self.texts = Texts(memory.texts, memory.seals)
         self._offset = memory.offset
         self._address, self._client, self._clock, self._part = address, client, clock, part
-        self._id = memory.id
+        self._id, self._run = memory.id, memory.run
         self._claim = client.register_script(scripts.CLAIM)
         self._writing = client.register_script(scripts.WRITE)
         self._there = client.register_script(scripts.THERE)
@@ -66,7 +66,8 @@ class Fenced:
     def memory(self, generation: str) -> Memory:
         """Who it is, for another to go on with."""
         texts = self.texts
-        return Memory(self._id, self.epoch, generation, dict(texts.counts), dict(texts.seals), self._offset)
+        known = dict(texts.counts), dict(texts.seals)
+        return Memory(self._id, self.epoch, generation, *known, self._offset, self._run)
 
     def claim(self, project: str, *, again: bool) -> Positions:
         """Become the owner, or go on as such; see :meth:`Writing.claim`."""
@@ -192,7 +193,7 @@ class Fenced:
         what, own = "the online store", "let one server own each log; this one publishes nothing any more"
         if self._part.of:
             what = f"part {self._part.number} of the online store"
-            own = "let one consumer group publish each project; this one publishes nothing of it any more"
+            own = "let one consumer group publish each project"
         return FencedError.of(
             f"another server owns {what}",
             expected=f"epoch {self.epoch}, which is this server's",

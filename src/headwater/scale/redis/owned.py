@@ -7,6 +7,7 @@
                                  └── no: later, and told after a while             ▲     └─────────┼───┘
                                                                                    └── lost ◄──────┤
     goes ──► left, and remembered ── comes back ──► resumes             fenced: another owns it ◄──┘
+                                                    claimed again, once ◄──┘
 
 A partition's state is a function of its records, so that what is published is right before the transaction
 of its scores has ended, too. No thread: :class:`Owners` gives each part its turns, one at a time. Read
@@ -63,6 +64,7 @@ class Owned:
         moved: what was taken in and is not looked at yet.
         keys: that are to be published.
         fenced: why nothing of it is published any more, and since when.
+        reclaimed: when it was claimed again, because the partition stayed this host's.
     """
 
     held: Held | None
@@ -79,6 +81,7 @@ class Owned:
     moved: Moved = field(default_factory=Moved)
     keys: dict[str, Keys] = field(default_factory=dict)
     fenced: tuple[FencedError, int] | None = None
+    reclaimed: int | None = None
 
     def is_idle(self, now: int, *, filling: bool) -> bool:
         """Whether there is nothing to fill, or to publish, or not yet."""
@@ -148,6 +151,11 @@ class Owned:
         """Another owns it: nothing of it is published any more."""
         self.fenced = error, now
         self.writing.published.whole = False
+
+    def reclaim(self, writing: Writing, now: int) -> None:
+        """Nobody said that it is another's: it is to be claimed and filled again, by another writing."""
+        self.begin_again(writing)
+        self.fenced, self.reclaimed, self.since = None, now, now
 
     def gather(self, views: Sequence[FeatureView]) -> None:
         """Note the keys of what was taken in, so that events do not pile up."""

@@ -33,6 +33,7 @@ from headwater.scale.redis.states import Held, Positions
 from headwater.scale.redis.writing import Writing
 
 PATIENCE = 15.0  # seconds in which a host may learn that a partition is another's
+TRUCE = 600.0  # seconds in which a part is claimed again once: of two groups, one must end
 _BEHIND = 10.0  # seconds after which it is told that a part waits for its host to catch up
 _AGAIN = 5.0  # seconds after which the same is told again
 
@@ -130,14 +131,24 @@ class Owners:
         return found
 
     def check(self) -> None:
-        """See that the parts are this host's.
+        """See that the parts are this host's; between two turns of the host, which hears what its group says.
+
+        A part that was fenced, while the group goes on to say that its partition is this host's, is claimed
+        again: perhaps a claim came late, by a host that owned it before and hung meanwhile.
 
         Raises:
-            FencedError: one is another's, for longer than a group needs to say so of its partition.
+            FencedError: it was fenced again thereafter, for as long: another group publishes the project.
         """
         for one in list(self._owned.values()):
-            if one.fenced is not None and self._watch() - one.fenced[1] > PATIENCE * 1e9:
-                raise one.fenced[0]
+            now, fenced = self._watch(), one.fenced
+            if fenced is None or now - fenced[1] <= PATIENCE * 1e9:
+                continue
+            if one.reclaimed is not None and fenced[1] - one.reclaimed <= TRUCE * 1e9:
+                raise fenced[0]
+            with one.turn:
+                self._count(one)
+                one.reclaim(self._writing(one.writing.part.number), now)
+            self._news[True].set()
 
     def close(self) -> None:
         """Publish what there is, and end."""
@@ -232,8 +243,12 @@ class Owners:
     def _take_leave(self, one: Owned) -> None:
         """Let go of the engine of a part that went, and keep the counts of what was done."""
         if one.let_go(self._views):
-            with self._lock:
-                self._done = together([self._done, one.writing.published.handed_over()])
+            self._count(one)
+
+    def _count(self, one: Owned) -> None:
+        """Keep the counts of a writing that ends."""
+        with self._lock:
+            self._done = together([self._done, one.writing.published.handed_over()])
 
     def _writing(self, number: int) -> Writing:
         return Writing(self._address, self._client, self._clock, self._watch, Part(number, self._parts))

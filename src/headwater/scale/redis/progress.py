@@ -77,6 +77,7 @@ class Memory:
         texts: of each view, how many were written.
         seals: over those, see ``texts``.
         offset: the last place of which Redis has said that it is written; -1 before the first.
+        run: of the query that it is of; another one begins, and takes the part over.
     """
 
     id: str = field(default_factory=lambda: secrets.token_hex(8))
@@ -85,3 +86,4 @@ class Memory:
     texts: Mapping[str, int] = field(default_factory=dict)
     seals: Mapping[str, str] = field(default_factory=dict)
     offset: int = -1
+    run: str = ""

@@ -149,6 +149,7 @@ class Writing:
                     texts = held.texts(self._fenced.texts.counts)
                 self._fenced.write(project, generation, items, texts)
         last = rest()
+        self._set_apart(project, _keys(last.items))
         texts_left = last.texts
         for piece in pieces(last.items):
             self._fenced.write(project, generation, piece, texts_left)
@@ -190,7 +191,7 @@ class Writing:
             LostError: something is gone; nothing was written.
         """
         items, texts = copied.items, copied.texts
-        self._set_apart(project, [name[1:].decode() for _, name, _, _ in items])
+        self._set_apart(project, _keys(items))
         *first, last = pieces(items)
         for piece in first:
             self._fenced.write(project, self._generation, piece, texts, of=copied, moving=True)
@@ -221,3 +222,7 @@ class Writing:
         if found:
             fields = {names.field(keys[place]) for place in found}
             self.published.strays += self._fenced.set_apart(project, fields)
+
+
+def _keys(items: Sequence[Item]) -> list[str]:
+    return [name[1:].decode() for _, name, _, _ in items]

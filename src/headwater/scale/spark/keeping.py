@@ -132,7 +132,8 @@ class Keeping:
         for frame in frames:
             columns = (frame[name].tolist() for name in ("topic", "offset", "arrival", "value"))
             for topic, offset, arrival, value in zip(*columns, strict=True):
-                found[self._streams[topic]].append(Record(offset, arrival, bytes(value or b"")))
+                if topic in self._streams:  # else it is a call, to publish what there is
+                    found[self._streams[topic]].append(Record(offset, arrival, bytes(value or b"")))
         for some in found.values():
             some.sort(key=lambda record: record.offset)
         return {stream: some for stream, some in found.items() if some}

@@ -9,35 +9,31 @@
 What is published is a function of the bucket's records, so that a batch which Spark repeats writes equal
 bits. Any worker may have a bucket next, so what it has to know lies in Spark's state. Each try of a batch has
 an epoch of its own: a try that is thought dead and is not is refused, or finds that the part is ahead of it,
-and writes nothing. Called by ``keeping``; read ``scale.redis.writing`` for what is written.
+and writes nothing. Called by ``keeping``; read ``scale.redis.writing`` for what is written, and ``calling``
+for buckets to which no record comes.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import msgspec
-from confluent_kafka import Consumer, TopicPartition
 
 from headwater.core.errors import FencedError, OnlineError
 from headwater.definitions.project import Project
-from headwater.scale.kafka.cluster import Cluster, Topics
 from headwater.scale.kafka.partition import Partition
-from headwater.scale.redis import names
-from headwater.scale.redis.connection import Address, asking
+from headwater.scale.redis.connection import Address
 from headwater.scale.redis.moved import Keys
 from headwater.scale.redis.parts import Part
-from headwater.scale.redis.preflight import see_that_it_fits
 from headwater.scale.redis.progress import Memory
 from headwater.scale.redis.states import Held, reached
 from headwater.scale.redis.writing import Writing
 
 _TRIES = 3  # of a batch that another try of the same was quicker than
 _PAUSES = (0.1, 0.4, 1.5, 3.0)  # seconds between tries, where Redis does not answer
-_WAIT = 10.0  # seconds for Kafka to say where its partitions end
 
 
 @dataclass(frozen=True)
@@ -49,12 +45,14 @@ class Publishing:
         now: microseconds UTC.
         stopwatch: nanoseconds.
         parts: how many partitions the topics have.
+        run: another one each time that the query is started.
     """
 
     address: Callable[[], Address]
     now: Callable[[], int]
     stopwatch: Callable[[], int]
     parts: int = 0
+    run: str = ""
 
 
 class Publisher:
@@ -112,13 +110,15 @@ class Publisher:
         known = self._writing.get(number)
         if known is None or not memory or _text(known.memory) != memory:
             before = msgspec.json.decode(memory, type=Memory) if memory else Memory()
+            if before.run != self._to.run:  # it begins, as whoever begins later takes the parts over
+                before = replace(before, run=self._to.run, epoch=0)
             part = Part(number, self._to.parts)
             known = Writing(self._address, self._client, self._to.now, self._to.stopwatch, part, before)
             self._writing[number] = known
         return known
 
     def _patiently(self, writing: Writing, held: Held, moved: dict[str, Keys]) -> None:
-        """Publish; a Redis that was there just now gets some seconds, as a bucket may not come again soon."""
+        """Publish; a Redis that was there just now gets some seconds: to fill a part later costs more."""
         for pause in _PAUSES if self._answers else ():
             try:
                 self._publish(writing, held, moved)
@@ -140,50 +140,6 @@ class Publisher:
         writing.go_on(held, moved)
         if not writing.whole:
             writing.fill(held, lambda: writing.copy(held, {}))
-
-
-def begun(
-    publishing: Publishing,
-    project: Project,
-    cluster: Cluster,
-    on_fault: Callable[[str, BaseException], None],
-) -> None:
-    """Before a query: see that the store fits, and fill the parts of partitions without a record.
-
-    Spark calls no worker for those, and whoever decides about an entity of theirs has to know that it is new.
-
-    Raises:
-        OnlineError: the store is cut otherwise, or throws states away when it is full.
-    """
-    address = publishing.address()
-    with address.client() as client:
-        first = Part(0, publishing.parts)
-        see_that_it_fits(address, client, project.name, first, on_fault)
-        try:
-            for number in range(publishing.parts):
-                part = Part(number, publishing.parts)
-                with asking(address):
-                    there = client.hget(names.marker(project.name, part), "whole")
-                if there is None and _is_empty(cluster, Topics(project), number):
-                    state = Partition(project, {})
-                    held = Held(project.name, project.views, state.vectors, _positions(state))
-                    Writing(address, client, publishing.now, publishing.stopwatch, part).turn(held, {})
-        except OnlineError as error:
-            on_fault("online", error)
-
-
-def _positions(state: Partition) -> Callable[[], dict[str, int]]:
-    return lambda: state.positions
-
-
-def _is_empty(cluster: Cluster, topics: Topics, number: int) -> bool:
-    """Whether nothing was ever sent to a partition."""
-    consumer = Consumer(cluster.settings(group_id=f"{topics.scores}-ends", enable_auto_commit=False))
-    try:
-        places = (TopicPartition(topic, number) for topic in topics.streams)
-        return all(consumer.get_watermark_offsets(place, _WAIT)[1] == 0 for place in places)
-    finally:
-        consumer.close()
 
 
 def _text(memory: Memory) -> str:

@@ -28,6 +28,7 @@ from headwater.scale.kafka.producer import PATIENCE, TRIES, Place, Teller, throu
 
 _TOPICS = {"score": "scores", "letter": "dead-letters"}  # of a row by its kind
 FAULT = "fault"  # the column that says why something was not published
+MISSED = "missed"  # the column that says of which buckets
 COUNTED = ("records", "events", "duplicates", "refused", "scores")
 
 
@@ -62,10 +63,11 @@ class Sink:
             if row["kind"] == "end":
                 for name, count in json.loads(row["value"]).items():
                     counts[name] += count
-        faults = [row["value"].decode() for row in rows if row["kind"] == "fault"]
-        columns: dict[str, list[Any]] = {name: [count] for name, count in counts.items()}
-        fault = pa.array(faults[:1] or [None], pa.string())
-        yield pa.RecordBatch.from_pydict({**columns, FAULT: fault})
+        faults = {row["bucket"]: row["value"].decode() for row in rows if row["kind"] == "fault"}
+        columns: dict[str, Any] = {name: [count] for name, count in counts.items()}
+        columns[FAULT] = pa.array([next(iter(faults.values()), None)], pa.string())
+        columns[MISSED] = pa.array([list(faults)], pa.list_(pa.int32()))
+        yield pa.RecordBatch.from_pydict(columns)
 
     def send(self, rows: list[dict[str, Any]], name: str) -> None:
         """Send what was not told yet, by the transactional id ``name``."""

@@ -14,6 +14,7 @@ spark``; read ``keeper`` and ``sink`` next.
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,12 +27,13 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from headwater.core.errors import ClusterError, MissingExtraError
 from headwater.definitions.project import Project
-from headwater.scale.kafka.cluster import Cluster, Topics, make_topics
+from headwater.scale.kafka.cluster import Cluster, Topics, has_topic, make_topics
 from headwater.scale.kafka.host import Turn
+from headwater.scale.spark.calling import Calling
 from headwater.scale.spark.failing import failed, letter_of
 from headwater.scale.spark.keeper import OUT, Keeper
-from headwater.scale.spark.publishing import Publishing, begun
-from headwater.scale.spark.sink import COUNTED, FAULT, Sink, security_of
+from headwater.scale.spark.publishing import Publishing
+from headwater.scale.spark.sink import COUNTED, FAULT, MISSED, Sink, security_of
 from headwater.serving.scoring import Scoring
 
 CONNECTOR = f"org.apache.spark:spark-sql-kafka-0-10_2.13:{__version__}"
@@ -45,7 +47,7 @@ _STATE = {
     # what changed is written behind each batch, and the whole now and then
     "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
 }
-_COUNTS = ", ".join([*(f"{name} long" for name in COUNTED), f"{FAULT} string"])
+_COUNTS = ", ".join([*(f"{name} long" for name in COUNTED), f"{FAULT} string", f"{MISSED} array<int>"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,29 @@ class Pace:
     least: int = 1 << 20
 
 
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A query that was started.
+
+    Attributes:
+        query: Spark's.
+        calling: looks after the parts of the online store, if it is published.
+    """
+
+    query: StreamingQuery
+    calling: Calling | None = None
+
+    def check(self) -> None:
+        """See that it goes on, and look after the online store: to be called some times a second.
+
+        Raises:
+            HeadwaterError: as :func:`check`.
+        """
+        check(self.query)
+        if self.calling is not None:
+            self.calling.look()
+
+
 def start(
     session: SparkSession,
     cluster: Cluster,
@@ -77,7 +102,7 @@ def start(
     on_turn: Callable[[Turn], None] = lambda _turn: None,
     online: Publishing | None = None,
     on_fault: Callable[[str, BaseException], None] = lambda _where, _error: None,
-) -> StreamingQuery:
+) -> Running:
     """Start to keep the scores of some models fresh.
 
     Args:
@@ -102,15 +127,19 @@ def start(
     how = pace or Pace()
     topics = Topics(project)
     parts = make_topics(cluster, topics)
+    calling = None
     if online is not None:
-        online = replace(online, parts=parts)
-        begun(online, project, cluster, on_fault)
+        online = replace(online, parts=parts, run=secrets.token_hex(8))
+        calling = Calling(online, project, cluster)
+        calling.begin(on_fault)
     sink = Sink(cluster, group, project.name)
 
     def out(frame: DataFrame, _number: int) -> None:
         turns = frame.mapInArrow(sink, _COUNTS).collect()
         for fault in dict.fromkeys(one[FAULT] for one in turns if one[FAULT]):
             on_fault("online", letter_of(fault) or failed(RuntimeError(fault)))
+        if calling is not None:
+            calling.missed(number for one in turns for number in one[MISSED])
         on_turn(Turn(**{name: sum(one[name] for one in turns) for name in COUNTED}))
 
     try:
@@ -118,7 +147,7 @@ def start(
         writer = kept.writeStream.foreachBatch(out).queryName(project.name)
         if how.seconds:
             writer = writer.trigger(processingTime=f"{round(how.seconds * 1_000)} milliseconds")
-        return writer.option("checkpointLocation", checkpoint).start()
+        return Running(writer.option("checkpointLocation", checkpoint).start(), calling)
     except AnalysisException as error:
         if "kafka" not in str(error):
             raise failed(error) from error
@@ -184,16 +213,27 @@ def check(query: StreamingQuery) -> None:
 
 
 def _records(session: SparkSession, cluster: Cluster, topics: Topics, pace: Pace) -> DataFrame:
+    known = list(topics.streams)
+    if has_topic(cluster, topics.calls):  # also where nothing is published now: a checkpoint keeps its topics
+        known.append(topics.calls)
     reader = (
         session.readStream.format("kafka")
         .option("kafka.bootstrap.servers", cluster.brokers)
         .option("kafka.isolation.level", "read_committed")
-        .option("subscribe", ",".join(topics.streams))
+        .option("subscribe", ",".join(known))
         .option("startingOffsets", "earliest")
         .option("maxOffsetsPerTrigger", pace.most)
     )
     for name, value in security_of(cluster.security).items():
         reader = reader.option(f"kafka.{name}", value)
-    return reader.load().selectExpr(
-        "partition AS bucket", "topic", "offset", "unix_micros(timestamp) AS arrival", "value"
+    return (
+        reader.load()
+        .selectExpr(
+            f"IF(topic = '{topics.calls}', try_cast(CAST(key AS STRING) AS INT), partition) AS bucket",
+            "topic",
+            "offset",
+            "unix_micros(timestamp) AS arrival",
+            "value",
+        )
+        .where("bucket IS NOT NULL")
     )

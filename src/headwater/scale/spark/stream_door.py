@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from headwater.scale.spark.publishing import Publishing
 from headwater.scale.spark.session import session
-from headwater.scale.spark.stream import CONNECTOR, SETTINGS, Pace, check, start
+from headwater.scale.spark.stream import CONNECTOR, SETTINGS, Pace, start
 
-__all__ = ["CONNECTOR", "SETTINGS", "Pace", "Publishing", "check", "session", "start"]
+__all__ = ["CONNECTOR", "SETTINGS", "Pace", "Publishing", "session", "start"]
