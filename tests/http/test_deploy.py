@@ -67,7 +67,7 @@ def exported(house: House) -> Known:
 
 def online() -> Iterator[str]:
     """The pages of the online store's two halves, which are never on one server."""
-    for half in (OwnerMetrics(Published(), lambda: 0, lambda: 0), ReplicaMetrics(Seen(), lambda: 0)):
+    for half in (OwnerMetrics(Published, lambda: 0, lambda: 0), ReplicaMetrics(Seen, lambda: 0)):
         registry = CollectorRegistry()
         registry.register(half)
         yield generate_latest(registry).decode()
