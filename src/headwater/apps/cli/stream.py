@@ -105,12 +105,12 @@ def command(
         data = click.get_current_context().params["data"]
         work = Workplace(Settings.read(project=file, data=data), work.clock)
     kafka = library()
-    cluster = cluster_of(kafka, brokers, environment())
-    served = scorings(Shelf(registry_of(work), work.project).champions())
     engines: dict[str, Callable[..., None]] = {"host": _host, "spark": run_on_spark}
     run = engines[options.pop("engine")]
     told = Told(screen)
     with asked_to_end() as end, metering(options.pop("metrics"), work.clock, screen) as meter:
+        cluster = cluster_of(kafka, brokers, environment())
+        served = scorings(Shelf(registry_of(work), work.project).champions())
         run(work, told, cluster, served, group or f"headwater-{work.project.name}", end, meter, **options)
     if screen.as_json:
         screen.write(told.counts)
