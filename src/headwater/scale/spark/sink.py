@@ -72,7 +72,7 @@ class Sink:
         self.send(rows, f"{self.group}-spark-{number}")
         found = [row["value"].decode() for row in rows if row["kind"] == "fault"]
         yield pa.RecordBatch.from_pylist(
-            [*_counts(rows), {FAULT: found[0]}] if found else _counts(rows), _SAID
+            [*counts_of(rows), {FAULT: found[0]}] if found else counts_of(rows), _SAID
         )
 
     def send(self, rows: list[dict[str, Any]], name: str) -> None:
@@ -151,7 +151,7 @@ class Outlet:
         self.told |= {(one.topic, one.partition): max(one.offset, 0) for one in found}
 
 
-def _counts(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def counts_of(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What was done with the records of each stream; dead letters by their reason."""
     counts: dict[str, Counter[str]] = {}
     reasons: dict[str, Counter[str]] = {}

@@ -19,11 +19,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from py4j.protocol import Py4JError
 from pyspark import SparkFiles, __version__, cloudpickle
 from pyspark.errors import AnalysisException, PySparkException
-from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from headwater.core.errors import ClusterError, MissingExtraError
@@ -112,7 +113,7 @@ def start(
         said = frame.mapInArrow(sink, SAID).collect()
         for fault in dict.fromkeys(one[FAULT] for one in said if one[FAULT]):
             on_fault("online", letter_of(fault) or failed(RuntimeError(fault)))
-        on_turn(_turn(said))
+        on_turn(turn_of(said))
 
     try:
         kept = keep(_records(session, cluster, topics, how), project, scorings, how, online)
@@ -158,8 +159,8 @@ def keep(
     )
 
 
-def _turn(said: Sequence[Row]) -> Turn:
-    """What all workers did in a batch."""
+def turn_of(said: Sequence[Any]) -> Turn:
+    """What all workers did in a batch, by the rows of their sinks."""
     counts: dict[str, Counter[str]] = {}
     reasons: dict[str, Counter[str]] = {}
     for row in said:
