@@ -18,6 +18,8 @@ from typing import Any
 FILE = Path(__file__).parent.parent / "deploy" / "grafana" / "headwater.json"
 HERE = 'job=~"$job",instance=~"$instance"'
 SPAN = "$__rate_interval"
+READY = "headwater_(stream_)?ready"  # what every server, and every stream host, has
+COMMITTED, MOVED = "headwater_stream_commit_timestamp_seconds", "headwater_stream_rebalances_total"
 _WIDE, _HIGH = 24, 8
 
 # Exported, and on no panel, with the reason.
@@ -281,6 +283,111 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
         ),
     ),
     (
+        "Stream hosts",
+        (
+            Panel(
+                "Hosts",
+                "none",
+                [
+                    now("headwater_stream_ready", "ready {{instance}}"),
+                    now("headwater_stream_partitions", "partitions {{instance}}"),
+                    now("headwater_stream_behind_partitions", "of them being read up {{instance}}"),
+                ],
+                about="`headwater stream`: the partitions of the project are shared by the hosts of a group.",
+            ),
+            Panel(
+                "Lag",
+                "short",
+                [
+                    (
+                        f"sum by (stream, partition) (headwater_stream_lag_records{{{HERE}}})",
+                        "{{stream}} {{partition}}",
+                    )
+                ],
+                about="Records in the topics that are not taken in yet.",
+            ),
+            Panel(
+                "Records",
+                "ops",
+                [
+                    rate("headwater_stream_records_total", legend="taken in"),
+                    rate("headwater_stream_events_total", "outcome"),
+                    rate("headwater_stream_scores_total", legend="scores told"),
+                ],
+            ),
+            Panel(
+                "Dead letters by reason",
+                "ops",
+                [rate("headwater_stream_dead_letters_total", "stream, reason")],
+                about="Records that were not taken in; they lie in the topic of dead letters.",
+            ),
+            Panel(
+                "From the broker to the visible score",
+                "s",
+                quantiles("headwater_stream_visible_seconds"),
+                about="The longest of each turn, by the clocks of broker and host.",
+            ),
+            Panel(
+                "A turn: taken in, and committed",
+                "s",
+                [
+                    (quantiles("headwater_stream_turn_seconds")[2][0], "taking in, p99"),
+                    (quantiles("headwater_stream_commit_seconds")[2][0], "its transaction, p99"),
+                    (quantiles("headwater_stream_batch_seconds")[2][0], "a batch of Spark's, p99"),
+                ],
+            ),
+            Panel(
+                "Commits",
+                "ops",
+                [
+                    rate("headwater_stream_commit_seconds_count", legend="transactions"),
+                    rate("headwater_stream_batch_seconds_count", legend="batches of Spark's"),
+                    rate("headwater_stream_undone_total", legend="undone"),
+                ],
+            ),
+            Panel(
+                "Since the last commit, and the last turn",
+                "s",
+                [
+                    (
+                        f"time() - max by (instance) ({COMMITTED}{{{HERE}}} > 0)",
+                        "committed {{instance}}",
+                    ),
+                    now("headwater_stream_turn_age_seconds", "turned {{instance}}"),
+                ],
+            ),
+            Panel("Records of a turn", "short", quantiles("headwater_stream_turn_records")),
+            Panel(
+                "Partitions come and go",
+                "none",
+                [
+                    (
+                        f"sum by (instance, event) (increase({MOVED}{{{HERE}}}[10m]))",
+                        "{{event}} {{instance}}",
+                    )
+                ],
+                about="In ten minutes.",
+            ),
+            Panel(
+                "Restoring a partition",
+                "s",
+                quantiles("headwater_stream_restore_seconds"),
+                about="Until its state is where the group stood: by a snapshot, and the records behind it.",
+            ),
+            Panel(
+                "State",
+                "short",
+                [
+                    (f"sum by (view) (headwater_stream_keys{{{HERE}}})", "keys of {{view}}"),
+                    now("headwater_stream_state_rows", "rows on Spark {{instance}}"),
+                ],
+            ),
+            Panel(
+                "Memory of the state on Spark", "bytes", [now("headwater_stream_state_bytes", "{{instance}}")]
+            ),
+        ),
+    ),
+    (
         "Late events and parity",
         (
             Panel(
@@ -438,7 +545,7 @@ def dashboard() -> dict[str, Any]:
         "editable": True,
         "refresh": "10s",
         "time": {"from": "now-1h", "to": "now"},
-        "templating": {"list": [_source(), _variable("job", ""), _variable("instance", '{job=~"$job"}')]},
+        "templating": {"list": [_source(), _variable("job", ""), _variable("instance", ',job=~"$job"')]},
         "panels": panels,
     }
 
@@ -488,7 +595,7 @@ def _variable(label: str, where: str) -> dict[str, Any]:
         "label": label.capitalize(),
         "type": "query",
         "datasource": {"type": "prometheus", "uid": "${source}"},
-        "query": f"label_values(headwater_ready{where}, {label})",
+        "query": f'label_values({{__name__=~"{READY}"{where}}}, {label})',
         "refresh": 2,
         "includeAll": True,
         "multi": True,

@@ -35,6 +35,7 @@ GENERATED: Mapping[str, Callable[[], str]] = MappingProxyType(
         "lake": reference.lake,
         "metrics": http_reference.metrics,
         "settings": reference.settings,
+        "stream-metrics": http_reference.stream_metrics,
     }
 )
 

@@ -1,6 +1,6 @@
-"""The reference of the HTTP API, made from its OpenAPI document, and the list of its metrics.
+"""The reference of the HTTP API, made from its OpenAPI document, and the lists of metrics.
 
-Called by ``tools.docs`` for ``docs/reference/http.md``.
+Called by ``tools.docs`` for ``docs/reference/http.md`` and ``docs/reference/stream-metrics.md``.
 """
 
 from __future__ import annotations
@@ -9,8 +9,12 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from prometheus_client import CollectorRegistry
+
 from headwater.apps.http.app import ROLES, bare
 from headwater.apps.http.metrics import Metrics
+from headwater.apps.http.pulse import Pulse
+from headwater.apps.http.streaming import StreamMetrics
 
 _REF = "#/components/schemas/"
 
@@ -28,9 +32,18 @@ def operations() -> str:
 
 def metrics() -> str:
     """A table: metric, kind, meaning."""
+    return _metrics(Metrics().registry)
+
+
+def stream_metrics() -> str:
+    """The same for a stream host."""
+    return _metrics(StreamMetrics(Pulse(lambda: 0), lambda: 0, lambda: 0).registry)
+
+
+def _metrics(registry: CollectorRegistry) -> str:
     rows = [
         f"| `{one.name}{'_total' if one.type == 'counter' else ''}` | {one.type} | {one.documentation} |"
-        for one in Metrics().registry.collect()
+        for one in registry.collect()
     ]
     return "\n".join(["| metric | kind | what it says |", "|---|---|---|", *sorted(rows)])
 

@@ -133,6 +133,30 @@ def test_servers_are_asked_whether_they_serve(found: Rendered) -> None:
         assert server["readinessProbe"]["httpGet"]["scheme"] == "HTTPS"  # a certificate is set
 
 
+def test_stream_hosts_answer_probes_and_show_metrics_to_whom_the_monitor_is(found: Rendered) -> None:
+    (host,) = one(found["everything"], "StatefulSet", "live-headwater-stream")["spec"]["template"]["spec"][
+        "containers"
+    ]
+    paths = {
+        probe: host[f"{probe}Probe"]["httpGet"]["path"] for probe in ("startup", "readiness", "liveness")
+    }
+    assert paths == {"startup": "/livez", "readiness": "/readyz", "liveness": "/livez"}
+    assert host["readinessProbe"]["httpGet"]["scheme"] == "HTTPS"
+    assert "--metrics=0.0.0.0:8000" in host["args"]
+    assert host["ports"] == [{"name": "http", "containerPort": 8000}]
+    env = {each["name"]: each for each in host["env"]}
+    assert env["HEADWATER_METRICS_TOKEN"]["valueFrom"]["secretKeyRef"] == {
+        "name": "headwater-metrics",
+        "key": "token",
+    }
+    (bare,) = one(found["external"], "StatefulSet", "live-headwater-stream")["spec"]["template"]["spec"][
+        "containers"
+    ]
+    assert "HEADWATER_METRICS_TOKEN" not in {each["name"] for each in bare["env"]}  # and metrics are closed
+    service = one(found["everything"], "Service", "live-headwater-stream")["spec"]
+    assert service["ports"] == [{"name": "http", "port": 8000, "targetPort": "http"}]
+
+
 def test_secrets_are_referred_to_and_variables_are_known(found: Rendered) -> None:
     """A variable that no setting names is a misspelt one."""
     known = {setting.variable for setting in SETTINGS} | {"HEADWATER_PORT", "POD"}

@@ -15,9 +15,14 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from headwater.apps.http.online import OwnerMetrics, ReplicaMetrics
+from headwater.apps.http.pulse import Pulse
+from headwater.apps.http.streaming import StreamMetrics
 from headwater.models.canary import Canary
+from headwater.scale.kafka.standing import Standing
+from headwater.scale.kafka.turns import Tally, Turn
 from headwater.scale.redis.progress import Published
 from headwater.scale.redis.source import Seen
+from headwater.scale.spark.progress import Look
 from headwater.serving.served import Trial
 from tests.http.house import House
 from tests.serving.bank import scoring
@@ -53,7 +58,7 @@ def exported(house: House) -> Known:
     house.faults.metrics.job("drift.risk", "done", 1.5, 10**15)
     house.faults.metrics.caches.setdefault("credentials", lambda: (3, 1))
     found: Known = {}
-    pages = house.http.get("/metrics").text, *online()
+    pages = house.http.get("/metrics").text, *online(), streaming()
     for family in (one for page in pages for one in text_string_to_metric_families(page)):
         for sample in family.samples:
             if sample.name.endswith("_created"):  # the library's own: since when it counts
@@ -67,10 +72,22 @@ def exported(house: House) -> Known:
 
 def online() -> Iterator[str]:
     """The pages of the online store's two halves, which are never on one server."""
-    for half in (OwnerMetrics(Published(), lambda: 0, lambda: 0), ReplicaMetrics(Seen(), lambda: 0)):
+    for half in (OwnerMetrics(Published, lambda: 0, lambda: 0), ReplicaMetrics(Seen, lambda: 0)):
         registry = CollectorRegistry()
         registry.register(half)
         yield generate_latest(registry).decode()
+
+
+def streaming() -> str:
+    """The page of a stream host that has done a bit of everything, and a look of Spark's."""
+    pulse = Pulse(lambda: 0)
+    metrics = StreamMetrics(pulse, lambda: 10**15, lambda: 10**9)
+    metrics.moved("assigned", [0])
+    metrics.turn(Turn.of({"payments": Tally(9, 5, 1, 4, {"not-json": 3})}, 10**15 - 2, 1, 2, 3))
+    metrics.fault("commit", ValueError())
+    metrics.looked(Look("2026-01-01", 0.5, {(0, "bank.payments"): 3}, 9, 900))
+    metrics.standing(Standing({(0, "payments"): 3}, (), {"behaviour": 4}))
+    return metrics.page().decode()
 
 
 def metric_of(sample: str) -> str:

@@ -278,6 +278,19 @@ SETTINGS: tuple[Setting, ...] = (
         "Whom to trust as the registry, a PEM file.",
     ),
     Setting(
+        "HEADWATER_METRICS",
+        "--metrics",
+        "not set: nowhere",
+        "Where `headwater stream` shows its metrics: `HOST:PORT`, or a port of this machine alone.",
+    ),
+    Setting(
+        "HEADWATER_METRICS_TOKEN",
+        None,
+        "not set: this machine alone may read them",
+        "What whoever reads those metrics sends as bearer token. A secret: better in a file.",
+    ),
+    Setting("HEADWATER_METRICS_TOKEN_FILE", None, "not set", "A file that holds that token."),
+    Setting(
         "HEADWATER_ROLE",
         "--role",
         "all",

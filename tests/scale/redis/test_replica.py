@@ -36,7 +36,7 @@ def replica(
     """A server that decides, and its address."""
     hooks = Faults()
     vectors, seen = Online(Part.DECIDE, at).reading()
-    hooks.metrics.registry.register(ReplicaMetrics(seen, now))
+    hooks.metrics.registry.register(ReplicaMetrics(lambda: seen, now))
     with Replica.open(
         of,
         DataFolder(folder),
@@ -190,7 +190,9 @@ def test_an_owner_tells_what_it_published(redis: Address, tmp_path: Path) -> Non
         assert isinstance(service, Service)
         metrics = {
             one.name: one.samples[0].value
-            for one in OwnerMetrics(publisher.published, service.now, lambda: service.offset).collect()
+            for one in OwnerMetrics(
+                lambda: publisher.published, service.now, lambda: service.offset
+            ).collect()
         }
         assert metrics["headwater_online_lag_events"] == 0
         assert metrics["headwater_online_published_keys"] == 1

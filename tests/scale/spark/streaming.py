@@ -20,7 +20,7 @@ from pyspark.errors import StreamingQueryException
 
 import headwater as hw
 from headwater.scale.kafka.cluster import Cluster
-from headwater.scale.kafka.host import Turn
+from headwater.scale.kafka.turns import Turn
 from headwater.scale.spark.keeping import Keeping
 from headwater.scale.spark.session import session
 from headwater.scale.spark.stream import SETTINGS, Pace, check, keep, start

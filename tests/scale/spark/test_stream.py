@@ -22,8 +22,8 @@ from headwater.apps.online import PASSWORD
 from headwater.core.errors import StoreError
 from headwater.definitions.loading import load_project
 from headwater.scale.kafka.cluster import Cluster, Topics, make_topics
-from headwater.scale.kafka.host import Turn
 from headwater.scale.kafka.publish import publish
+from headwater.scale.kafka.turns import Turn
 from tests.apps.cli.shop import payments as shop_payments
 from tests.apps.cli.shop import project_text, write_csv
 from tests.scale.kafka.cases import Bank, Twin, agree, payments

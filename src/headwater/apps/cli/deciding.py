@@ -54,7 +54,7 @@ def decide(
     hooks = Watching(metrics)
     tracing = traces(environment(), time.perf_counter_ns)
     vectors, seen = online.reading()
-    metrics.registry.register(ReplicaMetrics(seen, work.clock.now))
+    metrics.registry.register(ReplicaMetrics(lambda: seen, work.clock.now))
     with (
         nullcontext() if tracing is None else tracing,
         records_of(work.settings.data, work.settings.database) as records,

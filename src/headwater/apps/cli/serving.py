@@ -157,7 +157,8 @@ def _publishing(online: Online, service: Service, hooks: Watching, metrics: Metr
     """Who publishes the service's states, not started yet."""
     publisher = online.publisher(service, hooks.on_fault)
     hooks.applied = publisher.applied
-    metrics.registry.register(OwnerMetrics(publisher.published, service.now, lambda: service.offset))
+    published = lambda: publisher.published  # noqa: E731
+    metrics.registry.register(OwnerMetrics(published, service.now, lambda: service.offset))
     return publisher
 
 

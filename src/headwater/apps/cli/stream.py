@@ -17,6 +17,7 @@ import click
 
 from headwater.apps.cli.brokers import cluster_of, library
 from headwater.apps.cli.ending import asked_to_end
+from headwater.apps.cli.metering import OPTION, Meter, metering
 from headwater.apps.cli.models import registry_of
 from headwater.apps.cli.screen import Screen
 from headwater.apps.cli.stream_on_spark import Told, run_on_spark
@@ -53,6 +54,7 @@ from headwater.apps.settings import Settings, environment
     metavar="URL",
     help="The online store, redis://host:port/db, to which the states of the partitions are published.",
 )
+@OPTION
 @click.option(
     "--until-idle", type=click.FloatRange(0), metavar="SECONDS", help="End when nothing came for so long."
 )
@@ -103,13 +105,13 @@ def command(
         data = click.get_current_context().params["data"]
         work = Workplace(Settings.read(project=file, data=data), work.clock)
     kafka = library()
-    cluster = cluster_of(kafka, brokers, environment())
-    served = scorings(Shelf(registry_of(work), work.project).champions())
     engines: dict[str, Callable[..., None]] = {"host": _host, "spark": run_on_spark}
     run = engines[options.pop("engine")]
     told = Told(screen)
-    with asked_to_end() as end:
-        run(work, told, cluster, served, group or f"headwater-{work.project.name}", end, **options)
+    with asked_to_end() as end, metering(options.pop("metrics"), work.clock, screen) as meter:
+        cluster = cluster_of(kafka, brokers, environment())
+        served = scorings(Shelf(registry_of(work), work.project).champions())
+        run(work, told, cluster, served, group or f"headwater-{work.project.name}", end, meter, **options)
     if screen.as_json:
         screen.write(told.counts)
     else:
@@ -123,6 +125,7 @@ def _host(
     served: Mapping[str, Any],
     group: str,
     end: Event,
+    meter: Meter | None,
     *,
     name: str | None,
     threads: int | None,
@@ -133,20 +136,26 @@ def _host(
 ) -> None:
     kafka = library()
     member = kafka.Member(group, name or socket.gethostname(), threads=threads or 0)
-    hooks = kafka.Hooks(on_turn=told.count, on_fault=told.fault)
+    hooks, beat = kafka.Hooks(on_turn=told.count, on_fault=told.fault), _nothing
+    if meter is not None:
+        hooks, beat = meter.around(hooks), meter.pulse.beat
     folder = work.settings.data / "kafka"
     owners = None
     if online is not None:  # by the option alone: a server with a log of its own may share our environment
         store = Online.read(environment(), part=Part.ALL, url=online)
-        owners = store.owners(work.project, work.clock.now, told.fault)
+        owners = store.owners(work.project, work.clock.now, hooks.on_fault)
         hooks = replace(hooks, on_own=owners.own, on_gone=owners.gone)
-    with kafka.Host(cluster, work.project, served, folder, member, hooks) as host, owners or nullcontext():
+    at = cluster, work.project, served, folder, member, hooks, time.perf_counter_ns
+    with kafka.Host(*at) as host, owners or nullcontext():
         if owners is not None:
             owners.start(host.count)
+            if meter is not None:
+                meter.publishes(owners, lambda: host.place)
         told.screen.note(f"{member.name} of {group} keeps {', '.join(served) or 'features'} fresh")
         kept, heard, had = time.monotonic(), 0.0, 0
         while not end.is_set():
             records, now = host.turn(), time.monotonic()
+            beat()
             if records or len(host.partitions) != had:  # until partitions came there was nothing to hear
                 heard, had = now, len(host.partitions)
             if now - kept >= snapshot_every:
@@ -156,6 +165,16 @@ def _host(
                 owners.check()
             if until_idle is not None and host.partitions and now - heard > until_idle:
                 break
-    if owners is not None:
-        done = owners.published
-        told.counts |= {"publications": done.writes, "states": done.keys, "fillings": done.fillings}
+    told.counts |= _published(owners)
+
+
+def _published(owners: Any) -> dict[str, int]:
+    """What was published, for the screen."""
+    if owners is None:
+        return {}
+    done = owners.published
+    return {"publications": done.writes, "states": done.keys, "fillings": done.fillings}
+
+
+def _nothing() -> None:
+    """Nobody measures."""

@@ -6,12 +6,13 @@ Called by ``stream``, whose host is the other way to do the same.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Any
 
+from headwater.apps.cli.metering import Meter
 from headwater.apps.cli.screen import Screen
 from headwater.apps.cli.sparking import library
 from headwater.apps.cli.workplace import Workplace
@@ -21,6 +22,7 @@ from headwater.apps.settings import environment
 from headwater.core.errors import DataError
 
 _LOOK = 0.2  # seconds between two looks at the query
+_ASK = 1.0  # seconds between two questions for what it did
 
 
 class Told:
@@ -50,6 +52,7 @@ def run_on_spark(
     served: Mapping[str, Any],
     group: str,
     end: Event,
+    meter: Meter | None,
     *,
     master: str | None,
     checkpoint: str | None,
@@ -85,23 +88,43 @@ def run_on_spark(
             group=group,
             checkpoint=place,
             pace=pace,
-            on_turn=told.count,
+            on_turn=told.count if meter is None else meter.counting(told.count),
             online=publishing,
-            on_fault=told.fault,
+            on_fault=told.fault if meter is None else meter.noting(told.fault),
         )
         told.screen.note(f"Spark {session.version} keeps {', '.join(served) or 'features'} fresh")
         told.heard = time.monotonic()
+        look = _nothing if meter is None else _looking(spark, running.query, meter)
         try:
             while not end.wait(_LOOK):
                 running.check()
-                if (
-                    until_idle is not None
-                    and time.monotonic() - told.heard > until_idle
-                    and _rests(running.query)
-                ):
+                look()
+                idle = time.monotonic() - told.heard
+                if until_idle is not None and idle > until_idle and _rests(running.query):
                     break
         finally:
             running.query.stop()
+
+
+def _looking(spark: Any, query: Any, meter: Meter) -> Callable[[], None]:
+    """What tells a meter, about once a second, which batches ended."""
+    last, due = "", 0.0
+
+    def look() -> None:
+        nonlocal last, due
+        meter.pulse.beat()
+        if time.monotonic() < due:
+            return
+        for one in spark.looks(query, last):
+            meter.looked(one)
+            last = one.at
+        due = time.monotonic() + _ASK
+
+    return look
+
+
+def _nothing() -> None:
+    """Nobody measures."""
 
 
 def _rests(query: Any) -> bool:

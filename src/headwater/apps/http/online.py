@@ -43,13 +43,13 @@ class Fetched(Seen, Protocol):
 class _Online(Collector):
     """What both halves tell."""
 
-    def __init__(self, seen: Seen, now: Callable[[], int]) -> None:
+    def __init__(self, seen: Callable[[], Seen], now: Callable[[], int]) -> None:
         self._seen = seen
         self._now = now
 
     def collect(self) -> Iterator[Metric]:
         """One gauge each."""
-        seen = self._seen
+        seen = self._seen()
         age = max(0.0, (self._now() - seen.at) / 1e6) if seen.at else float("nan")
         for name, text, value in (
             ("headwater_online_up", "Whether the online store answered last time.", float(seen.up)),
@@ -61,9 +61,11 @@ class _Online(Collector):
 
 
 class OwnerMetrics(_Online):
-    """Of a server that publishes."""
+    """Of a server, or a Kafka host, that publishes."""
 
-    def __init__(self, published: Published, now: Callable[[], int], offset: Callable[[], int]) -> None:
+    def __init__(
+        self, published: Callable[[], Published], now: Callable[[], int], offset: Callable[[], int]
+    ) -> None:
         super().__init__(published, now)
         self._published = published
         self._offset = offset
@@ -71,7 +73,7 @@ class OwnerMetrics(_Online):
     def collect(self) -> Iterator[Metric]:
         """What both tell, and what was published."""
         yield from super().collect()
-        done = self._published
+        done = self._published()
         yield GaugeMetricFamily(
             "headwater_online_lag_events",
             "Events that scores rest on here and that are not published yet.",
@@ -91,14 +93,14 @@ class OwnerMetrics(_Online):
 class ReplicaMetrics(_Online):
     """Of a server that only decides."""
 
-    def __init__(self, fetched: Fetched, now: Callable[[], int]) -> None:
+    def __init__(self, fetched: Callable[[], Fetched], now: Callable[[], int]) -> None:
         super().__init__(fetched, now)
         self._fetched = fetched
 
     def collect(self) -> Iterator[Metric]:
         """What both tell, and what was fetched."""
         yield from super().collect()
-        done = self._fetched
+        done = self._fetched()
         for name, text, value in (
             ("headwater_online_fetches", "Round trips for decisions and readings.", float(done.fetches)),
             ("headwater_online_fetch_seconds", "Time that they took.", done.nanoseconds / 1e9),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from headwater.scale.kafka.cluster import Cluster, Topics, make_topics
-from headwater.scale.kafka.host import Hooks, Host, Member, Turn
+from headwater.scale.kafka.host import Hooks, Host, Member
 from headwater.scale.kafka.past import rested_on
 from headwater.scale.kafka.payloads.registry import Registry
 from headwater.scale.kafka.publish import publish
+from headwater.scale.kafka.standing import Standing
+from headwater.scale.kafka.turns import Turn
 
 __all__ = [
     "Cluster",
@@ -14,6 +16,7 @@ __all__ = [
     "Host",
     "Member",
     "Registry",
+    "Standing",
     "Topics",
     "Turn",
     "make_topics",

@@ -75,7 +75,14 @@ class Flights:
         teller.begin()
         return teller
 
-    def depart(self, ends: Mapping[Place, int], group: Any, note: str, landed: Callable[[], None]) -> None:
+    def depart(
+        self,
+        ends: Mapping[Place, int],
+        group: Any,
+        note: str,
+        landed: Callable[[], None],
+        committed: Callable[[], None] = lambda: None,
+    ) -> None:
         """Have the transaction that was begun committed, behind all before it.
 
         Args:
@@ -83,6 +90,7 @@ class Flights:
             group: the consumer's metadata; see :meth:`~headwater.scale.kafka.producer.Teller.commit`.
             note: in few words, beside each offset.
             landed: called by :meth:`land` when it has come through.
+            committed: called at once then, in another thread; must not raise.
         """
         flight = self._flying[-1]
         before = self._flying[-2].end if len(self._flying) > 1 else None
@@ -91,6 +99,7 @@ class Flights:
             if before is not None and before.exception() is not None:
                 raise GroundedError
             flight.teller.commit(ends, group, note)
+            committed()
 
         flight.landed = landed
         flight.end = self._pool.submit(fly)

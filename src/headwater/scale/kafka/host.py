@@ -23,7 +23,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
@@ -43,6 +43,8 @@ from headwater.scale.kafka.keeper import Keeper
 from headwater.scale.kafka.partition import Effect, Partition
 from headwater.scale.kafka.payloads.reading import CONTENT_TYPE, Record
 from headwater.scale.kafka.producer import PATIENCE, through
+from headwater.scale.kafka.standing import EVERY, Standing, Standings
+from headwater.scale.kafka.turns import Tally, Turn, tally
 from headwater.serving.scoring import Scoring
 
 MOST = 50_000  # records of one turn: the more at once, the less each costs
@@ -52,17 +54,7 @@ WORTH = 1_000  # records of a turn from which on partitions are worked on beside
 _OF = "partitions="  # what is noted beside an offset: of how many
 
 Place = tuple[int, str]  # partition and stream
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """What one transaction did: records read, new events, duplicates, refused ones, scores sent."""
-
-    records: int
-    events: int
-    duplicates: int
-    refused: int
-    scores: int
+Moved = Literal["assigned", "revoked", "lost", "undone"]
 
 
 @dataclass(frozen=True)
@@ -75,6 +67,11 @@ class Hooks:
         on_effect: before each commit, for tests and for whoever counts: partition, stream, effect.
         on_own: a partition came, or its state was built anew; before anything is taken in: which, its state.
         on_gone: it went, or its state is let go.
+        on_moved: partitions come, before their states are there (``assigned``); went to others (``revoked``,
+            or ``lost`` without a word); or are to be built anew, since a transaction was undone (``undone``).
+        on_restored: one has got to where the group stood when it came.
+        on_standing: where they stand, twice a second; None: nobody wants to know, and nobody looks. So it
+            is with ``on_restored``.
     """
 
     on_turn: Callable[[Turn], None] = lambda _turn: None
@@ -82,6 +79,9 @@ class Hooks:
     on_effect: Callable[[int, str, Effect], None] = lambda _number, _stream, _effect: None
     on_own: Callable[[int, Partition], None] = lambda _number, _state: None
     on_gone: Callable[[int], None] = lambda _number: None
+    on_moved: Callable[[Moved, Collection[int]], None] = lambda _how, _numbers: None
+    on_restored: Callable[[int], None] = lambda _number: None
+    on_standing: Callable[[Standing], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +112,7 @@ class Host:
         folder: where snapshots are kept; shared by the hosts of a group, or each its own.
         member: who it is.
         hooks: who is told.
+        stopwatch: nanoseconds since anything, for the times of a turn.
 
     Raises:
         DefinitionError: the project's entities do not lie in one partition each.
@@ -126,13 +127,16 @@ class Host:
         folder: Path,
         member: Member,
         hooks: Hooks | None = None,
+        stopwatch: Callable[[], int] = lambda: 0,
     ) -> None:
         self._cluster = cluster
         self._hooks = hooks or Hooks()
+        self._stopwatch = stopwatch
         self._topics = Topics(project)
         self._streams = {topic: stream.name for topic, stream in self._topics.streams.items()}
         self._keeper = Keeper(project, scorings, folder, cluster.registry, self._hooks.on_fault)
         self._pool = ThreadPoolExecutor(member.threads or os.cpu_count() or 1, "headwater-partitions")
+        self._standings = None if self._hooks.on_standing is None else Standings(self._streams)
         self._generation: Any = None  # of the group, in which the partitions were given
         self._moved = False  # partitions came or went while records were asked for
         self._count = make_topics(cluster, self._topics)
@@ -150,6 +154,7 @@ class Host:
                     heartbeat_interval_ms=max(100, member.session_ms // 5),
                     fetch_wait_max_ms=100,  # for the first byte: less asks more often, and is told no sooner
                     fetch_queue_backoff_ms=5,
+                    **({} if self._standings is None else _reports(self._standings)),
                 )
             )
             self._consumer.subscribe(list(self._streams), self._assign, self._revoke, self._lose)
@@ -173,6 +178,11 @@ class Host:
         return self._count
 
     @property
+    def place(self) -> int:
+        """How many records its partitions have taken in; may be asked from another thread."""
+        return sum(owned.place for owned in list(self._keeper.owned.values()))
+
+    @property
     def in_flight(self) -> int:
         """How many transactions have not come through yet: :meth:`turn` goes on with them."""
         return len(self._flights)
@@ -187,6 +197,7 @@ class Host:
             LogError: this host cannot go on; another with its name may.
         """
         self._moved = False
+        self._look()
         try:
             self._flights.land()
         except KafkaException as error:
@@ -205,10 +216,12 @@ class Host:
         records = self._sorted(messages)
         if not records:
             return 0
+        begun = self._stopwatch()
         effects = self._take(records)
         count = sum(len(one) for one in records.values())
         try:
-            self._tell(records, {place: effect for place, effect in effects.items() if effect is not None})
+            told = {place: effect for place, effect in effects.items() if effect is not None}
+            self._tell(records, told, begun)
         except KafkaException as error:
             self._start_over(error)
             return 0
@@ -286,20 +299,15 @@ class Host:
             effects[number, stream] = owned.state.take(stream, loud) if loud else None
         return effects
 
-    def _tell(self, records: Mapping[Place, Sequence[Record]], effects: Mapping[Place, Effect]) -> None:
+    def _tell(
+        self, records: Mapping[Place, Sequence[Record]], effects: Mapping[Place, Effect], begun: int
+    ) -> None:
         """Scores and dead letters out, and the offsets, as one: sent off, and known later."""
-        count = sum(len(one) for one in records.values())
-        told = list(effects.values())
-        turn = Turn(
-            count,
-            sum(effect.events for effect in told),
-            sum(effect.duplicates for effect in told),
-            sum(len(effect.letters) for effect in told),
-            sum(len(one) for effect in told for one in effect.rescored),
-        )
+        streams = self._tallies(records, effects)
         if not effects:  # all of it was told before
-            self._hooks.on_turn(turn)
+            self._hooks.on_turn(Turn.of(streams))
             return
+        departed, landed = self._stopwatch(), [0]
         teller = self._flights.begin()
         for (number, stream), effect in effects.items():
             self._hooks.on_effect(number, stream, effect)
@@ -308,14 +316,51 @@ class Host:
             teller.send(self._topics.dead_letters, out.letters(effect.letters, number))
         ends = {place: records[place][-1].offset + 1 for place in effects}
         topics = {(self._topics.of(stream), number): end for (number, stream), end in ends.items()}
+        arrival = min(self._first_told(place, records[place]).arrival for place in effects)
 
-        def landed() -> None:
+        def committed() -> None:
+            landed[0] = self._stopwatch()
+
+        def known() -> None:
             for (number, stream), end in ends.items():
                 if number in self._keeper.owned:
                     self._keeper.owned[number].committed[stream] = end
-            self._hooks.on_turn(turn)
+            self._hooks.on_turn(Turn.of(streams, arrival, begun, departed, landed[0]))
 
-        self._flights.depart(topics, self._generation, f"{_OF}{self._count}", landed)
+        self._flights.depart(topics, self._generation, f"{_OF}{self._count}", known, committed)
+
+    def _tallies(
+        self, records: Mapping[Place, Sequence[Record]], effects: Mapping[Place, Effect]
+    ) -> dict[str, Tally]:
+        """What was done with the records of each stream."""
+        counts: dict[str, int] = {}
+        for (_, stream), some in records.items():
+            counts[stream] = counts.get(stream, 0) + len(some)
+        return {
+            stream: tally(count, [effect for (_, of), effect in effects.items() if of == stream])
+            for stream, count in counts.items()
+        }
+
+    def _first_told(self, place: Place, records: Sequence[Record]) -> Record:
+        """The first of some records that was not told before; there is one."""
+        number, stream = place
+        told = self._keeper.owned[number].committed.get(stream, 0)
+        return next(record for record in records if record.offset >= told)
+
+    def _follow(self) -> None:
+        """What is owned now is what is looked at from now on."""
+        if self._standings is not None:
+            self._standings.come(self._keeper.owned)
+
+    def _look(self) -> None:
+        """Tell where the partitions stand, if somebody wants to know and there is something new."""
+        if self._standings is None or self._hooks.on_standing is None:
+            return
+        for number in self._standings.restored(self._keeper.owned):
+            self._hooks.on_restored(number)
+        found = self._standings.look(self._keeper.owned)
+        if found is not None:
+            self._hooks.on_standing(found)
 
     def _start_over(self, error: KafkaException) -> None:
         """A transaction that did not come through: undo it and those behind it, and build the state again.
@@ -327,6 +372,7 @@ class Host:
         try:
             assigned = self._consumer.assignment()
             if assigned:
+                self._hooks.on_moved("undone", _numbers(assigned))
                 self._build(self._consumer, assigned)  # in the same generation, if there is a newer one
         except KafkaException as again:
             raise unreachable(self._cluster, again) from again
@@ -367,6 +413,7 @@ class Host:
         """Partitions come, in a new generation of the group."""
         self._settle()
         self._generation = consumer.consumer_group_metadata()
+        self._hooks.on_moved("assigned", _numbers(assigned))
         self._build(consumer, assigned)
 
     def _build(self, consumer: Any, assigned: Sequence[Any]) -> None:
@@ -379,7 +426,7 @@ class Host:
         asked = [TopicPartition(topic, number) for topic in self._streams for number in range(known)]
         committed = through(lambda: consumer.committed(asked, PATIENCE), self._flights.rest)
         self._same_number(known, {one.metadata for one in committed if one.metadata})
-        mine = {one.partition for one in assigned}
+        mine = _numbers(assigned)
         told: dict[int, dict[str, int]] = {}
         for one in committed:
             if one.partition in mine:
@@ -387,6 +434,7 @@ class Host:
         for number, places in told.items():
             self._keeper.admit(number, places)
             self._hooks.on_own(number, self._keeper.owned[number].state)
+        self._follow()
         self._moved = True
         consumer.assign(self._starts())
 
@@ -415,9 +463,11 @@ class Host:
         """Partitions go: their state is kept for whoever gets them."""
         self._moved = True
         self._settle()
-        for number in {one.partition for one in revoked}:
+        for number in _numbers(revoked):
             self._hooks.on_gone(number)
             self._keeper.release(number)
+        self._follow()
+        self._hooks.on_moved("revoked", _numbers(revoked))
 
     def _lose(self, _consumer: Any, lost: Sequence[Any]) -> None:
         """Partitions are gone already: another has them, and we say nothing of them any more."""
@@ -426,6 +476,18 @@ class Host:
         for one in lost:
             self._hooks.on_gone(one.partition)
             self._keeper.lose(one.partition)
+        self._follow()
+        self._hooks.on_moved("lost", _numbers(lost))
+
+
+def _reports(standings: Standings) -> dict[str, Any]:
+    """What lets the client report what it knows."""
+    return {"statistics_interval_ms": EVERY, "stats_cb": standings.hear}
+
+
+def _numbers(some: Sequence[Any]) -> set[int]:
+    """The partitions that are named, whatever their topics."""
+    return {one.partition for one in some}
 
 
 def record_of(message: Any) -> Record:

@@ -14,6 +14,7 @@ can move from one to the other. Runs in the workers; sent there by ``stream``.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -28,8 +29,27 @@ from headwater.scale.kafka.producer import PATIENCE, TRIES, Place, Teller, throu
 
 _TOPICS = {"score": "scores", "letter": "dead-letters"}  # of a row by its kind
 FAULT = "fault"  # the column that says why something was not published
-MISSED = "missed"  # the column that says of which buckets
-COUNTED = ("records", "events", "duplicates", "refused", "scores")
+MISSED = "missed"  # the column that says of which bucket
+STREAM, REASONS = "stream", "reasons"
+COUNTED = ("records", "events", "duplicates", "scores")
+SAID = ", ".join(
+    [
+        f"{STREAM} string",
+        *(f"{name} long" for name in COUNTED),
+        f"{REASONS} string",
+        f"{FAULT} string",
+        f"{MISSED} int",
+    ]
+)
+_SAID = pa.schema(
+    [
+        (STREAM, pa.string()),
+        *((name, pa.int64()) for name in COUNTED),
+        (REASONS, pa.string()),
+        (FAULT, pa.string()),
+        (MISSED, pa.int32()),
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -47,7 +67,7 @@ class Sink:
     project: str
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """For ``mapInArrow``: send one partition's rows; a row of counts for it, and of what was got over.
+        """For ``mapInArrow``: send one partition's rows; counts of each stream, and what was got over.
 
         Raises:
             LogError: the brokers did not take it.
@@ -58,16 +78,9 @@ class Sink:
         context = TaskContext.get()
         number = 0 if context is None else context.partitionId()
         self.send(rows, f"{self.group}-spark-{number}")
-        counts = dict.fromkeys(COUNTED, 0)
-        for row in rows:
-            if row["kind"] == "end":
-                for name, count in json.loads(row["value"]).items():
-                    counts[name] += count
-        faults = {row["bucket"]: row["value"].decode() for row in rows if row["kind"] == "fault"}
-        columns: dict[str, Any] = {name: [count] for name, count in counts.items()}
-        columns[FAULT] = pa.array([next(iter(faults.values()), None)], pa.string())
-        columns[MISSED] = pa.array([list(faults)], pa.list_(pa.int32()))
-        yield pa.RecordBatch.from_pydict(columns)
+        missed = {row["bucket"]: row["value"].decode() for row in rows if row["kind"] == "fault"}
+        faults = [{FAULT: fault, MISSED: bucket} for bucket, fault in missed.items()]
+        yield pa.RecordBatch.from_pylist([*counts_of(rows), *faults], _SAID)
 
     def send(self, rows: list[dict[str, Any]], name: str) -> None:
         """Send what was not told yet, by the transactional id ``name``."""
@@ -143,6 +156,25 @@ class Outlet:
         asked = [TopicPartition(*place) for place in places]
         found = through(lambda: self._consumer.committed(asked, PATIENCE), self._teller.wait)
         self.told |= {(one.topic, one.partition): max(one.offset, 0) for one in found}
+
+
+def counts_of(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What was done with the records of each stream; dead letters by their reason."""
+    counts: dict[str, Counter[str]] = {}
+    reasons: dict[str, Counter[str]] = {}
+    for row in rows:
+        if row["kind"] == "end":
+            counts.setdefault(row["stream"], Counter()).update(json.loads(row["value"]))
+        elif row["kind"] == "letter":
+            reasons.setdefault(row["stream"], Counter())[json.loads(row["value"])["reason"]] += 1
+    return [
+        {
+            STREAM: stream,
+            **{name: count[name] for name in COUNTED},
+            REASONS: json.dumps(reasons.get(stream, {})),
+        }
+        for stream, count in counts.items()
+    ]
 
 
 def _place(project: str, row: Mapping[str, Any]) -> Place:

@@ -14,10 +14,13 @@ spark``; read ``keeper`` and ``sink`` next.
 from __future__ import annotations
 
 import hashlib
+import json
 import secrets
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from py4j.protocol import Py4JError
 from pyspark import SparkFiles, __version__, cloudpickle
@@ -28,12 +31,12 @@ from pyspark.sql.streaming.query import StreamingQuery
 from headwater.core.errors import ClusterError, MissingExtraError
 from headwater.definitions.project import Project
 from headwater.scale.kafka.cluster import Cluster, Topics, has_topic, make_topics
-from headwater.scale.kafka.host import Turn
+from headwater.scale.kafka.turns import Tally, Turn
 from headwater.scale.spark.calling import Calling
 from headwater.scale.spark.failing import failed, letter_of
 from headwater.scale.spark.keeper import OUT, Keeper
 from headwater.scale.spark.publishing import Publishing
-from headwater.scale.spark.sink import COUNTED, FAULT, MISSED, Sink, security_of
+from headwater.scale.spark.sink import COUNTED, FAULT, MISSED, REASONS, SAID, STREAM, Sink, security_of
 from headwater.serving.scoring import Scoring
 
 CONNECTOR = f"org.apache.spark:spark-sql-kafka-0-10_2.13:{__version__}"
@@ -47,7 +50,6 @@ _STATE = {
     # what changed is written behind each batch, and the whole now and then
     "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
 }
-_COUNTS = ", ".join([*(f"{name} long" for name in COUNTED), f"{FAULT} string", f"{MISSED} array<int>"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +137,12 @@ def start(
     sink = Sink(cluster, group, project.name)
 
     def out(frame: DataFrame, _number: int) -> None:
-        turns = frame.mapInArrow(sink, _COUNTS).collect()
-        for fault in dict.fromkeys(one[FAULT] for one in turns if one[FAULT]):
+        said = frame.mapInArrow(sink, SAID).collect()
+        for fault in dict.fromkeys(one[FAULT] for one in said if one[FAULT]):
             on_fault("online", letter_of(fault) or failed(RuntimeError(fault)))
         if calling is not None:
-            calling.missed(number for one in turns for number in one[MISSED])
-        on_turn(Turn(**{name: sum(one[name] for one in turns) for name in COUNTED}))
+            calling.missed(one[MISSED] for one in said if one[MISSED] is not None)
+        on_turn(turn_of(said))
 
     try:
         kept = keep(_records(session, cluster, topics, how), project, scorings, how, online)
@@ -184,6 +186,17 @@ def keep(
     return records.groupBy("bucket").transformWithStateInPandas(
         keeper, OUT, outputMode="append", timeMode="none"
     )
+
+
+def turn_of(said: Sequence[Any]) -> Turn:
+    """What all workers did in a batch, by the rows of their sinks."""
+    counts: dict[str, Counter[str]] = {}
+    reasons: dict[str, Counter[str]] = {}
+    for row in said:
+        if row[STREAM] is not None:
+            counts.setdefault(row[STREAM], Counter()).update({name: row[name] for name in COUNTED})
+            reasons.setdefault(row[STREAM], Counter()).update(json.loads(row[REASONS]))
+    return Turn.of({stream: Tally(**count, refused=reasons[stream]) for stream, count in counts.items()})
 
 
 def _sent(session: SparkSession, blob: bytes) -> str:
