@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,3 +43,31 @@ def test_a_folder_that_others_share_is_left_alone(tmp_path: Path, monkeypatch: p
 def test_the_folder_is_named_after_the_sources() -> None:
     assert machine_code.FOLDER.name.startswith("kernels-")
     assert len(machine_code.FOLDER.name) == len("kernels-") + 16
+
+
+_AT_ONCE = """
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+from headwater.engine.kernels import exact
+
+barrier = Barrier(8)
+
+
+def call(_number):
+    barrier.wait()
+    return exact.two_sum(1.0, 2.0)
+
+
+with ThreadPoolExecutor(8) as pool:
+    assert set(pool.map(call, range(8))) == {(3.0, 0.0)}
+assert len(getattr(exact.two_sum, "signatures", [0])) == 1
+"""
+
+
+def test_threads_may_call_an_inner_kernel_for_the_first_time_at_once() -> None:
+    """None finds that another has just compiled it and that no more may be compiled."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", _AT_ONCE], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")

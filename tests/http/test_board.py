@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 import socket
+import time
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from http.client import HTTPConnection
 from textwrap import dedent
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 from headwater.apps.access.bind import Bind
 from headwater.apps.cli.metering import TOKEN, metering
 from headwater.apps.cli.screen import Screen
+from headwater.apps.http import board as boards
 from headwater.apps.http.board import Board
 from headwater.apps.http.pulse import LIVE, READY, Pulse
 from headwater.core.clock import SystemClock
@@ -148,6 +150,22 @@ def test_slow_readers_hold_up_nobody_and_many_get_no_room() -> None:
             one.close()
 
 
+def test_a_byte_now_and_then_keeps_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each byte comes well within the time for one; all of them together do not."""
+    monkeypatch.setattr(boards, "_SECONDS", 1.0)
+    with board() as made:
+        port = int(made.url.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port), timeout=0.1) as slow:
+            start, answer = time.monotonic(), b"?"
+            while answer:
+                assert time.monotonic() - start < 10
+                with suppress(TimeoutError, ConnectionError):
+                    slow.sendall(b"G")
+                    answer = slow.recv(1)
+            assert time.monotonic() - start > 0.9
+        assert ask(made, "/livez")[0] == 200
+
+
 def test_a_host_that_does_not_turn_is_not_ready_and_then_does_not_live() -> None:
     watch = Watch()
     pulse = Pulse(watch)
@@ -183,7 +201,7 @@ def test_a_host_that_does_not_turn_is_not_ready_and_then_does_not_live() -> None
     assert pulse.is_ready()
 
 
-@pytest.mark.parametrize("text", ["9108x", "host:", ":9108", "host:70000", "::1:9108", ""])
+@pytest.mark.parametrize("text", ["9108x", "host:", ":9108", "[]:9108", "host:70000", "::1:9108", ""])
 def test_an_address_that_is_none_is_told(text: str) -> None:
     with says(
         DataError,

@@ -51,7 +51,7 @@ class Early:
         try:
             with EmbeddedLog.open(folder.log, project.streams, writer=False) as log:
                 found.set_result(rise(project.views, log, Snapshots(folder.snapshots), ahead))
-        except Exception:  # noqa: BLE001 - tried again by whoever asks, and told if it fails again
+        except BaseException:  # noqa: BLE001 - tried again by whoever asks, and told if it fails again
             found.set_result(None)
 
 

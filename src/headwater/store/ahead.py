@@ -56,4 +56,4 @@ class Ahead:
                 known = sections.knows(file.read(len(sections.MAGIC)))
                 found.set_result(sections.read(file) if known else None)
         except BaseException as error:  # noqa: BLE001 - whoever asks for it is told
-            found.set_exception(error)
+            found.set_exception(error.with_traceback(None))  # else it would hold what was read

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from headwater.apps.cli.metering import Meter
+from headwater.core.clock import SystemClock
+from headwater.core.errors import HeadwaterError
 from headwater.scale.kafka.turns import Tally, Turn
 from headwater.scale.spark.progress import Look, look_of
 from headwater.scale.spark.sink import counts_of
@@ -53,3 +58,18 @@ def test_what_workers_did_is_put_together_by_stream() -> None:
     assert turn_of([*first, *second, fault]) == Turn.of(
         {"payments": Tally(5, 2, 2, 1, {"not-json": 1}), "visits": Tally(1, 1)}
     )
+
+
+def test_a_query_is_ready_once_a_batch_left_nothing_behind() -> None:
+    meter = Meter.of(SystemClock())
+
+    def looked(left: int) -> None:
+        meter.looked(Look("2026-11-29T23:00:01.250Z", 0.5, {(0, "bank.payments"): left}, 1, 1))
+
+    looked(5_000)
+    with pytest.raises(HeadwaterError, match="5,000 records behind"):
+        meter.pulse.ready()
+    looked(0)
+    assert meter.pulse.ready() == {"status": "ready", "partitions": 1}
+    looked(9)
+    assert meter.pulse.ready() == {"status": "ready", "partitions": 1}

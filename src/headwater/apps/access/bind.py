@@ -36,7 +36,13 @@ class Bind:
         host, _, port = text.rpartition(":")
         name = host.removeprefix("[").removesuffix("]")
         bare = ":" in name and not host.startswith("[")
-        if bare or (text.startswith(":")) or not (port.isascii() and port.isdigit()) or int(port) > _PORTS:
+        if (
+            bare
+            or host == "[]"
+            or text.startswith(":")
+            or not (port.isascii() and port.isdigit())
+            or int(port) > _PORTS
+        ):
             raise DataError.of(
                 "the address to listen on cannot be read",
                 expected="HOST:PORT, such as 127.0.0.1:9108, or a port of this machine alone",

@@ -19,7 +19,7 @@ from headwater.apps.cli.workplace import Workplace
 from headwater.apps.http.parts import Part
 from headwater.apps.online import Online, address
 from headwater.apps.settings import environment
-from headwater.core.errors import DataError
+from headwater.core.errors import DataError, HeadwaterError
 
 _LOOK = 0.2  # seconds between two looks at the query
 _ASK = 1.0  # seconds between two questions for what it did
@@ -94,7 +94,7 @@ def run_on_spark(
         )
         told.screen.note(f"Spark {session.version} keeps {', '.join(served) or 'features'} fresh")
         told.heard = time.monotonic()
-        look = _nothing if meter is None else _looking(spark, running.query, meter)
+        look = _nothing if meter is None else _looking(spark, running.query, meter, meter.noting(told.fault))
         try:
             while not end.wait(_LOOK):
                 running.check()
@@ -106,8 +106,10 @@ def run_on_spark(
             running.query.stop()
 
 
-def _looking(spark: Any, query: Any, meter: Meter) -> Callable[[], None]:
-    """What tells a meter, about once a second, which batches ended."""
+def _looking(
+    spark: Any, query: Any, meter: Meter, on_fault: Callable[[str, BaseException], None]
+) -> Callable[[], None]:
+    """What tells a meter, about once a second, which batches ended; what cannot be asked for ends nothing."""
     last, due = "", 0.0
 
     def look() -> None:
@@ -115,10 +117,13 @@ def _looking(spark: Any, query: Any, meter: Meter) -> Callable[[], None]:
         meter.pulse.beat()
         if time.monotonic() < due:
             return
-        for one in spark.looks(query, last):
-            meter.looked(one)
-            last = one.at
         due = time.monotonic() + _ASK
+        try:
+            for one in spark.looks(query, last):
+                meter.looked(one)
+                last = one.at
+        except HeadwaterError as error:
+            on_fault("metrics", error)
 
     return look
 

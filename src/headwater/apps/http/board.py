@@ -15,10 +15,11 @@ import hmac
 import socket
 import ssl
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
-from threading import BoundedSemaphore, Thread
+from threading import BoundedSemaphore, Thread, Timer
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -201,14 +202,23 @@ class _Server(ThreadingHTTPServer):
             self.shutdown_request(request)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """The thread."""
+        """The thread; a byte now and then does not keep its room."""
+        end = Timer(_SECONDS, _hang_up, [request])
+        end.daemon = True
+        end.start()
         try:
             super().process_request_thread(request, client_address)
         finally:
+            end.cancel()
             self._room.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A reader who went away, or does not speak as we do: nobody's trouble."""
+
+
+def _hang_up(connection: Any) -> None:
+    with suppress(OSError):  # it is gone already
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
 
 class _Reader(BaseHTTPRequestHandler):

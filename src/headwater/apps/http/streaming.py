@@ -211,7 +211,10 @@ class StreamMetrics:
         count = len({number for number, _ in look.lag})
         lag = {(number, topic.rpartition(".")[2]): left for (number, topic), left in look.lag.items()}
         self._at = _At(count, (), lag, {}, look.rows, look.bytes)
-        self._pulse.told, self._pulse.missing = {"partitions": count}, None
+        self._pulse.told = {"partitions": count}
+        left = sum(look.lag.values())
+        if self._pulse.missing is not None:  # until it has caught up once
+            self._pulse.missing = f"{left:,} records behind" if left else None
 
     def _resolved(self, stream: str) -> _Stream:
         found = self._streams[stream] = _Stream(

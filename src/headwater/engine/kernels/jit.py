@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import numba
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
+from numba.core.compiler_lock import global_compiler_lock
 from numba.extending import intrinsic
 
 from headwater.engine.kernels.layout import Items, Shard, Tables, Work
@@ -99,9 +100,10 @@ def _when_called(kernel_: Function, signature: tuple[types.Type, ...]) -> Functi
     template = dispatcher.get_call_template
 
     def compiled() -> Any:
-        if not dispatcher.signatures:
-            dispatcher.compile(signature)  # by one thread; another waits, and finds it done
-            dispatcher.disable_compile()
+        with global_compiler_lock:  # numba's own: whoever compiles a caller has it already
+            if not dispatcher.signatures:
+                dispatcher.compile(signature)
+                dispatcher.disable_compile()
         return dispatcher
 
     def get_call_template(arguments: Any, keywords: Any) -> Any:

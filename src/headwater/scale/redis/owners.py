@@ -97,7 +97,8 @@ class Owners:
         now, start = self._watch(), dict(state.positions)
         with self._lock:
             left = self._left.pop(number, None)
-            self._owned[number] = Owned(held, self._writing(number), now, now, start, left)
+            again = None if left is None else left.reclaimed
+            self._owned[number] = Owned(held, self._writing(number), now, now, start, left, reclaimed=again)
         state.on_taken = partial(self._moved, number)
         self._news[True].set()
 

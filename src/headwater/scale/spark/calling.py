@@ -18,11 +18,11 @@ from collections.abc import Callable, Collection, Iterable
 from threading import Lock
 from typing import Any
 
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, Producer
 
 from headwater.core.errors import OnlineError
 from headwater.definitions.project import Project
-from headwater.scale.kafka.cluster import Cluster, Topics, make_topic
+from headwater.scale.kafka.cluster import Cluster, Topics, make_topic, told
 from headwater.scale.redis import names
 from headwater.scale.redis.connection import asking
 from headwater.scale.redis.parts import Part
@@ -43,10 +43,18 @@ class Calling:
         publishing: where the parts are published.
         project: the definitions.
         cluster: of Kafka.
+        on_fault: told of what was got over, as ``online``.
     """
 
-    def __init__(self, publishing: Publishing, project: Project, cluster: Cluster) -> None:
+    def __init__(
+        self,
+        publishing: Publishing,
+        project: Project,
+        cluster: Cluster,
+        on_fault: Callable[[str, BaseException], None],
+    ) -> None:
         self._to, self._project, self._cluster = publishing, project, cluster
+        self._tell, self._told = on_fault, ""
         self._topic = Topics(project).calls
         self._address = publishing.address()
         self._lock = Lock()
@@ -55,7 +63,7 @@ class Calling:
         self._called: dict[int, int] = {}  # when it was called last
         self._next = 0
 
-    def begin(self, on_fault: Callable[[str, BaseException], None]) -> None:
+    def begin(self) -> None:
         """Before a query: see that the store fits, and call for all parts.
 
         So those are filled whose partitions have no record (any more), and those are caught up that could not
@@ -66,7 +74,7 @@ class Calling:
             LogError: the brokers do not take it.
         """
         with self._address.client() as client:
-            see_that_it_fits(self._address, client, self._project.name, Part(0, self._to.parts), on_fault)
+            see_that_it_fits(self._address, client, self._project.name, Part(0, self._to.parts), self._tell)
         make_topic(self._cluster, self._topic, _KEPT)
         self._call(range(self._to.parts))
 
@@ -112,14 +120,30 @@ class Calling:
 
     def _call(self, parts: Collection[int]) -> None:
         """Send calls; those that the brokers do not take are sent again."""
-        producer, left = Producer(self._cluster.settings()), set(parts)
+        producer, left, refused = Producer(self._cluster.settings()), set(parts), ""
 
-        def taken(error: object, message: Any) -> None:
+        def taken(error: KafkaError | None, message: Any) -> None:
+            nonlocal refused
             if error is None:
                 left.discard(int(message.key()))
+            else:
+                refused = told(error)
 
         for number in parts:
             producer.produce(self._topic, b"call", str(number).encode(), on_delivery=taken)
             self._called[number] = self._to.stopwatch()
         producer.flush(_FLUSH)
         self.missed(left)
+        if left and refused != self._told:
+            self._tell("online", self._refused(refused))
+        self._told = refused
+
+    def _refused(self, why: str) -> OnlineError:
+        """The letter for calls that the brokers do not take."""
+        return OnlineError.of(
+            "parts of the online store cannot be called for",
+            expected=f"brokers that take records of {self._topic}",
+            got=why or f"no answer in {_FLUSH:g} s",
+            where=self._cluster.brokers,
+            do="let this client write there; until then a part that Redis lost is filled with its next record",
+        )

@@ -132,8 +132,8 @@ def start(
     calling = None
     if online is not None:
         online = replace(online, parts=parts, run=secrets.token_hex(8))
-        calling = Calling(online, project, cluster)
-        calling.begin(on_fault)
+        calling = Calling(online, project, cluster, on_fault)
+        calling.begin()
     sink = Sink(cluster, group, project.name)
 
     def out(frame: DataFrame, _number: int) -> None:
@@ -145,7 +145,7 @@ def start(
         on_turn(turn_of(said))
 
     try:
-        kept = keep(_records(session, cluster, topics, how), project, scorings, how, online)
+        kept = keep(_records(session, cluster, topics, how, parts), project, scorings, how, online)
         writer = kept.writeStream.foreachBatch(out).queryName(project.name)
         if how.seconds:
             writer = writer.trigger(processingTime=f"{round(how.seconds * 1_000)} milliseconds")
@@ -225,7 +225,7 @@ def check(query: StreamingQuery) -> None:
     raise letter_of(str(error)) or failed(error) from error
 
 
-def _records(session: SparkSession, cluster: Cluster, topics: Topics, pace: Pace) -> DataFrame:
+def _records(session: SparkSession, cluster: Cluster, topics: Topics, pace: Pace, parts: int) -> DataFrame:
     known = list(topics.streams)
     if has_topic(cluster, topics.calls):  # also where nothing is published now: a checkpoint keeps its topics
         known.append(topics.calls)
@@ -248,5 +248,5 @@ def _records(session: SparkSession, cluster: Cluster, topics: Topics, pace: Pace
             "unix_micros(timestamp) AS arrival",
             "value",
         )
-        .where("bucket IS NOT NULL")
+        .where(f"bucket BETWEEN 0 AND {parts - 1}")  # anybody may have sent a call
     )
