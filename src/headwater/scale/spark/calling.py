@@ -145,5 +145,5 @@ class Calling:
             expected=f"brokers that take records of {self._topic}",
             got=why or f"no answer in {_FLUSH:g} s",
             where=self._cluster.brokers,
-            do="let this client write there; until then a part that Redis lost is filled with its next record",
+            do="let this client write there; a part that Redis lost is filled with its next record, too",
         )
