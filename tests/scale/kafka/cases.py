@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+
 from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
+from time import sleep
 from typing import Any
 from uuid import uuid4
 
 import numpy as np
 import polars as pl
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 import headwater as hw
 from headwater.core.instant import iso
@@ -89,13 +91,27 @@ class Bank:
         return found
 
     def ends(self) -> dict[int, int]:
-        """How many records each partition of the payments has had."""
+        """How many records each partition of the payments has had.
+
+        Asked again while a broker that has just been started does not lead them yet.
+        """
+        for attempt in count(1):
+            try:
+                return self._ends()
+            except KafkaException:
+                if attempt == 20:
+                    raise
+                sleep(0.5)
+        raise AssertionError("it answers, or raises")
+
+    def _ends(self) -> dict[int, int]:
         consumer = Consumer({"bootstrap.servers": self.cluster.brokers, "group.id": uuid4().hex})
         topic = self.topics.of("payments")
         places = [TopicPartition(topic, number) for number in range(self.partitions)]
-        found = {one.partition: consumer.get_watermark_offsets(one, 10)[1] for one in places}
-        consumer.close()
-        return found
+        try:
+            return {one.partition: consumer.get_watermark_offsets(one, 10)[1] for one in places}
+        finally:
+            consumer.close()
 
     def scores(self) -> list[Told]:
         return self.read(self.topics.scores)
