@@ -15,15 +15,14 @@ Called by ``taking``; read ``rising`` for how an engine comes about.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 
-from headwater.definitions.view import FeatureView
+from headwater.definitions.view import FeatureView, view_hash
 from headwater.engine.run import Engine
 from headwater.log.protocol import EventLog
-from headwater.serving.early import Early, hashes
-from headwater.serving.rising import Risen, catch_up, rise
+from headwater.serving.rising import Risen, rise
+from headwater.store.ahead import Ahead
 from headwater.store.snapshots import Snapshots
 
 
@@ -39,26 +38,16 @@ class Keeper:
         self._lock = Lock()
         self._kept: tuple[list[str], int] = [], -1
 
-    def rise(self, views: Sequence[FeatureView], log: EventLog, early: Early | None = None) -> Risen:
-        """The engine to begin with; see :func:`headwater.serving.rising.rise`.
-
-        Args:
-            views: whose state.
-            log: the events.
-            early: what rises already.
-        """
-        risen = None if early is None else early.take(views)
-        if risen is None:
-            risen = rise(views, log, self._snapshots)
-        else:
-            risen = replace(risen, replayed=risen.replayed + catch_up(risen.engine, log))
-        self._kept = hashes(views), risen.from_offset
+    def rise(self, views: Sequence[FeatureView], log: EventLog, ahead: Ahead | None = None) -> Risen:
+        """The engine to begin with; see :func:`headwater.serving.rising.rise`."""
+        risen = rise(views, log, self._snapshots, ahead)
+        self._kept = _hashes(views), risen.from_offset
         return risen
 
     def has(self, views: Sequence[FeatureView], offset: int) -> bool:
         """Whether a snapshot of these views stands at an offset, or beyond it."""
-        of, kept = self._kept
-        return offset < 0 or (offset <= kept and of == hashes(views))
+        hashes, kept = self._kept
+        return offset < 0 or (offset <= kept and hashes == _hashes(views))
 
     def renew(self, views: Sequence[FeatureView], log: EventLog) -> tuple[str, ...]:
         """Keep the state as the log has it now; what serves goes on meanwhile.
@@ -87,4 +76,8 @@ class Keeper:
 
     def _save(self, views: Sequence[FeatureView], engine: Engine) -> None:
         self._snapshots.save(engine)
-        self._kept = hashes(views), engine.offset
+        self._kept = _hashes(views), engine.offset
+
+
+def _hashes(views: Sequence[FeatureView]) -> list[str]:
+    return [view_hash(view) for view in views]

@@ -22,7 +22,6 @@ from headwater.log.embedded import EmbeddedLog
 from headwater.log.protocol import DeadLetters
 from headwater.serving.books import Books
 from headwater.serving.deciding import Deciding
-from headwater.serving.early import Early
 from headwater.serving.edges import Clock, Edge, Hooks, Limits
 from headwater.serving.keeping import Keeper
 from headwater.serving.live import Stopwatch
@@ -32,6 +31,7 @@ from headwater.serving.served import Serving, Trial
 from headwater.serving.swap import changed_streams
 from headwater.serving.taking import Taking
 from headwater.serving.vectors import Vectors
+from headwater.store.ahead import Ahead
 from headwater.store.folder import DataFolder
 from headwater.store.protocol import Decisions
 
@@ -78,7 +78,7 @@ class Service(Deciding):
         limits: Limits | None = None,
         hooks: Hooks | None = None,
         max_log_bytes: int | None = None,
-        early: Early | None = None,
+        ahead: Ahead | None = None,
         decisions: Decisions | None = None,
     ) -> Service:
         """Rise from the newest whole snapshot and the tail of the log, and begin to serve.
@@ -92,7 +92,7 @@ class Service(Deciding):
             limits: what is taken at most.
             hooks: who is told.
             max_log_bytes: the size that the log may reach.
-            early: what rises already.
+            ahead: the newest snapshot, already being read.
             decisions: the records, closed with the service; those of the data folder if none are given.
 
         Raises:
@@ -107,7 +107,7 @@ class Service(Deciding):
             books = Books.open(folder, project, clock(), decisions)
             opened.callback(books.close)
             keeper = Keeper(folder.snapshots)
-            risen = keeper.rise(project.views, log, early)
+            risen = keeper.rise(project.views, log, ahead)
             serving = Serving.of(project, scorings, Vectors(risen.engine))
             taking = Taking(serving, log, keeper, edge, max_log_bytes)
             service = cls(serving, books, folder, edge, taking, risen.passed_over)

@@ -1,4 +1,4 @@
-"""``headwater serve``: its options. The engine rises while the server itself is imported.
+"""``headwater serve``: its options. The newest snapshot is being read while the server itself is imported.
 
 Read ``serving`` next.
 """
@@ -83,8 +83,6 @@ def command(
             decide = import_module("headwater.apps.cli.deciding").decide
             decide(work, screen, host, port, log_level, online)
         else:
-            data = DataFolder(work.settings.data)
-            ahead = Ahead(data.snapshots)
-            early = import_module("headwater.serving.early").Early(work.project, data, ahead)
+            ahead = Ahead(DataFolder(work.settings.data).snapshots)
             serve = import_module("headwater.apps.cli.serving").serve
-            serve(work, screen, host, port, snapshot_every, log_level, early, role, online)
+            serve(work, screen, host, port, snapshot_every, log_level, ahead, role, online)

@@ -1,6 +1,6 @@
 """The live service of a project, over HTTP (``apps.http``): opened, served, closed.
 
-Imported by ``serve`` once that has an engine rise; called by it and by ``demo``.
+Imported by ``serve`` once that has begun to read the newest snapshot; called by it and by ``demo``.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ from headwater.apps.registries import versions_of
 from headwater.apps.settings import environment
 from headwater.apps.stores import records_of
 from headwater.apps.tracing import traces
-from headwater.serving.early import Early
 from headwater.serving.service import Service
+from headwater.store.ahead import Ahead
 from headwater.store.folder import DataFolder
 
 
@@ -50,7 +50,7 @@ def serve(
     port: int = 8000,
     snapshot_every: float = 300.0,
     log_level: str = "warning",
-    early: Early | None = None,
+    ahead: Ahead | None = None,
     role: str | None = None,
     url: str | None = None,
 ) -> None:
@@ -81,7 +81,7 @@ def serve(
             stopwatch=time.perf_counter_ns,
             hooks=hooks,
             max_log_bytes=work.settings.log_bytes,
-            early=early,
+            ahead=ahead,
             decisions=recording.shared(records),
             limits=recording.limits(records),
         ) as service,
