@@ -59,6 +59,11 @@ def quantiles(metric: str, by: str = "") -> list[tuple[str, str]]:
     ]
 
 
+def p99(metric: str, legend: str = "p99") -> tuple[str, str]:
+    """The last of them alone."""
+    return quantiles(metric)[2][0], legend
+
+
 def rate(metric: str, by: str = "", legend: str = "") -> tuple[str, str]:
     """How many a second."""
     total = f"sum by ({by})" if by else "sum"
@@ -108,7 +113,7 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
             Panel(
                 "Freshness p99",
                 "s",
-                [(quantiles("headwater_freshness_seconds")[2][0], "p99")],
+                [p99("headwater_freshness_seconds")],
                 3,
                 "stat",
                 "From an event's coming in to the fresh score of its entity.",
@@ -117,7 +122,7 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
             Panel(
                 "Decision p99",
                 "s",
-                [(quantiles("headwater_decision_seconds")[2][0], "p99")],
+                [p99("headwater_decision_seconds")],
                 3,
                 "stat",
                 "From being asked to the record on the disk.",
@@ -331,9 +336,9 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                 "A turn: taken in, and committed",
                 "s",
                 [
-                    (quantiles("headwater_stream_turn_seconds")[2][0], "taking in, p99"),
-                    (quantiles("headwater_stream_commit_seconds")[2][0], "its transaction, p99"),
-                    (quantiles("headwater_stream_batch_seconds")[2][0], "a batch of Spark's, p99"),
+                    p99("headwater_stream_turn_seconds", "taking in, p99"),
+                    p99("headwater_stream_commit_seconds", "its transaction, p99"),
+                    p99("headwater_stream_batch_seconds", "a batch of Spark's, p99"),
                 ],
             ),
             Panel(

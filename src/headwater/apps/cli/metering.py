@@ -85,8 +85,9 @@ class Meter:
             owners: who does; see ``scale.redis.owners``.
             place: how many records the host has taken in.
         """
-        seen = lambda: owners.published  # noqa: E731 - made anew by each look
-        self.metrics.registry.register(OwnerMetrics(seen, self.now, lambda: place() - 1))
+        self.metrics.registry.register(
+            OwnerMetrics(lambda: owners.published, self.now, lambda: place() - 1)  # made anew by each look
+        )
 
 
 @contextmanager
@@ -122,6 +123,10 @@ def metering(given: str | None, clock: Clock, screen: Screen) -> Iterator[Meter 
         if not board.shows_metrics:
             screen.note(f"{METRICS} is closed on {bind.host}: set {TOKEN}_FILE; probes are answered")
         yield meter
+
+
+def unmeasured() -> None:
+    """What is done at each turn where nobody measures."""
 
 
 def _each(*told: Callable[..., None]) -> Callable[..., None]:

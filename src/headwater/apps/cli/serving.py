@@ -157,8 +157,7 @@ def _publishing(online: Online, service: Service, hooks: Watching, metrics: Metr
     """Who publishes the service's states, not started yet."""
     publisher = online.publisher(service, hooks.on_fault)
     hooks.applied = publisher.applied
-    published = lambda: publisher.published  # noqa: E731
-    metrics.registry.register(OwnerMetrics(published, service.now, lambda: service.offset))
+    metrics.registry.register(OwnerMetrics(lambda: publisher.published, service.now, lambda: service.offset))
     return publisher
 
 

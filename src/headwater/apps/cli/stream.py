@@ -17,7 +17,7 @@ import click
 
 from headwater.apps.cli.brokers import cluster_of, library
 from headwater.apps.cli.ending import asked_to_end
-from headwater.apps.cli.metering import OPTION, Meter, metering
+from headwater.apps.cli.metering import OPTION, Meter, metering, unmeasured
 from headwater.apps.cli.models import registry_of
 from headwater.apps.cli.screen import Screen
 from headwater.apps.cli.stream_on_spark import Told, run_on_spark
@@ -136,7 +136,7 @@ def _host(
 ) -> None:
     kafka = library()
     member = kafka.Member(group, name or socket.gethostname(), threads=threads or 0)
-    hooks, beat = kafka.Hooks(on_turn=told.count, on_fault=told.fault), _nothing
+    hooks, beat = kafka.Hooks(on_turn=told.count, on_fault=told.fault), unmeasured
     if meter is not None:
         hooks, beat = meter.around(hooks), meter.pulse.beat
     folder = work.settings.data / "kafka"
@@ -174,7 +174,3 @@ def _published(owners: Any) -> dict[str, int]:
         return {}
     done = owners.published
     return {"publications": done.writes, "states": done.keys, "fillings": done.fillings}
-
-
-def _nothing() -> None:
-    """Nobody measures."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from headwater.apps.cli.metering import Meter
+from headwater.apps.cli.metering import Meter, unmeasured
 from headwater.apps.cli.screen import Screen
 from headwater.apps.cli.sparking import library
 from headwater.apps.cli.workplace import Workplace
@@ -94,7 +94,9 @@ def run_on_spark(
         )
         told.screen.note(f"Spark {session.version} keeps {', '.join(served) or 'features'} fresh")
         told.heard = time.monotonic()
-        look = _nothing if meter is None else _looking(spark, running.query, meter, meter.noting(told.fault))
+        look = unmeasured
+        if meter is not None:
+            look = _looking(spark, running.query, meter, meter.noting(told.fault))
         try:
             while not end.wait(_LOOK):
                 running.check()
@@ -126,10 +128,6 @@ def _looking(
             on_fault("metrics", error)
 
     return look
-
-
-def _nothing() -> None:
-    """Nobody measures."""
 
 
 def _rests(query: Any) -> bool:

@@ -27,7 +27,7 @@ import msgspec
 
 from headwater.apps.access.bind import Bind
 from headwater.apps.access.door import is_loopback
-from headwater.apps.http.metrics import CONTENT_TYPE
+from headwater.apps.http.page import CONTENT_TYPE
 from headwater.apps.http.problems import MEDIA_TYPE, NotFoundError, bug, document, status_of
 from headwater.core.closing import Closing
 from headwater.core.errors import (

@@ -8,15 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    ProcessCollector,
-    generate_latest,
-)
+from prometheus_client import Counter, Gauge, Histogram
 
+from headwater.apps.http.page import Page
 from headwater.apps.http.present import Cache, OfDeciding, OfLog
 from headwater.serving.commit import Turn
 from headwater.serving.deciding import Deciding
@@ -26,10 +20,9 @@ from headwater.serving.service import Service
 
 _NANO = 1e-9
 SECONDS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0)
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-class Metrics:
+class Metrics(Page):
     """One service's metrics, in a registry of their own.
 
     Attributes:
@@ -37,7 +30,8 @@ class Metrics:
     """
 
     def __init__(self) -> None:
-        self.registry = registry = CollectorRegistry()
+        super().__init__()
+        registry = self.registry
         self._counted: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self.requests = Counter(
             "headwater_requests", "HTTP requests.", ["method", "route", "status"], registry=registry
@@ -84,9 +78,6 @@ class Metrics:
             "From being asked for a decision to its record on the disk: the longest of each group.",
             buckets=SECONDS,
             registry=registry,
-        )
-        self.faults = Counter(
-            "headwater_faults", "Failures by the part that failed.", ["where"], registry=registry
         )
         self.parity_compared = Counter(
             "headwater_parity_compared",
@@ -192,7 +183,6 @@ class Metrics:
             "headwater_jobs_up", "Whether the process runs that plans and runs jobs.", registry=registry
         )
         self.caches: dict[str, Cache] = {}
-        ProcessCollector(namespace="headwater", registry=registry)
 
     def watch(self, service: Deciding) -> None:
         """Look up a service's queues, offsets and models whenever the page is read."""
@@ -200,10 +190,6 @@ class Metrics:
         self.registry.register(OfDeciding(service, self.caches))
         if isinstance(service, Service):
             self.registry.register(OfLog(service))
-
-    def page(self) -> bytes:
-        """The page, in Prometheus' text format."""
-        return generate_latest(self.registry)
 
     def request(self, method: str, route: str, status: int, took: int) -> None:
         """Count a request."""

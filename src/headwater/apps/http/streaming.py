@@ -11,18 +11,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    ProcessCollector,
-    generate_latest,
-)
+from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from headwater.apps.http.metrics import SECONDS
+from headwater.apps.http.page import Page
 from headwater.apps.http.pulse import Pulse
 
 if TYPE_CHECKING:  # an extra, which need not be installed
@@ -45,7 +39,7 @@ class _Stream:
     scores: Counter
 
 
-class StreamMetrics:
+class StreamMetrics(Page):
     """One host's metrics, in a registry of their own.
 
     Args:
@@ -55,8 +49,9 @@ class StreamMetrics:
     """
 
     def __init__(self, pulse: Pulse, now: Callable[[], int], stopwatch: Callable[[], int]) -> None:
+        super().__init__()
         self._pulse, self._now, self._stopwatch = pulse, now, stopwatch
-        self.registry = registry = CollectorRegistry()
+        registry = self.registry
         self._streams: dict[str, _Stream] = {}
         self._came: dict[int, int] = {}
         self._given: tuple[int, ...] | None = None
@@ -129,9 +124,6 @@ class StreamMetrics:
         self._batch_seconds = Histogram(
             "headwater_stream_batch_seconds", "A batch of Spark's.", buckets=_LONG, registry=registry
         )
-        self.faults = Counter(
-            "headwater_faults", "Failures by the part that failed.", ["where"], registry=registry
-        )
         ready = Gauge(
             "headwater_stream_ready",
             "Whether the host has its partitions, and had read them up to their ends.",
@@ -143,12 +135,7 @@ class StreamMetrics:
         )
         turned.set_function(pulse.age)
         registry.register(_Present(lambda: self._at))
-        ProcessCollector(namespace="headwater", registry=registry)
         pulse.missing = _WAITING
-
-    def page(self) -> bytes:
-        """The page, in Prometheus' text format."""
-        return generate_latest(self.registry)
 
     # --- Told by a host, or by a query of Spark's -------------------------------------------------------
 

@@ -142,8 +142,7 @@ def make_topics(cluster: Cluster, topics: Topics, *, partitions: int = PARTITION
             for name in wanted
             if name not in known
         ]
-        for made in admin.create_topics(missing).values() if missing else ():
-            _tolerant(made)
+        _make(admin, missing)
         if missing:
             known = _listed(admin, heard)
     except KafkaException as error:
@@ -168,9 +167,7 @@ def make_topic(cluster: Cluster, name: str, config: Mapping[str, str]) -> None:
     """
     try:
         admin = AdminClient(cluster.settings())
-        missing = [] if name in _listed(admin, ()) else [NewTopic(name, 1, config=dict(config))]
-        for made in admin.create_topics(missing).values() if missing else ():
-            _tolerant(made)
+        _make(admin, [] if name in _listed(admin, ()) else [NewTopic(name, 1, config=dict(config))])
     except KafkaException as error:
         raise unreachable(cluster, error) from error
 
@@ -224,10 +221,11 @@ def _listed(admin: Any, heard: Sequence[KafkaError]) -> Any:
     raise AssertionError("it returns or raises")
 
 
-def _tolerant(made: object) -> None:
-    """Wait for a topic; another may have made it meanwhile."""
-    try:
-        made.result()  # type: ignore[attr-defined]  # a future; the library ships no types
-    except KafkaException as error:
-        if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-            raise
+def _make(admin: Any, missing: Sequence[NewTopic]) -> None:
+    """Make topics, and wait for them; another may have made one meanwhile."""
+    for made in admin.create_topics(missing).values() if missing else ():
+        try:
+            made.result()
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise

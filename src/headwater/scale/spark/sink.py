@@ -32,24 +32,15 @@ FAULT = "fault"  # the column that says why something was not published
 MISSED = "missed"  # the column that says of which bucket
 STREAM, REASONS = "stream", "reasons"
 COUNTED = ("records", "events", "duplicates", "scores")
-SAID = ", ".join(
-    [
-        f"{STREAM} string",
-        *(f"{name} long" for name in COUNTED),
-        f"{REASONS} string",
-        f"{FAULT} string",
-        f"{MISSED} int",
-    ]
+_COLUMNS = (
+    (STREAM, "string", pa.string()),
+    *((name, "long", pa.int64()) for name in COUNTED),
+    (REASONS, "string", pa.string()),
+    (FAULT, "string", pa.string()),
+    (MISSED, "int", pa.int32()),
 )
-_SAID = pa.schema(
-    [
-        (STREAM, pa.string()),
-        *((name, pa.int64()) for name in COUNTED),
-        (REASONS, pa.string()),
-        (FAULT, pa.string()),
-        (MISSED, pa.int32()),
-    ]
-)
+SAID = ", ".join(f"{name} {kind}" for name, kind, _ in _COLUMNS)
+_SAID = pa.schema([(name, kind) for name, _, kind in _COLUMNS])
 
 
 @dataclass(frozen=True)

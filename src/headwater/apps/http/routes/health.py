@@ -9,9 +9,9 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 
 from headwater.apps.http.answers import answer
-from headwater.apps.http.metrics import CONTENT_TYPE
 from headwater.apps.http.monitors import Monitors
 from headwater.apps.http.openapi import documented
+from headwater.apps.http.page import CONTENT_TYPE
 from headwater.apps.http.payloads import Health, Readiness
 from headwater.apps.http.problems import NotReadyError
 from headwater.apps.http.site import ready, site_of
