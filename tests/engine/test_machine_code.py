@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -71,3 +72,48 @@ def test_threads_may_call_an_inner_kernel_for_the_first_time_at_once() -> None:
         [sys.executable, "-W", "ignore", "-c", _AT_ONCE], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+_KERNEL = """
+from numba import types
+from headwater.engine.kernels.machine_code import kept
+
+@kept((types.int64,), nogil=True)
+def double(x):
+    return 2 * x
+"""
+_CALLER = """
+from numba import types
+from callee import double
+from headwater.engine.kernels.machine_code import kept
+
+@kept((types.int64,), nogil=True)
+def fourfold(x):
+    return double(double(x))
+
+print(fourfold(3), sum(double.stats.cache_hits.values()))
+"""
+
+
+def test_what_callers_are_compiled_with_is_kept_apart_and_read_only_then(tmp_path: Path) -> None:
+    (tmp_path / "callee.py").write_text(_KERNEL)
+    (tmp_path / "caller.py").write_text(_CALLER)
+    cache = tmp_path / "cache"
+
+    def run(code: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "NUMBA_CACHE_DIR": str(cache)}
+        command = [sys.executable, "-W", "ignore", "-c", code]
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+
+    told = "from callee import double; print(double(3), sum(double.stats.cache_hits.values()))"
+    assert run(told).stdout == "6 0\n"
+    (apart,) = cache.glob("*/*.bc")
+    apart.rename(tmp_path / "away")
+    assert run(told).stdout == "6 1\n"  # from what is kept, without the other part
+    assert f"{apart} is missing: remove its folder" in run("import caller").stderr
+    (tmp_path / "away").rename(apart)
+    assert run("import caller").stdout == "12 1\n"
+    apart.unlink()
+    assert run("import caller").stdout == "12 1\n"  # both are kept: nothing is compiled

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import headwater as hw
 from headwater.core.errors import StoreError
-from headwater.engine import sections, snapshot
+from headwater.engine import sections, snapshot, state
 from headwater.engine.kernels.layout import NULL
 from headwater.engine.mapped import POSSIBLE
 from headwater.engine.plan import compile_view
@@ -174,6 +174,7 @@ def test_memory_that_is_a_file_is_memory_like_any_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mapped: int
 ) -> None:
     monkeypatch.setattr(sections, "MAPPED", mapped)
+    monkeypatch.setattr(state, "SERIAL", 100)
     own = view(EVERYTHING)
     names = "abcdefghijklmnopqrstuvw"
     case = Case(
@@ -199,11 +200,14 @@ def test_memory_that_is_a_file_is_memory_like_any_other(
         found = sections.read(file)
     assert bool(found.roomy) == (mapped == 1 and POSSIBLE)
     restored = Engine.of([own], found)
+    taken = restored.states["view"]
+    assert taken.alone == (taken.keys.count if found.roomy else 0), "one thread as long as pages are new"
     assert restored.snapshot() == before
     for first in range(300, 3_000, 150):
         batch = case.batch(first, first + 150)
         one = straight.apply(batch, emit=True)["view"]
         assert bits(restored.apply(batch, emit=True)["view"].to_dicts()) == bits(one.to_dicts())
+    assert taken.alone <= 0
     assert restored.snapshot() == straight.snapshot()
     assert path.read_bytes() == before, "what is in use is not written to"
 

@@ -68,6 +68,7 @@ def load(views: Sequence[FeatureView], found: Sections) -> tuple[dict[str, ViewS
             blocks = {block: found.roomy.get(name, found.arrays[name]) for block, name in at.items()}
             blocks["heap"] = found.arrays[at["heap"]]  # does not grow
             memory.restore(blocks, len(found.arrays[at["ints"]]))
+        state.alone = state.keys.count if found.roomy else 0
         states[view.name] = state
     return states, found.facts["offset"]
 

@@ -54,6 +54,9 @@ class ViewState:
         self.memories = [Memory(self.plan) for _ in range(count)]
         self._works = [work_space(self.plan.tables) for _ in range(count)]
         self._pool = ThreadPoolExecutor(count) if count > 1 else None
+        # Events that one thread takes in before others may help: a page of a snapshot's file is copied when
+        # it is first written, and every processor that runs the process is interrupted for each.
+        self.alone = 0
 
     # --- events -----------------------------------------------------------------------------------
 
@@ -120,7 +123,8 @@ class ViewState:
         for s, memory in enumerate(self.memories):
             memory.admit((self.keys.count - s + shards - 1) // shards)
         mine = [runs[parts[s] : parts[s + 1]] for s in range(shards)]
-        parallel = end - first >= SERIAL
+        parallel = end - first >= SERIAL and self.alone <= 0
+        self.alone -= end - first
         bad = self._each(
             [
                 (block.run, self.memories[s], self._works[s], part, first)

@@ -7,6 +7,7 @@ operations, and a contribution is exact: weight times the column's distance from
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -14,7 +15,6 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
-from sklearn.feature_selection import SelectorMixin
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV, SGDClassifier
 from sklearn.pipeline import Pipeline
@@ -117,8 +117,17 @@ _STEPS: dict[type, Callable[[Columns, Any], Columns]] = {
     MaxAbsScaler: lambda columns, step: columns.scaled(None, step.scale_),
     MinMaxScaler: lambda columns, step: columns.stretched(step.scale_, step.min_),
     SimpleImputer: lambda columns, step: columns.imputed(step),
-    SelectorMixin: lambda columns, step: columns.kept(step.get_support()),
 }
+
+
+def _selected(columns: Columns, selector: Any) -> Columns:
+    return columns.kept(selector.get_support())
+
+
+def _selects(step: Any) -> bool:
+    """Whether the step is a selector of scikit-learn, whose package takes longer to import than this one."""
+    package = sys.modules.get("sklearn.feature_selection")
+    return package is not None and isinstance(step, package.SelectorMixin)
 
 
 def _steps(estimator: Any) -> list[Any]:
@@ -140,7 +149,7 @@ def _known(step: Any) -> bool:
     """Whether the step is folded here. A subclass may do something else, so it is not."""
     if type(step) is SimpleImputer:
         return bool(np.isscalar(step.missing_values) and np.isnan(step.missing_values))
-    return (type(step) in _STEPS or isinstance(step, SelectorMixin)) and not getattr(step, "clip", False)
+    return (type(step) in _STEPS or _selects(step)) and not getattr(step, "clip", False)
 
 
 class LinearScorer:
@@ -162,8 +171,7 @@ class LinearScorer:
         *before, last = _steps(estimator)
         columns = Columns.plain(len(self.names))
         for step in before:
-            fold = next(fold for kind, fold in _STEPS.items() if isinstance(step, kind))
-            columns = fold(columns, step)
+            columns = _STEPS.get(type(step), _selected)(columns, step)
         self._columns = columns
         self._weight = np.asarray(last.coef_[0], np.float64)
         self._intercept = float(last.intercept_[0])

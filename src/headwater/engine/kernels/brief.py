@@ -14,7 +14,7 @@ from headwater.engine.kernels import forest as forests
 from headwater.engine.kernels import index
 from headwater.engine.kernels import process as events
 from headwater.engine.kernels.forest import Forest
-from headwater.engine.kernels.jit import NJIT, TYPES
+from headwater.engine.kernels.jit import TYPES
 from headwater.engine.kernels.layout import Float64, Int64, Items, Shard, Tables, Work
 from headwater.engine.kernels.machine_code import kept
 
@@ -23,11 +23,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 def _held(arguments: str = "") -> Callable[[Function], Function]:
     """Compile as ``jit`` does, or, without types, as ``forest_jit`` does; with the GIL."""
-    types = [tuple(TYPES[word.strip()] for word in arguments.split(","))] if arguments else []
-    jit: Callable[[Function], Function] = NJIT(
-        *types, cache=True, nogil=False, fastmath=False, error_model="numpy"
-    )
-    return kept(jit)
+    types = tuple(TYPES[word.strip()] for word in arguments.split(",")) if arguments else None
+    return kept(types, nogil=False)
 
 
 @_held("Shard, Tables, Items, ints2, Work, floats2, int, int")

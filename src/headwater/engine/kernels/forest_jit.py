@@ -10,17 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import numba
-
 from headwater.engine.kernels.machine_code import kept
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-NJIT: Callable[..., Any] = numba.njit
-
-
 def kernel(function: Function) -> Function:
     """Compile ``function`` for the types of its first call: cached, without the GIL, without fast-math."""
-    jit: Callable[[Function], Function] = NJIT(cache=True, nogil=True, fastmath=False, error_model="numpy")
-    return kept(jit)(function)
+    return kept(nogil=True)(function)

@@ -14,19 +14,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import numba
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.core.compiler_lock import global_compiler_lock
 from numba.extending import intrinsic
 
 from headwater.engine.kernels.layout import Items, Shard, Tables, Work
-from headwater.engine.kernels.machine_code import SETTINGS, announce, kept
+from headwater.engine.kernels.machine_code import SETTINGS, announce, compiled, kept
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-
-# Wider than numba's own types, which do not know the options that leave out wrappers.
-NJIT: Callable[..., Any] = numba.njit
 
 
 def _array(element: types.Type, dimensions: int, *, readonly: bool = False) -> types.Array:
@@ -74,12 +70,9 @@ def kernel(
     words = [word.strip() for word in arguments.split(",")]
     bare = not entry and any(word[0].isupper() for word in words)
     signature = tuple(TYPES[word] for word in words)
-    jit: Callable[[Function], Function] = NJIT(
+    jit = kept(
         signature if entry else None,
-        cache=True,
         nogil=True,
-        fastmath=False,
-        error_model="numpy",
         no_cpython_wrapper=bare,
         no_cfunc_wrapper=not entry,
         forceinline=inline,
@@ -89,7 +82,7 @@ def kernel(
     def late(function: Function) -> Function:
         return _when_called(jit(function), signature)
 
-    return kept(jit if entry else late)
+    return jit if entry else late
 
 
 def _when_called(kernel_: Function, signature: tuple[types.Type, ...]) -> Function:
@@ -99,19 +92,16 @@ def _when_called(kernel_: Function, signature: tuple[types.Type, ...]) -> Functi
     dispatcher: Any = kernel_
     template = dispatcher.get_call_template
 
-    def compiled() -> Any:
+    def once() -> Any:
         with global_compiler_lock:  # numba's own: whoever compiles a caller has it already
-            if not dispatcher.signatures:
-                dispatcher.compile(signature)
-                dispatcher.disable_compile()
-        return dispatcher
+            return dispatcher if dispatcher.signatures else compiled(dispatcher, signature)
 
     def get_call_template(arguments: Any, keywords: Any) -> Any:
-        compiled()
+        once()
         return template(arguments, keywords)
 
     dispatcher.get_call_template = get_call_template
-    dispatcher._compile_for_args = lambda *_arguments: compiled()  # noqa: SLF001 - numba calls what it gets
+    dispatcher._compile_for_args = lambda *_arguments: once()  # noqa: SLF001 - numba calls what it gets
     return kernel_
 
 

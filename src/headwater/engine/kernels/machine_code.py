@@ -2,7 +2,8 @@
 
 numba looks only at the file of the function itself, and would go on using code into which an older version
 of another kernel was compiled. The folder's name therefore is a digest of all of them; folders of older
-sources are removed by the first process that compiles anew. Used by ``jit`` and ``forest_jit``.
+sources are removed by the first process that compiles anew. Used by ``jit``, ``brief`` and ``forest_jit``;
+``linking`` keeps one part apart.
 """
 
 from __future__ import annotations
@@ -17,11 +18,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
+from numba import types
+
+from headwater.engine.kernels import linking
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-# Wider than numba's own types, which do not know its settings.
+# Wider than numba's own types, which do not know its settings, nor the options that leave out wrappers.
 SETTINGS: Any = numba.config
+NJIT: Callable[..., Any] = numba.njit
 _HERE = Path(__file__).parent
 _NAME = "kernels-"
 
@@ -58,14 +63,29 @@ def announce() -> None:
             shutil.rmtree(old, ignore_errors=True)
 
 
-def kept(compile_: Callable[[Function], Function]) -> Callable[[Function], Function]:
-    """A decorator that compiles as ``compile_`` does, and keeps the code in :data:`FOLDER`."""
+def kept(signature: tuple[types.Type, ...] | None = None, **options: bool) -> Callable[[Function], Function]:
+    """Compile without fast-math, and keep the code in :data:`FOLDER`.
+
+    Args:
+        signature: compile at once for these types and no others; None: whenever it is called.
+        options: numba's own.
+    """
+    jit: Callable[[Function], Function] = NJIT(cache=True, fastmath=False, error_model="numpy", **options)
 
     def decorate(function: Function) -> Function:
         before, SETTINGS.CACHE_DIR = SETTINGS.CACHE_DIR, str(FOLDER)
         try:
-            return compile_(function)
+            made = jit(function)
         finally:
             SETTINGS.CACHE_DIR = before
+        return made if SETTINGS.DISABLE_JIT else compiled(linking.apart(made, FOLDER), signature)
 
     return decorate
+
+
+def compiled(dispatcher: Any, signature: tuple[types.Type, ...] | None) -> Any:
+    """A dispatcher that has been compiled for the signature, and no other, if there is one."""
+    if signature is not None:
+        dispatcher.compile(signature)
+        dispatcher.disable_compile()
+    return dispatcher
