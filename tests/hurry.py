@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
 
-PAUSE = 0.2  # seconds between two looks for new ones
+PAUSE = 0.5  # seconds between two looks for new ones
 
 
 def hurry(pid: int) -> None:

@@ -91,7 +91,9 @@ class Meter:
 
 
 @contextmanager
-def metering(given: str | None, clock: Clock, screen: Screen, missing: str) -> Iterator[Meter | None]:
+def metering(
+    given: str | None, clock: Clock, screen: Screen, missing: str = WAITING
+) -> Iterator[Meter | None]:
     """Show metrics and answer probes within, if that is asked for.
 
     Args:
