@@ -123,12 +123,14 @@ helm: $(BUILD)/deploy/.synced ## Helm's library, Kubernetes' schemas and hadolin
 
 # --- Prove ---------------------------------------------------------------------------------------
 
+WORKERS ?= 2
+
 .PHONY: test
 test: $(VENV)/$(if $(ARGS),.installed,.compiled) ## Run the tests: make test DATA=path ARGS="tests/engine -x"
 ifdef ARGS
 	@$(BIN)/python -m pytest --durations=10 $(ARGS)
-else  # two at a time, and the end if one of them crashes; those that look at a clock have the machine for themselves
-	@$(BIN)/python -m pytest --durations=20 -n 2 --max-worker-restart=0 --dist loadfile --no-loadscope-reorder -m "not alone"
+else  # WORKERS at a time, and the end if one of them crashes; those that look at a clock have the machine for themselves
+	@$(BIN)/python -m pytest --durations=20 -n $(WORKERS) --max-worker-restart=0 --dist loadfile --no-loadscope-reorder -m "not alone"
 	@$(BIN)/python -m pytest --durations=5 -m alone
 endif
 

@@ -113,6 +113,7 @@ def committed(brokers: str, topic: str, partitions: int) -> list[Told]:
             "group.id": uuid4().hex,
             "isolation.level": "read_committed",
             "enable.partition.eof": True,
+            "fetch.wait.max.ms": 20,  # for a record behind the last
             "auto.offset.reset": "earliest",
         }
     )
