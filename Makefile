@@ -76,7 +76,10 @@ services-stop: ## Stop them; what they hold stays until `make clean`
 
 # --- Use -----------------------------------------------------------------------------------------
 
-# The kernels are compiled for this machine once, part of the installation rather than of the work.
+.PHONY: kernels
+kernels: $(VENV)/.compiled ## Compile what computes for this machine: once, some two minutes
+
+# Part of the installation rather than of the work: whoever comes to need them at once would each compile them.
 $(VENV)/.compiled: $(VENV)/.installed $(wildcard src/headwater/engine/kernels/*.py)
 	@echo "Compiling the kernels for this machine, once ..."
 	@$(BIN)/python -c "import headwater.engine.run, headwater.models.scorer"
@@ -87,7 +90,7 @@ demo: $(VENV)/.compiled ## A simulated lender, live: from raw events to explaine
 	@$(BIN)/headwater demo $(if $(SERVE),--serve) $(ARGS)
 
 .PHONY: examples
-examples: $(VENV)/.installed ## Run the examples on real data: make examples DATA=path
+examples: $(VENV)/.compiled ## Run the examples on real data: make examples DATA=path
 	@test -n "$$HEADWATER_DATA" || { echo "Say where the data is: make examples DATA=path"; exit 1; }
 	@test -n "$(EXAMPLES)" || echo "There is no example to run yet."
 	@set -e; for example in $(EXAMPLES); do echo "== $$example"; $(BIN)/python $$example "$$HEADWATER_DATA"; done
@@ -120,12 +123,14 @@ helm: $(BUILD)/deploy/.synced ## Helm's library, Kubernetes' schemas and hadolin
 
 # --- Prove ---------------------------------------------------------------------------------------
 
+WORKERS ?= 2
+
 .PHONY: test
-test: $(VENV)/.installed ## Run the tests: make test DATA=path ARGS="tests/engine -x"
+test: $(VENV)/$(if $(ARGS),.installed,.compiled) ## Run the tests: make test DATA=path ARGS="tests/engine -x"
 ifdef ARGS
 	@$(BIN)/python -m pytest --durations=10 $(ARGS)
-else  # two at a time, and the end if one of them crashes; those that look at a clock have the machine for themselves
-	@$(BIN)/python -m pytest --durations=20 -n 2 --max-worker-restart=0 --dist loadfile --no-loadscope-reorder -m "not alone"
+else  # WORKERS at a time, and the end if one of them crashes; those that look at a clock have the machine for themselves
+	@$(BIN)/python -m pytest --durations=20 -n $(WORKERS) --max-worker-restart=0 --dist loadfile --no-loadscope-reorder -m "not alone"
 	@$(BIN)/python -m pytest --durations=5 -m alone
 endif
 
@@ -157,7 +162,7 @@ layers: $(VENV)/.installed
 	$(BIN)/lint-imports --no-logo
 
 .PHONY: doctest
-doctest: $(VENV)/.installed
+doctest: $(VENV)/.compiled
 	$(BIN)/python -m pytest --quiet --doctest-modules --pyargs headwater
 
 .PHONY: docs

@@ -175,7 +175,7 @@ def _turn(setting: Setting, entry: Entry, folder: Path, answer: Path | None, *, 
             repeat=repeat and not setting.quick,
             times=contender.times,
         )
-        sample = _run(python_of(contender.environment), work, contender.limit)
+        sample = _run(python_of(contender.environment), work, contender.limit, quick=setting.quick)
     except (Unavailable, _Failed) as fault:
         entry.skipped = str(fault)
         setting.tell(f"  {entry.name}: skipped: {fault}")
@@ -196,13 +196,13 @@ class _Failed(Exception):  # noqa: N818 - becomes the reason of a skip
     """A contender ended without a sample."""
 
 
-def _run(python: str, work: Work, limit: float) -> Sample:
+def _run(python: str, work: Work, limit: float, *, quick: bool) -> Sample:
     command = [python, "-m", "benchmarks.worker", work.dump()]
     try:
         done = subprocess.run(
             command,
             cwd=ROOT,
-            env=_environment(work.threads),
+            env=_environment(work.threads, quick=quick),
             capture_output=True,
             text=True,
             timeout=limit,
@@ -223,12 +223,16 @@ def _reason(told: str) -> str:
     return (named or lines or ["no output"])[-1]
 
 
-def _environment(threads: int) -> dict[str, str]:
-    """The same number of threads for everyone, by the name that each library reads."""
+def _environment(threads: int, *, quick: bool) -> dict[str, str]:
+    """The same number of threads for everyone, by the name that each library reads.
+
+    A quick run, of which no figure counts, leaves what is set already.
+    """
     names = ("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    counts = {name: str(threads) for name in names if not (quick and name in kept)}
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
-    return {**kept, **dict.fromkeys(names, str(threads)), "PYTHONPATH": path, "PYTHONWARNINGS": "ignore"}
+    return {**kept, **counts, "PYTHONPATH": path, "PYTHONWARNINGS": "ignore"}
 
 
 def stopwatch() -> Callable[[], float]:

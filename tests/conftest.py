@@ -20,6 +20,12 @@ settings.load_profile("headwater")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+# Workers share the processors already: threads of a library would only wait for one another, busily. Whoever
+# runs tests one at a time, as those that are ``alone`` are, has them with as many threads as a user would.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(threads, "1")
+
 ENV = Path(__file__).resolve().parents[1] / "build" / "services" / "env"
 
 # Mark, by the fixture that a test asks for; and what, set, says that such a test may not skip.

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from headwater.store.folder import DataFolder
 from headwater.store.jobs import JobStore
 from tests.apps.jobs.test_desk import lender_place
 from tests.http.process import Process, served
+from tests.hurry import hurry
 
 __all__ = ["lender_place"]
 
@@ -46,24 +47,14 @@ def metric(http: httpx.Client, name: str) -> float:
     return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith("headwater_" + name))
 
 
-def hurry(process: Process) -> None:
-    """Its jobs compete like everybody: where something else keeps the processors busy, they stand still."""
-    children = Path(f"/proc/{process.process.pid}/task").glob("*/children")
-    with suppress(OSError):  # a child that has just ended
-        for child in [pid for file in children for pid in file.read_text().split()]:
-            for thread in Path(f"/proc/{child}/task").iterdir():
-                if os.sched_getscheduler(int(thread.name)) == os.SCHED_IDLE:
-                    os.sched_setscheduler(int(thread.name), os.SCHED_OTHER, os.sched_param(0))
-
-
 def state(process: Process, http: httpx.Client, id: str) -> str:
-    hurry(process)
+    hurry(process.process.pid)
     return str(http.get(f"/v1/jobs/{id}").json()["state"])
 
 
 def ended(process: Process, http: httpx.Client, id: str) -> Any:
     def look() -> Any:
-        hurry(process)
+        hurry(process.process.pid)
         found = http.get(f"/v1/jobs/{id}").json()
         return found if found["state"] in ("done", "refused", "failed") else None
 
@@ -165,6 +156,8 @@ def test_it_serves_while_mlflow_is_away(
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+    for rest in ("FACTOR", "JITTER"):  # it is asked again as often, and at once
+        monkeypatch.setenv(f"MLFLOW_HTTP_REQUEST_BACKOFF_{rest}", "0")
     promote = "/v1/models/risk/promote"
     with mlflow_server(tmp_path / "far", port) as mlflow:
         assert run(cli, ["train", "--project", str(folder), "--bootstrap", "0"]) == 0

@@ -56,9 +56,7 @@ class Bank:
 
     def send(self, value: bytes, key: bytes = b"7") -> None:
         """A record as it is."""
-        producer = Producer({"bootstrap.servers": self.cluster.brokers, "partitioner": "murmur2_random"})
-        producer.produce(self.topics.of("payments"), value, key)
-        assert producer.flush(10) == 0
+        send(self.cluster.brokers, self.topics.of("payments"), value, key)
 
     def host(self, name: str = "a", hooks: Hooks | None = None) -> Host:
         member = Member(self.project.name, name, session_ms=6_000)
@@ -68,26 +66,7 @@ class Bank:
 
     def read(self, topic: str) -> list[Told]:
         """All that is committed in a topic."""
-        consumer = Consumer(
-            {
-                "bootstrap.servers": self.cluster.brokers,
-                "group.id": uuid4().hex,
-                "isolation.level": "read_committed",
-                "enable.partition.eof": True,
-                "auto.offset.reset": "earliest",
-            }
-        )
-        consumer.assign([TopicPartition(topic, number, 0) for number in range(self.partitions)])
-        found, ended = [], 0
-        while ended < self.partitions:
-            message = consumer.poll(10)
-            assert message is not None, "the topic has no end: a transaction is open"
-            if message.error() is not None:
-                ended += 1
-                continue
-            found.append(json.loads(message.value() or b"null"))
-        consumer.close()
-        return found
+        return committed(self.cluster.brokers, topic, self.partitions)
 
     def ends(self) -> dict[int, int]:
         """How many records each partition of the payments has had.
@@ -117,6 +96,38 @@ class Bank:
 
     def letters(self) -> list[Told]:
         return self.read(self.topics.dead_letters)
+
+
+def send(brokers: str, topic: str, value: bytes, key: bytes = b"7") -> None:
+    """A record as it is."""
+    producer = Producer({"bootstrap.servers": brokers, "partitioner": "murmur2_random"})
+    producer.produce(topic, value, key)
+    assert producer.flush(10) == 0
+
+
+def committed(brokers: str, topic: str, partitions: int) -> list[Told]:
+    """All that is committed in a topic."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": brokers,
+            "group.id": uuid4().hex,
+            "isolation.level": "read_committed",
+            "enable.partition.eof": True,
+            "fetch.wait.max.ms": 20,  # for a record behind the last
+            "auto.offset.reset": "earliest",
+        }
+    )
+    consumer.assign([TopicPartition(topic, number, 0) for number in range(partitions)])
+    found, ended = [], 0
+    while ended < partitions:
+        message = consumer.poll(10)
+        assert message is not None, "the topic has no end: a transaction is open"
+        if message.error() is not None:
+            ended += 1
+            continue
+        found.append(json.loads(message.value() or b"null"))
+    consumer.close()
+    return found
 
 
 def payments(number: int = 600, seed: int = 5) -> pl.DataFrame:

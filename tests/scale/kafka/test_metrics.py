@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from urllib.error import HTTPError, URLError
-from urllib.request import urlopen
 
 import polars as pl
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from headwater.apps.cli.failures import run
 from headwater.apps.cli.main import cli
@@ -23,56 +17,16 @@ from headwater.apps.cli.metering import Meter
 from headwater.core.clock import SystemClock
 from headwater.scale.kafka.host import Hooks, Host, Member
 from tests.scale.kafka.cases import Bank, payments
+from tests.scale.metered import PATIENCE, Command, beside, sample
 from tests.scale.redis.cases import address
 from tools.services.process import free_port
 
-PATIENCE = 60.0  # seconds
 PROJECT = """\
 import headwater as hw
 from tests.serving import bank
 
 project = hw.Project("{name}", models=[bank.model(features=[bank.SPENDING], derived={{}})])
 """
-
-
-def sample(page: Callable[[], str], name: str, **labels: str) -> float:
-    """The sum of a sample over all that has these labels; -1 if there is none."""
-    found = [
-        sample.value
-        for family in text_string_to_metric_families(page())
-        for sample in family.samples
-        if sample.name == f"headwater_{name}" and labels.items() <= sample.labels.items()
-    ]
-    return sum(found) if found else -1.0
-
-
-class Command:
-    """The command, asked from a thread beside it."""
-
-    def __init__(self, port: int) -> None:
-        self.url = f"http://127.0.0.1:{port}"
-
-    def ask(self, path: str) -> tuple[int, str]:
-        try:
-            with urlopen(self.url + path, timeout=10) as answer:  # noqa: S310 - our own
-                return answer.status, answer.read().decode()
-        except HTTPError as error:
-            return error.code, error.read().decode()
-
-    def sample(self, name: str, **labels: str) -> float:
-        return sample(lambda: self.ask("/metrics")[1], name, **labels)
-
-    def is_there(self) -> bool:
-        try:
-            return self.ask("/livez") == (200, '{"status":"ok"}')
-        except URLError:
-            return False
-
-    def until(self, holds: Callable[[], bool]) -> None:
-        end = time.monotonic() + PATIENCE
-        while not holds():
-            assert time.monotonic() < end, self.ask("/metrics")[1]
-            time.sleep(0.05)
 
 
 def test_what_was_produced_is_counted_and_hosts_are_ready_when_they_have_read_it(
@@ -88,19 +42,9 @@ def test_what_was_produced_is_counted_and_hosts_are_ready_when_they_have_read_it
     bank.publish(frame[:5])  # again
     bank.send(b"not json")
 
-    def beside() -> None:
-        one = Command(port)
-        one.until(one.is_there)
-        try:
-            looked_at(one, bank, frame[200:])
-        finally:
-            os.kill(os.getpid(), signal.SIGTERM)  # the command ends by it; it is there
-
     command = ["stream", "--kafka", bank.cluster.brokers, "--online", str(redis), "--name", "a"]
-    with ThreadPoolExecutor(1) as pool:
-        looking = pool.submit(beside)
+    with beside(port, partial(looked_at, bank=bank, more=frame[200:])):
         assert run(cli, [*command, "--metrics", str(port)]) == 0
-        looking.result()
 
 
 def looked_at(one: Command, bank: Bank, more: pl.DataFrame) -> None:

@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -26,9 +28,11 @@ from headwater.scale.kafka.publish import publish
 from headwater.scale.kafka.turns import Turn
 from tests.apps.cli.shop import payments as shop_payments
 from tests.apps.cli.shop import project_text, write_csv
-from tests.scale.kafka.cases import Bank, Twin, agree, payments
+from tests.scale.kafka.cases import Bank, Twin, agree, committed, payments, send
+from tests.scale.metered import PATIENCE, Command, beside
 from tests.scale.redis.cases import address
 from tests.serving import bank as small
+from tools.services.process import free_port
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -136,25 +140,81 @@ def test_the_command_keeps_a_registered_model_fresh(
     assert run(cli, ["train", "--bootstrap", "0"]) == 0
     project = load_project(Path("project.py"))
     brokers = services["HEADWATER_KAFKA"]
-    make_topics(Cluster(brokers), Topics(project), partitions=2)
-    publish(Cluster(brokers), Topics(project), project.streams[0], frame)
+    topics, publishes = (
+        Topics(project),
+        partial(publish, Cluster(brokers), Topics(project), project.streams[0]),
+    )
+    make_topics(Cluster(brokers), topics, partitions=2)
+    publishes(frame[:200])
+    publishes(frame[:5])  # again
     capfd.readouterr()
     at = address(services)
     password = at.password.reveal() if at.password else ""
     monkeypatch.setenv(PASSWORD, password)
     spark.sparkContext.environment[PASSWORD] = password  # as spark.executorEnv sets it
-    command = ["stream", "--on", "spark", "--kafka", brokers, "--until-idle", "2", "--json"]
-    assert run(cli, command) == 0
+    on_spark = ["stream", "--on", "spark", "--kafka", brokers, "--json"]
+    scores: list[float] = []
+
+    def looked_at(one: Command) -> None:
+        scores.append(ready_and_counted(one))
+        publishes(frame[200:])
+        send(brokers, topics.of("payments"), b"not json")
+        scores.append(kept_up_and_counted(one))
+
+    port = free_port()
+    with beside(port, looked_at):
+        assert run(cli, [*on_spark, "--metrics", str(port)]) == 0
     told = json.loads(capfd.readouterr().out)
-    assert told == {"records": 300, "events": 300, "duplicates": 0, "refused": 0, "scores": 10}
+    assert told == {"records": 306, "events": 300, "duplicates": 5, "refused": 1, "scores": scores[1]}
+    assert scores[0] == 10  # customers, in one batch
+    assert told["scores"] == len(committed(brokers, topics.scores, 2))
+    command = [*on_spark, "--until-idle", "2"]
     assert run(cli, [*command, "--online", str(at)]) == 0  # goes on where it was, and publishes it
     assert json.loads(capfd.readouterr().out) == dict.fromkeys(told, 0)
     with at.client() as client:
         markers = [client.hgetall(f"hw:{{{name}}}:owner:{number}") for number in range(2)]
     stood = [json.loads(marker[b"positions"])["payments"] for marker in markers]
     assert all(marker[b"whole"] for marker in markers)
-    assert sum(stood) == 300
+    assert sum(stood) == 306
     assert run(cli, command) == 0  # a checkpoint that was published from goes on without it
+
+
+def ready_and_counted(one: Command) -> float:
+    """Of 200 events, of which 5 came twice; how many scores it tells of."""
+    status, text = one.ask("/readyz")
+    assert (status, json.loads(text)["problems"][0]["got"]) == (503, "no batch has ended yet")
+    one.until(lambda: one.ask("/readyz")[0] == 200)
+    assert one.ask("/readyz")[1] == '{"status":"ready","partitions":2}'
+    assert one.sample("stream_records_total", stream="payments") == 205
+    assert one.sample("stream_events_total", stream="payments", outcome="accepted") == 200
+    assert one.sample("stream_events_total", stream="payments", outcome="duplicate") == 5
+    assert one.sample("stream_dead_letters_total") == -1
+    assert one.sample("stream_batch_seconds_count") == one.sample("stream_turn_records_count") == 1
+    return one.sample("stream_scores_total", stream="payments")
+
+
+def kept_up_and_counted(one: Command) -> float:
+    """Of 100 events more, and of one record that holds none; how many scores it tells of."""
+    one.until(lambda: one.sample("stream_records_total", stream="payments") == 306)
+    batches = one.sample("stream_turn_records_count")
+    one.until(lambda: one.sample("stream_batch_seconds_count") == batches)  # asked for after a batch
+    assert batches >= 2
+    assert one.sample("stream_turn_records_sum") == 306
+    assert one.sample("stream_events_total", stream="payments", outcome="accepted") == 300
+    assert one.sample("stream_events_total", stream="payments", outcome="duplicate") == 5
+    assert one.sample("stream_dead_letters_total", stream="payments", reason="not-json") == 1
+    assert [one.sample("stream_lag_records", stream="payments", partition=part) for part in "01"] == [0, 0]
+    assert one.sample("stream_partitions") == 2
+    assert one.sample("stream_state_rows") > 0
+    assert one.sample("stream_state_bytes") > 0
+    assert 0 < one.sample("stream_batch_seconds_sum") < PATIENCE * batches
+    assert abs(one.sample("stream_commit_timestamp_seconds") - time.time()) < PATIENCE
+    assert one.sample("stream_ready") == 1
+    assert one.sample("stream_turn_age_seconds") < PATIENCE
+    assert one.sample("faults_total") == -1
+    assert one.ask("/readyz") == (200, '{"status":"ready","partitions":2}')
+    assert one.ask("/livez") == (200, '{"status":"ok"}')
+    return one.sample("stream_scores_total", stream="payments")
 
 
 def test_the_jars_of_the_connector_are_asked_for(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -22,7 +22,7 @@ from headwater.apps.cli.screen import Screen
 from headwater.apps.http.board import METRICS, Board
 from headwater.apps.http.online import OwnerMetrics
 from headwater.apps.http.pulse import Pulse
-from headwater.apps.http.streaming import StreamMetrics
+from headwater.apps.http.streaming import WAITING, StreamMetrics
 from headwater.apps.settings import environment
 from headwater.core.clock import Clock
 
@@ -49,10 +49,10 @@ class Meter:
     now: Callable[[], int]
 
     @classmethod
-    def of(cls, clock: Clock) -> Meter:
-        """A new one."""
+    def of(cls, clock: Clock, missing: str = WAITING) -> Meter:
+        """A new one; ``missing`` keeps its host from being ready at first."""
         pulse = Pulse(time.perf_counter_ns)
-        return cls(StreamMetrics(pulse, clock.now, time.perf_counter_ns), pulse, clock.now)
+        return cls(StreamMetrics(pulse, clock.now, time.perf_counter_ns, missing), pulse, clock.now)
 
     def around(self, hooks: Any) -> Any:
         """A Kafka host's hooks, with the meter's beside."""
@@ -91,13 +91,16 @@ class Meter:
 
 
 @contextmanager
-def metering(given: str | None, clock: Clock, screen: Screen) -> Iterator[Meter | None]:
+def metering(
+    given: str | None, clock: Clock, screen: Screen, missing: str = WAITING
+) -> Iterator[Meter | None]:
     """Show metrics and answer probes within, if that is asked for.
 
     Args:
         given: ``--metrics``.
         clock: tells now.
         screen: where it is said.
+        missing: what keeps the host from being ready at first.
 
     Raises:
         DataError: the address cannot be read, or is taken.
@@ -110,7 +113,7 @@ def metering(given: str | None, clock: Clock, screen: Screen) -> Iterator[Meter 
         return
     bind = Bind.of(text, "--metrics" if given else "HEADWATER_METRICS")
     tls = AccessSettings.read(environ).tls
-    meter = Meter.of(clock)
+    meter = Meter.of(clock, missing)
     with Board(
         bind,
         meter.metrics.page,

@@ -20,10 +20,11 @@ from headwater.apps.cli.ending import asked_to_end
 from headwater.apps.cli.metering import OPTION, Meter, metering, unmeasured
 from headwater.apps.cli.models import registry_of
 from headwater.apps.cli.screen import Screen
-from headwater.apps.cli.stream_on_spark import Told, run_on_spark
+from headwater.apps.cli.stream_on_spark import MISSING, Told, run_on_spark
 from headwater.apps.cli.workplace import Workplace, at_workplace
 from headwater.apps.http.parts import Part
 from headwater.apps.http.shelf import Shelf, scorings
+from headwater.apps.http.streaming import WAITING
 from headwater.apps.online import Online
 from headwater.apps.settings import Settings, environment
 
@@ -105,10 +106,13 @@ def command(
         data = click.get_current_context().params["data"]
         work = Workplace(Settings.read(project=file, data=data), work.clock)
     kafka = library()
-    engines: dict[str, Callable[..., None]] = {"host": _host, "spark": run_on_spark}
-    run = engines[options.pop("engine")]
+    engines: dict[str, tuple[Callable[..., None], str]] = {
+        "host": (_host, WAITING),
+        "spark": (run_on_spark, MISSING),
+    }
+    run, missing = engines[options.pop("engine")]
     told = Told(screen)
-    with asked_to_end() as end, metering(options.pop("metrics"), work.clock, screen) as meter:
+    with asked_to_end() as end, metering(options.pop("metrics"), work.clock, screen, missing) as meter:
         cluster = cluster_of(kafka, brokers, environment())
         served = scorings(Shelf(registry_of(work), work.project).champions())
         run(work, told, cluster, served, group or f"headwater-{work.project.name}", end, meter, **options)

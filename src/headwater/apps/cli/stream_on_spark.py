@@ -21,6 +21,7 @@ from headwater.apps.online import Online, address
 from headwater.apps.settings import environment
 from headwater.core.errors import DataError, HeadwaterError
 
+MISSING = "no batch has ended yet"  # what keeps it from being ready at first
 _LOOK = 0.2  # seconds between two looks at the query
 _ASK = 1.0  # seconds between two questions for what it did
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # an extra, which need not be installed
 
 _NANO = 1e-9
 _LONG = (0.005, 0.01, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
-_WAITING = "the group has given it no partitions yet"
+WAITING = "the group has given it no partitions yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +46,12 @@ class StreamMetrics(Page):
         pulse: of its loop.
         now: microseconds UTC.
         stopwatch: nanoseconds, the same as the host's.
+        missing: what keeps it from being ready at first.
     """
 
-    def __init__(self, pulse: Pulse, now: Callable[[], int], stopwatch: Callable[[], int]) -> None:
+    def __init__(
+        self, pulse: Pulse, now: Callable[[], int], stopwatch: Callable[[], int], missing: str = WAITING
+    ) -> None:
         super().__init__()
         self._pulse, self._now, self._stopwatch = pulse, now, stopwatch
         registry = self.registry
@@ -135,7 +138,7 @@ class StreamMetrics(Page):
         )
         turned.set_function(pulse.age)
         registry.register(_Present(lambda: self._at))
-        pulse.missing = _WAITING
+        pulse.missing = missing
 
     # --- Told by a host, or by a query of Spark's -------------------------------------------------------
 
@@ -172,7 +175,7 @@ class StreamMetrics(Page):
         self._given = tuple(sorted(numbers)) if comes else None
         self._came = dict.fromkeys(numbers, self._stopwatch()) if comes else {}
         self._at = _At(len(self._given or ()), self._given or ())
-        self._pulse.missing = "where its partitions end is not known yet" if comes else _WAITING
+        self._pulse.missing = "where its partitions end is not known yet" if comes else WAITING
 
     def restored(self, number: int) -> None:
         """A partition is where the group stood."""

@@ -30,6 +30,7 @@ from headwater.scale.kafka.cluster import Cluster, Topics, make_topics, unreacha
 from headwater.scale.kafka.producer import through
 
 _PATIENCE = 30.0
+_SOME = 5_000  # records that are taken at once
 _AHEAD = 20_000  # records of a partition that are read before the others have caught up
 _STAMPED = "message.timestamp.type"
 
@@ -133,7 +134,8 @@ class _Buffer:
             if self.paused:
                 self._consumer.resume(self._place)
                 self.paused = False
-            found = self._consumer.consume(5_000, _PATIENCE)
+            found = self._consumer.consume(1, _PATIENCE)  # the first, and then what is there
+            found += self._consumer.consume(_SOME, 0) if found else []
             if not found:
                 raise _not_so(
                     "records do not come", "all up to the end", "nothing for 30 s", str(self._place[0])
