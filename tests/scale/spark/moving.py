@@ -60,6 +60,7 @@ SMALL = {
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.sql.adaptive.enabled": "false",
+    "spark.sql.codegen.wholeStage": "false",
     "spark.sql.shuffle.partitions": "2",
     "spark.sql.session.timeZone": "Asia/Kathmandu",
     "spark.databricks.delta.snapshotPartitions": "1",
@@ -234,9 +235,7 @@ def read(shop: Shop, session: SparkSession) -> dict[str, Any]:
         "trained": {
             "embedded": shop.trained(),
             "lake": shop.trained(f"{folder}/.headwater/lake/events", "delta"),
-            "delta": shop.trained(f"{folder}/delta", "delta"),
             "iceberg": shop.trained(f"{folder}/ice/bank", "iceberg"),
-            "table": shop.trained("ice.bank", "table"),
         },
         "asof": {
             "delta": compared(shop, session, session.table("payments"), shop.events),
@@ -265,7 +264,7 @@ def bare(shop: Shop, session: SparkSession) -> dict[str, Any]:
 
 def refused(shop: Shop) -> dict[str, Any]:
     """What is told where the packages are those of another Spark."""
-    return {"delta": shop.on_delta(), "iceberg": shop.command(*ON, "nowhere", "--format", "iceberg")}
+    return {"iceberg": shop.command(*ON, "nowhere", "--format", "iceberg")}
 
 
 @contextlib.contextmanager
