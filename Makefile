@@ -61,7 +61,7 @@ lock: ## Make the lock files anew from pyproject.toml (UPGRADE=1 takes newer ver
 	  --all-extras --group dev $(if $(UPGRADE),--upgrade) pyproject.toml --output-file requirements/dev.lock
 	$(UV) compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 	  $(IMAGE) --constraints requirements/dev.lock pyproject.toml --output-file requirements/image.lock
-	for group in build deploy; do $(UV) compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	for group in build deploy tables; do $(UV) compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-emit-index-url --no-annotate --group $$group $(if $(UPGRADE),--upgrade) --output-file requirements/$$group.lock; done
 	echo uv | $(UV) compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 	  --no-annotate $(if $(UPGRADE),--upgrade) - --output-file requirements/uv.lock
@@ -111,6 +111,15 @@ $(BUILD)/airflow/.synced: requirements/airflow.lock $(VENV)/.synced
 
 .PHONY: airflow
 airflow: $(BUILD)/airflow/.synced ## Airflow in build/airflow, for the tests that run DAGs
+
+# A PySpark for which there are packages of Delta and Iceberg, to stand before that of .venv, and these packages.
+$(BUILD)/tables/.synced: requirements/tables.lock tools/services/tables.lock $(VENV)/.synced
+	$(UV) install --quiet --python $(BIN)/python --require-hashes --target $(BUILD)/tables/python -r $<
+	$(BIN)/python -m tools.services.jars tables $(BUILD)/tables/jars
+	@touch $@
+
+.PHONY: tables
+tables: $(BUILD)/tables/.synced ## PySpark with Delta and Iceberg in build/tables, for the tests that read such tables
 
 # What looks at the Dockerfile and renders the chart; in an environment of its own, for nobody else needs it.
 $(BUILD)/deploy/.synced: requirements/deploy.lock $(VENV)/.synced

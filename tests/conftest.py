@@ -30,13 +30,14 @@ ENV = Path(__file__).resolve().parents[1] / "build" / "services" / "env"
 
 # Mark, by the fixture that a test asks for; and what, set, says that such a test may not skip.
 FIXTURES = {"data_folder": "data", "services": "services"}
-LONG = ("slow", "spark", "airflow", "services")
+LONG = ("slow", "spark", "airflow", "services", "tables")
 DEMANDED = {
     "airflow": "HEADWATER_AIRFLOW",
     "data": "HEADWATER_DATA",
     "deploy": "HEADWATER_DEPLOY",
     "services": "HEADWATER_SERVICES",
     "spark": "HEADWATER_SERVICES",
+    "tables": "HEADWATER_TABLES",
 }
 
 

@@ -1,13 +1,14 @@
-"""Jars from Maven Central, each held against its SHA-256: Kafka's, and Spark's connector's.
+"""Jars from Maven Central, each held against its SHA-256: Kafka's, Delta's, Iceberg's, Spark's connector's.
 
 ``mvn`` fetches them where it is installed, with the mirrors that its settings name; else they are fetched
-directly. Called by ``kafka`` and ``__main__``.
+directly. Called by ``kafka`` and ``__main__``; ``make tables`` runs it as a program.
 """
 
 from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
@@ -21,7 +22,7 @@ CENTRAL = "https://repo1.maven.org/maven2"
 
 
 def jars(folder: Path, what: str = "kafka") -> Path:
-    """The folder that holds Kafka, or Spark's connector, and what it runs with, each file as it is pinned.
+    """The folder that holds what is pinned in ``WHAT.lock``, each file as it is there.
 
     Raises:
         ServiceError: a file cannot be fetched, or is not what was pinned.
@@ -73,3 +74,10 @@ def _download(jar: str, folder: Path) -> None:
             "  do:    install Maven and name a mirror in its settings, or put the file there by hand"
         ) from error
     beside.replace(folder / _name(jar))
+
+
+if __name__ == "__main__":
+    try:
+        jars(Path(sys.argv[2]).resolve(), sys.argv[1])
+    except ServiceError as error:
+        sys.exit(str(error))

@@ -14,7 +14,8 @@ import polars as pl
 
 from headwater.core.batch import Batch
 from headwater.core.errors import DataError
-from headwater.definitions.label import Happens
+from headwater.definitions.expression import columns
+from headwater.definitions.label import Happens, Outcome
 from headwater.definitions.model import Model
 from headwater.definitions.observe import Each
 from headwater.definitions.stream import Stream
@@ -32,6 +33,22 @@ def streams_of(model: Model) -> tuple[Stream, ...]:
     if isinstance(model.label, Happens):
         found.append(model.label.stream)
     return tuple({stream.name: stream for stream in found}.values())
+
+
+def columns_of(model: Model, stream: Stream) -> tuple[str, ...]:
+    """The columns of a stream that a model reads: for its views, its label and its observations."""
+    views = [view for view in model.features if view.stream.name == stream.name]
+    exprs = [expr for view in views for one in view.features.values() for expr in (one.column, one.where)]
+    read = {stream.time, stream.id, *model.keys}
+    if isinstance(model.label, Happens) and model.label.stream.name == stream.name:
+        exprs.append(model.label.where)
+    if isinstance(model.observe, Each) and model.observe.stream.name == stream.name:
+        exprs.append(model.observe.where)
+        read.update(model.request)
+        if isinstance(model.label, Outcome):
+            read.add(model.label.column)
+    read.update(columns(*exprs))
+    return tuple(name for name in stream.schema if name in read)
 
 
 def gather(events: Events, streams: Sequence[Stream], keys: Sequence[str] = ()) -> dict[str, Batch]:

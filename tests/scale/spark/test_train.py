@@ -107,6 +107,12 @@ def test_the_model_is_the_embedded_one(spark: SparkSession, tmp_path: Path) -> N
     assert digests[0] == digests[1]
 
 
+def test_columns_that_the_model_does_not_read_may_be_missing(spark: SparkSession) -> None:
+    own, batch = model(observe=hw.each(PAYMENTS), request=["amount"]), late_log()
+    less = replace(batch, frame=batch.frame.drop("bad"))
+    same(build(own, on_spark(spark, own, less)), build(own, {"payments": batch}))
+
+
 def test_tables_that_are_not_as_they_should_be(spark: SparkSession) -> None:
     batch = late_log()
     with says(
@@ -211,11 +217,12 @@ def test_the_command_says_what_is_missing(
     assert letter([*on_it, "--events", f"{shop}/nowhere"], capfd) == (
         4,
         (
-            "there is no table of the stream payments\n"
+            "there is no table of the stream payments that Spark can read\n"
             "  expected: a parquet table\n"
             "  got:      PATH_NOT_FOUND\n"
             f"  where:    {shop}/nowhere/payments\n"
-            "  do:       look at --events and --format; Delta and Iceberg come with spark-submit --packages\n"
+            "  do:       look at --events and --format; "
+            "Delta and Iceberg need packages and settings for this Spark\n"
         ),
     )
     assert letter(["train", "--master", "local[2]"], capfd) == (

@@ -38,7 +38,7 @@ from headwater.models.flow import Flow, flow_of, looked_at
 from headwater.scale.spark.failing import told
 from headwater.scale.spark.point_in_time import asof
 from headwater.scale.spark.types import key_type, micros, plain
-from headwater.training.history import streams_of
+from headwater.training.history import columns_of, streams_of
 from headwater.training.manifest import Source
 
 Int64 = npt.NDArray[np.int64]
@@ -88,7 +88,8 @@ class SparkPast:
 
     def __init__(self, model: Model, tables: Mapping[str, Table], buckets: int | None = None) -> None:
         self._streams = streams_of(model)
-        DataError.raise_if(_problems(self._streams, tables))
+        self._read = {stream.name: columns_of(model, stream) for stream in self._streams}
+        DataError.raise_if(_problems(self._streams, tables, self._read))
         self._tables = {stream.name: tables[stream.name] for stream in self._streams}
         self._buckets = buckets
         self._keys = model.keys
@@ -127,15 +128,25 @@ class SparkPast:
         return found.with_columns(pl.col(model.entity).cast(next(iter(views.values())))).sort(model.entity)
 
     def observed(self, observe: Each, start: int | None, end: int) -> Batch:
-        """The events with ``start <= time <= end`` that are observed, in the order of the log."""
+        """The events with ``start <= time <= end`` that are observed, in the order of the log.
+
+        Columns that the model does not read are null: they are left on their disk, if they are there at all.
+        """
         table, stream = self._tables[observe.stream.name], observe.stream
         inside = table.frame.where(table.time <= end)
         if start is not None:
             inside = inside.where(table.time >= start)
+        read, more = self._read[stream.name], (one for one in (table.arrival, table.order) if one is not None)
+        inside = inside.select(*map(_named, dict.fromkeys([*read, *more])))
         with told():
             if observe.where is not None:
                 inside = _matching(inside, observe.where, stream)
             frame = _polars(inside)
+        frame = frame.with_columns(
+            pl.lit(None, dtype).alias(name)
+            for name, dtype in stream.schema.items()
+            if name not in frame.columns
+        )
         order = [table.order] if table.order else [*([stream.id] if stream.id else []), *stream.schema]
         frame = frame.sort([table.arrival or stream.time, *order], nulls_last=True)
         if table.order is not None and table.order not in stream.schema:
@@ -270,7 +281,9 @@ def _matching(frame: DataFrame, where: pl.Expr, stream: Stream) -> DataFrame:
     return frame.mapInArrow(chosen, frame.schema)
 
 
-def _problems(streams: Sequence[Stream], tables: Mapping[str, Table]) -> list[Problem]:
+def _problems(
+    streams: Sequence[Stream], tables: Mapping[str, Table], read: Mapping[str, Sequence[str]]
+) -> list[Problem]:
     found = []
     for stream in streams:
         if stream.name not in tables:
@@ -293,7 +306,7 @@ def _problems(streams: Sequence[Stream], tables: Mapping[str, Table]) -> list[Pr
                 where=f"events.{stream.name}.{name}",
                 do="add the column, or name the one that is meant",
             )
-            for name in dict.fromkeys([*stream.schema, *more])
+            for name in dict.fromkeys([*read[stream.name], *more])
             if name not in table.frame.columns
         ]
         found += _untimely(table)

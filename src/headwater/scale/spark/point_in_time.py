@@ -19,7 +19,6 @@ from functools import partial
 import polars as pl
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as sf
-from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructType
 
 from headwater.core.errors import DataError, Problem
@@ -31,7 +30,7 @@ from headwater.engine.asking import missing_from_spine, missing_streams, shared_
 from headwater.engine.reach import Reach
 from headwater.scale.spark.bucket import Asked
 from headwater.scale.spark.sight import Sight
-from headwater.scale.spark.types import features_of, key_type, micros
+from headwater.scale.spark.types import arrow_schema, features_of, key_type, micros
 from headwater.scale.spark.worker import answer
 
 _LARGE = "spark.sql.execution.arrow.useLargeVarTypes"
@@ -110,7 +109,7 @@ def asof(
             order=order,
             held=_free("held", taken),
             cut=tuple(_free(name, taken) for name in (("bucket", "slice") if slices else ("bucket",))),
-            fields=to_arrow_schema(schema, timezone="UTC", prefers_large_types=large),
+            fields=arrow_schema(schema, large=large),
         )
         spine = _answered(spine, events[pruned.name], part, schema, sight, count, width)
     return spine.select(*names, *(one.name for view in asked for one in view.outputs))

@@ -1,11 +1,12 @@
-"""Tables of events: a folder with one table a stream, Parquet or Delta; or the log, written out as one.
+"""Tables of events: one table a stream, in a folder or a catalog; or the log, written out as such.
 
 ::
 
     FOLDER/STREAM/*.parquet              the stream's columns, and two more:
     FOLDER/STREAM/_delta_log/ ...         ``offset``, the place in the log, and ``arrived_at``
 
-Called by ``door`` for ``headwater train --on spark``; read ``past`` for what is done with them.
+Called by ``door`` for ``headwater train --on spark``; read ``versions`` for how a table that moves is held,
+and ``past`` for what is done with them.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from headwater.log.protocol import EventLog
 from headwater.scale.spark.failing import failed
 from headwater.scale.spark.past import Table
 from headwater.scale.spark.types import plain
+from headwater.scale.spark.versions import held
 
 OFFSET, ARRIVAL = "offset", "arrived_at"
 _CLOCK = pl.Datetime("us", "UTC")
@@ -48,10 +50,10 @@ class Place:
 
 
 def tables(session: SparkSession, place: Place, streams: Sequence[Stream]) -> dict[str, Table]:
-    """The tables of some streams.
+    """The tables of some streams, each as it is now: Delta's and Iceberg's are held at their newest version.
 
     Raises:
-        DataError: there is no table of a stream.
+        DataError: there is no table of a stream, or it cannot be held.
         ClusterError: Spark cannot read one.
     """
     return {
@@ -104,16 +106,14 @@ def _write(frame: pl.DataFrame, path: Path) -> None:
 def _frame(session: SparkSession, place: Place, stream: str) -> DataFrame:
     where = f"{place.folder}.{stream}" if place.form == "table" else f"{place.folder.rstrip('/')}/{stream}"
     try:
-        if place.form == "table":
-            return session.table(where)
-        return session.read.format(place.form).load(where)
+        return held(session, where, place.form)
     except AnalysisException as error:
         raise DataError.of(
-            f"there is no table of the stream {stream}",
+            f"there is no table of the stream {stream} that Spark can read",
             expected="a table of the catalog" if place.form == "table" else f"a {place.form} table",
             got=str(error.getCondition() or type(error).__name__),
             where=where,
-            do="look at --events and --format; Delta and Iceberg come with spark-submit --packages",
+            do="look at --events and --format; Delta and Iceberg need packages and settings for this Spark",
         ) from error
     except (PySparkException, Py4JError) as error:
         raise failed(error) from error

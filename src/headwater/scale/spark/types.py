@@ -7,11 +7,15 @@ narrowest one that holds all its values. Called by ``asof`` for what comes out, 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from inspect import signature
+from typing import Any
 
 import polars as pl
+import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as sf
 from pyspark.sql import types as spark
+from pyspark.sql.pandas.types import to_arrow_schema
 
 from headwater.core.instant import DAY
 from headwater.definitions.view import FeatureView
@@ -82,3 +86,12 @@ def micros(frame: DataFrame, name: str) -> Column:
 def features_of(views: Iterable[FeatureView]) -> list[spark.StructField]:
     """The views' outputs as fields of a Spark schema."""
     return [spark.StructField(one.name, spark_type(one.dtype)) for view in views for one in view.outputs]
+
+
+def arrow_schema(schema: spark.StructType, *, large: bool) -> pa.Schema:
+    """A Spark schema as the Arrow one that a worker answers in, times in UTC.
+
+    PySpark 4.1 means UTC where nothing is said; newer ones mean no zone, and ask for one by another name.
+    """
+    zone: dict[str, Any] = {"timezone": "UTC"} if "timezone" in signature(to_arrow_schema).parameters else {}
+    return to_arrow_schema(schema, prefers_large_types=large, **zone)
