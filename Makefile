@@ -77,7 +77,7 @@ services-stop: ## Stop them; what they hold stays until `make clean`
 # --- Use -----------------------------------------------------------------------------------------
 
 .PHONY: kernels
-kernels: $(VENV)/.compiled ## Compile what computes for this machine: once, some two minutes
+kernels: $(VENV)/.compiled ## Compile what computes for this machine: once, two minutes or three
 
 # Part of the installation rather than of the work: whoever comes to need them at once would each compile them.
 $(VENV)/.compiled: $(VENV)/.installed $(wildcard src/headwater/engine/kernels/*.py)

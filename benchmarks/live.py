@@ -38,7 +38,8 @@ def bank(
     if not _fresh(mark):
         for old in folder.glob("bank-*"):
             old.unlink()
-        same = next(filter(_fresh, setting.folder.glob(f"*/{mark.name}")), None)
+        others = setting.folder.glob(f"*/{mark.name}") if setting.quick else ()
+        same = next(filter(_fresh, others), None)
         if same is None:
             setting.tell(f"  making the bank: {size['events']:,} events, {size['keys']:,} accounts, a model")
             once(setting, Contender("bank", f"{AT}.bank", size), folder)

@@ -22,7 +22,7 @@ CENTRAL = "https://repo1.maven.org/maven2"
 
 
 def jars(folder: Path, what: str = "kafka") -> Path:
-    """The folder that holds what is pinned in ``WHAT.lock``, each file as it is there.
+    """The folder that holds what is pinned in ``WHAT.lock``, each file as it is there, and no other jars.
 
     Raises:
         ServiceError: a file cannot be fetched, or is not what was pinned.
@@ -31,6 +31,8 @@ def jars(folder: Path, what: str = "kafka") -> Path:
     if not all((folder / _name(jar)).is_file() for jar, _ in pinned):
         folder.mkdir(parents=True, exist_ok=True)
         _fetch([jar for jar, _ in pinned], folder, what)
+    for left in {*folder.glob("*.jar")} - {folder / _name(jar) for jar, _ in pinned}:
+        left.unlink()  # of another version
     for jar, digest in pinned:
         path = folder / _name(jar)
         found = sha256(path.read_bytes()).hexdigest()

@@ -126,8 +126,8 @@ def _selected(columns: Columns, selector: Any) -> Columns:
 
 def _selects(step: Any) -> bool:
     """Whether the step is a selector of scikit-learn, whose package takes longer to import than this one."""
-    package = sys.modules.get("sklearn.feature_selection")
-    return package is not None and isinstance(step, package.SelectorMixin)
+    mixin = getattr(sys.modules.get("sklearn.feature_selection"), "SelectorMixin", None)
+    return mixin is not None and isinstance(step, mixin)
 
 
 def _steps(estimator: Any) -> list[Any]:

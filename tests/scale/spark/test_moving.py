@@ -112,7 +112,7 @@ a table cannot be held at one version while it is read
   expected: a delta table whose newest version Spark can tell and read
   got:      PARSE_SYNTAX_ERROR
   where:    {lake}
-  do:       name a view of it with --format table, and leave the table as it is meanwhile
+  do:       set spark.sql.extensions to delta's; or name a view, which may move, with --format table
 """,
     }
 

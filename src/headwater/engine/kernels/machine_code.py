@@ -3,7 +3,7 @@
 numba looks only at the file of the function itself, and would go on using code into which an older version
 of another kernel was compiled. The folder's name therefore is a digest of all of them; folders of older
 sources are removed by the first process that compiles anew. Used by ``jit``, ``brief`` and ``forest_jit``;
-``linking`` keeps one part apart.
+``linking`` says in what form.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 import numba
 from numba import types
+from numba.core import typeinfer
 
 from headwater.engine.kernels import linking
 
@@ -56,7 +57,7 @@ def announce() -> None:
     if FOLDER.exists() or SETTINGS.DISABLE_JIT:
         return
     logging.getLogger("headwater").warning(
-        "Headwater compiles its kernels for this machine: about half a minute, once per installation."
+        "Headwater compiles its kernels for this machine: half a minute to three, once per installation."
     )
     if FOLDER.parent == _HERE / "__pycache__":
         for old in FOLDER.parent.glob(f"{_NAME}*"):
@@ -78,7 +79,7 @@ def kept(signature: tuple[types.Type, ...] | None = None, **options: bool) -> Ca
             made = jit(function)
         finally:
             SETTINGS.CACHE_DIR = before
-        return made if SETTINGS.DISABLE_JIT else compiled(linking.apart(made, FOLDER), signature)
+        return made if SETTINGS.DISABLE_JIT else compiled(linking.unparsed(made), signature)
 
     return decorate
 
@@ -86,6 +87,7 @@ def kept(signature: tuple[types.Type, ...] | None = None, **options: bool) -> Ca
 def compiled(dispatcher: Any, signature: tuple[types.Type, ...] | None) -> Any:
     """A dispatcher that has been compiled for the signature, and no other, if there is one."""
     if signature is not None:
-        dispatcher.compile(signature)
+        with typeinfer.register_dispatcher(dispatcher):  # as numba does, so that one may call itself
+            dispatcher.compile(signature)
         dispatcher.disable_compile()
     return dispatcher

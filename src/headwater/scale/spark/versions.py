@@ -49,7 +49,7 @@ def held(session: SparkSession, where: str, form: str) -> DataFrame:
             expected=f"a {kind} table whose newest version Spark can tell and read",
             got=str(error.getCondition() or type(error).__name__),
             where=where,
-            do="name a view of it with --format table, and leave the table as it is meanwhile",
+            do=f"set spark.sql.extensions to {kind}'s; or name a view, which may move, with --format table",
         ) from error
 
 
