@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from uuid import uuid4
 
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 from confluent_kafka.admin._resource import ResourceType
@@ -28,6 +28,7 @@ from confluent_kafka.admin._resource import ResourceType
 from headwater.core.errors import LogError
 from headwater.scale.kafka.cluster import Cluster, Topics, make_topics, unreachable
 from headwater.scale.kafka.producer import through
+from headwater.scale.kafka.sending import offer, producing
 
 _PATIENCE = 30.0
 _SOME = 5_000  # records that are taken at once
@@ -61,26 +62,14 @@ def copy_events(cluster: Cluster, source: Topics, target: Topics, partitions: in
 
 def _copy(cluster: Cluster, source: str, target: str) -> int:
     _empty(cluster, target)
-    settings = cluster.settings(
-        enable_idempotence=True, linger_ms=20, compression_type="lz4", partitioner="murmur2_random"
-    )
-    producer, count = Producer(settings), 0
-    for message in _in_order(cluster, source):
-        while True:
-            try:
-                producer.produce(
-                    target,
-                    message.value(),
-                    message.key(),
-                    timestamp=message.timestamp()[1],
-                    headers=message.headers(),
-                )
-            except BufferError:
-                producer.poll(0.1)
-            else:
-                break
-        count += 1
-    left = producer.flush(60)
+    count = 0
+    how = {"linger_ms": 20, "compression_type": "lz4", "partitioner": "murmur2_random"}
+    with producing(cluster, enable_idempotence=True, **how) as producer:
+        for message in _in_order(cluster, source):
+            more = {"timestamp": message.timestamp()[1], "headers": message.headers()}
+            offer(producer, target, message.value(), message.key(), **more)
+            count += 1
+        left = producer.flush(60)
     if left:
         raise _not_so(
             "not all events were copied", f"{count} events", f"{left} unconfirmed after 60 s", target

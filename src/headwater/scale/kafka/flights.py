@@ -134,6 +134,8 @@ class Flights:
         self._tellers[0].wait()
 
     def close(self) -> None:
-        """Wait, and let go of the threads."""
+        """Wait, and let go of the threads and of what did not come through."""
         self.left()
         self._pool.shutdown()
+        for teller in self._tellers:
+            teller.close()

@@ -14,6 +14,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from headwater.scale.kafka.cluster import Cluster
+from headwater.scale.kafka.sending import forget
 
 PATIENCE = 30.0  # seconds for one answer of the brokers
 TRIES = 4
@@ -83,6 +84,10 @@ class Teller:
     def wait(self) -> None:
         """Wait half a second."""
         self._producer.poll(0.5)
+
+    def close(self) -> None:
+        """Let go of what did not go out: of a transaction that did not come through."""
+        forget(self._producer)
 
     def _hand_over(self, topic: str, batch: list[dict[str, Any]]) -> None:
         while batch:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 import polars as pl
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaException
 
 from headwater.core.errors import LogError
 from headwater.core.schema import check_frame
@@ -22,6 +22,7 @@ from headwater.scale.kafka.cluster import Cluster, Topics, unreachable
 from headwater.scale.kafka.payloads import arrow, avro
 from headwater.scale.kafka.payloads.reading import ARROW, AVRO, CONTENT_TYPE
 from headwater.scale.kafka.payloads.registry import MAGIC, Registry
+from headwater.scale.kafka.sending import offer, producing
 
 Payload = Literal["json", "avro", "arrow"]
 
@@ -66,21 +67,12 @@ def publish(
     )
     topic = topics.of(stream.name)
     write = writer(stream, payload, cluster.registry, topic)
-    producer = Producer(
-        cluster.settings(
-            enable_idempotence=True, linger_ms=5, compression_type="lz4", partitioner="murmur2_random"
-        )
-    )
+    how = {"linger_ms": 5, "compression_type": "lz4", "partitioner": "murmur2_random"}
     try:
-        for name, value in messages(checked.accepted, key, write):
-            while True:
-                try:
-                    producer.produce(topic, value, name, headers=write.headers)
-                except BufferError:  # the brokers are slower than we are
-                    producer.poll(0.1)
-                else:
-                    break
-        left = producer.flush(60)
+        with producing(cluster, enable_idempotence=True, **how) as producer:
+            for name, value in messages(checked.accepted, key, write):
+                offer(producer, topic, value, name, headers=write.headers)
+            left = producer.flush(60)
     except KafkaException as error:
         raise unreachable(cluster, error) from error
     if left:

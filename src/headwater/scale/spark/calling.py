@@ -18,11 +18,12 @@ from collections.abc import Callable, Collection, Iterable
 from threading import Lock
 from typing import Any
 
-from confluent_kafka import KafkaError, Producer
+from confluent_kafka import KafkaError
 
 from headwater.core.errors import OnlineError
 from headwater.definitions.project import Project
 from headwater.scale.kafka.cluster import Cluster, Topics, make_topic, told
+from headwater.scale.kafka.sending import producing
 from headwater.scale.redis import names
 from headwater.scale.redis.connection import asking
 from headwater.scale.redis.parts import Part
@@ -120,7 +121,7 @@ class Calling:
 
     def _call(self, parts: Collection[int]) -> None:
         """Send calls; those that the brokers do not take are sent again."""
-        producer, left, refused = Producer(self._cluster.settings()), set(parts), ""
+        left, refused = set(parts), ""
 
         def taken(error: KafkaError | None, message: Any) -> None:
             nonlocal refused
@@ -129,14 +130,15 @@ class Calling:
             else:
                 refused = told(error)
 
-        for number in parts:
-            producer.produce(self._topic, b"call", str(number).encode(), on_delivery=taken)
-            self._called[number] = self._to.stopwatch()
-        producer.flush(_FLUSH)
-        self.missed(left)
-        if left and refused != self._told:
-            self._tell("online", self._refused(refused))
-        self._told = refused
+        with producing(self._cluster) as producer:
+            for number in parts:
+                producer.produce(self._topic, b"call", str(number).encode(), on_delivery=taken)
+                self._called[number] = self._to.stopwatch()
+            producer.flush(_FLUSH)
+            self.missed(left)
+            if left and refused != self._told:
+                self._tell("online", self._refused(refused))
+            self._told = refused
 
     def _refused(self, why: str) -> OnlineError:
         """The letter for calls that the brokers do not take."""

@@ -138,8 +138,9 @@ class Outlet:
         self.told |= news
 
     def close(self) -> None:
-        """Let go of the group."""
+        """Let go of the group, and of what did not go out."""
         self._consumer.close()
+        self._teller.close()
 
     def _ask(self, places: list[Place]) -> None:
         if not places:
