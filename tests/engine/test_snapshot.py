@@ -201,7 +201,7 @@ def test_memory_that_is_a_file_is_memory_like_any_other(
     assert bool(found.roomy) == (mapped == 1 and POSSIBLE)
     restored = Engine.of([own], found)
     taken = restored.states["view"]
-    assert taken.alone == (min(taken.keys.count, snapshot.ALONE) if found.roomy else 0), (
+    assert taken.alone == (min(taken.keys.count, state.ALONE) if found.roomy else 0), (
         "one thread as long as pages are new"
     )
     assert restored.snapshot() == before

@@ -15,6 +15,7 @@ import polars as pl
 
 from headwater.core.errors import Problem
 from headwater.definitions.definition import Definition
+from headwater.definitions.expression import columns
 from headwater.definitions.spans import Span, read_delay, read_span
 
 Column = str | pl.Expr
@@ -51,6 +52,11 @@ class Aggregate(Definition):
     half_life: int | None = None
     q: float | None = None
     problems: tuple[Problem, ...] = ()
+
+    @property
+    def reads(self) -> list[str]:
+        """The columns of the stream that it reads."""
+        return columns(self.column, self.where)
 
     def result(self, read: pl.DataType | None) -> pl.DataType:
         """The output's type, given the type of the column that is read."""

@@ -15,7 +15,7 @@ from headwater.core.errors import Problem
 from headwater.core.instant import span_text
 from headwater.definitions.compile import dtype_text
 from headwater.definitions.definition import is_a, name_problems
-from headwater.definitions.expression import CONDITION, VALUE, check, columns
+from headwater.definitions.expression import CONDITION, VALUE, check
 from headwater.definitions.label import Happens, Label, Outcome
 from headwater.definitions.observe import Each, Every, Observe, Rolling
 from headwater.definitions.stream import Stream, unknown
@@ -247,7 +247,7 @@ def _leaks(
         )
     for view in features:
         for name, aggregate in view.features.items():
-            reads = label.column in columns(aggregate.column, aggregate.where)
+            reads = label.column in aggregate.reads
             if reads and view.stream.name == stream.name and aggregate.delay < max(label.known_after, 1):
                 yield Problem(
                     "a feature reads the outcome before it is known",

@@ -15,9 +15,7 @@ def personal_outputs(view: FeatureView) -> set[str]:
     """The outputs of a view that are made of personal columns, and its key if that is one."""
     personal = set(view.stream.personal)
     return (personal & {view.key}) | {
-        output.name
-        for output in view.outputs
-        if personal & set(columns(output.aggregate.column, output.aggregate.where))
+        output.name for output in view.outputs if personal & set(output.aggregate.reads)
     }
 
 

@@ -18,7 +18,7 @@ from headwater.core.instant import span_text
 from headwater.definitions.aggregate import COLUMNLESS, NUMERIC, Aggregate
 from headwater.definitions.compile import compiled, dtype_text, hash_of
 from headwater.definitions.definition import Definition, frozen, is_a, name_problems, path
-from headwater.definitions.expression import CONDITION, NUMBER, ORDERED, VALUE, check, columns
+from headwater.definitions.expression import CONDITION, NUMBER, ORDERED, VALUE, check
 from headwater.definitions.spans import under
 from headwater.definitions.stream import Stream, unknown
 
@@ -90,6 +90,11 @@ class FeatureView(Definition):
         self._set(name=name, stream=stream, key=key, features=frozen(features), outputs=tuple(outputs))
 
     @property
+    def reads(self) -> list[str]:
+        """The columns of the stream that its features read, each once; the key only if one does."""
+        return list(dict.fromkeys(name for aggregate in self.features.values() for name in aggregate.reads))
+
+    @property
     def notices(self) -> tuple[Problem, ...]:
         """What is allowed, but should be known: features that read personal columns."""
         return tuple(
@@ -99,7 +104,7 @@ class FeatureView(Definition):
                 do="see whether the feature may be used; erasing a subject erases it too",
             )
             for name, aggregate in self.features.items()
-            for column in columns(aggregate.column, aggregate.where)
+            for column in aggregate.reads
             if column in self.stream.personal
         )
 
@@ -111,9 +116,8 @@ def view_hash(view: FeatureView) -> str:
     they read. Neither the order of the stream's columns counts nor those that no feature reads. The order
     of the features does, unlike in :func:`content_hash`: a state is laid out by it.
     """
-    read = columns(*(expr for a in view.features.values() for expr in (a.column, a.where)))
     schema = view.stream.schema
-    used = sorted({view.key, view.stream.time, *read, *([view.stream.id] if view.stream.id else [])})
+    used = sorted({view.key, view.stream.time, *view.reads, *([view.stream.id] if view.stream.id else [])})
     return hash_of(
         {
             **compiled(view),

@@ -21,7 +21,6 @@ from headwater.engine.sections import Array, Sections
 from headwater.engine.state import ViewState
 
 _BLOCKS = ("words", "heap", "ints", "reals")
-ALONE = 100_000  # events; a longer tail has enough work on pages that are written already
 _LINE = 10_000  # texts that are written or read at once; nothing else of Python runs for these milliseconds
 
 
@@ -69,7 +68,8 @@ def load(views: Sequence[FeatureView], found: Sections) -> tuple[dict[str, ViewS
             blocks = {block: found.roomy.get(name, found.arrays[name]) for block, name in at.items()}
             blocks["heap"] = found.arrays[at["heap"]]  # does not grow
             memory.restore(blocks, len(found.arrays[at["ints"]]))
-        state.alone = min(state.keys.count, ALONE) if found.roomy else 0
+        if found.roomy:
+            state.lies_in_a_file()
         states[view.name] = state
     return states, found.facts["offset"]
 

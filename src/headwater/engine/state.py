@@ -34,6 +34,7 @@ from headwater.engine.shard import Memory, look, work_space
 BLOCK = 1 << 18  # events at a time: long runs of a key, and outputs that still fit in the cache
 SERIAL = 2_000  # fewer events than this are not worth a second thread
 FEW_READ = 256  # nor are fewer readings
+ALONE = 100_000  # events that one thread takes in first, where pages are copied when they are written
 
 
 class ViewState:
@@ -54,11 +55,16 @@ class ViewState:
         self.memories = [Memory(self.plan) for _ in range(count)]
         self._works = [work_space(self.plan.tables) for _ in range(count)]
         self._pool = ThreadPoolExecutor(count) if count > 1 else None
-        # Events that one thread takes in before others may help: a page of a snapshot's file is copied when
-        # it is first written, and every processor that runs the process is interrupted for each.
-        self.alone = 0
+        self.alone = 0  # events that one thread has yet to take in before others may help
 
     # --- events -----------------------------------------------------------------------------------
+
+    def lies_in_a_file(self) -> None:
+        """One thread takes in the first events: the arrays are pages of a file that are copied when written.
+
+        Each copy interrupts every processor that runs the process; a longer tail finds most of them copied.
+        """
+        self.alone = min(self.keys.count, ALONE)
 
     def apply(self, batch: Batch, *, emit: bool) -> pl.DataFrame | None:
         """Take in a batch; with ``emit``, the features after each of its events, one row each."""

@@ -25,7 +25,6 @@ from headwater.core.batch import Batch
 from headwater.core.errors import DataError, Problem
 from headwater.definitions.aggregate import Aggregate
 from headwater.definitions.compile import dtype_text
-from headwater.definitions.expression import columns
 from headwater.definitions.stream import Stream
 from headwater.definitions.view import FeatureView
 from headwater.engine.asof import asof_batches
@@ -287,8 +286,9 @@ def _keys(column: str, stream: Stream, asked: Sequence[Asked]) -> pl.Series:
 
 def _reading(views: Sequence[FeatureView]) -> list[str]:
     """The columns that the views read, keys included."""
-    exprs = [e for view in views for a in view.features.values() for e in (a.column, a.where)]
-    return list(dict.fromkeys([*(view.key for view in views), *columns(*exprs)]))
+    return list(
+        dict.fromkeys([*(view.key for view in views), *(name for view in views for name in view.reads)])
+    )
 
 
 def _by_offset(stream: Stream, parts: Iterable[Batch], read: Sequence[str]) -> Batch:

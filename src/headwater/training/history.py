@@ -38,16 +38,14 @@ def streams_of(model: Model) -> tuple[Stream, ...]:
 def columns_of(model: Model, stream: Stream) -> tuple[str, ...]:
     """The columns of a stream that a model reads: for its views, its label and its observations."""
     views = [view for view in model.features if view.stream.name == stream.name]
-    exprs = [expr for view in views for one in view.features.values() for expr in (one.column, one.where)]
-    read = {stream.time, stream.id, *model.keys}
+    read = {stream.time, stream.id, *model.keys, *(name for view in views for name in view.reads)}
     if isinstance(model.label, Happens) and model.label.stream.name == stream.name:
-        exprs.append(model.label.where)
+        read.update(columns(model.label.where))
     if isinstance(model.observe, Each) and model.observe.stream.name == stream.name:
-        exprs.append(model.observe.where)
+        read.update(columns(model.observe.where))
         read.update(model.request)
         if isinstance(model.label, Outcome):
             read.add(model.label.column)
-    read.update(columns(*exprs))
     return tuple(name for name in stream.schema if name in read)
 
 

@@ -23,7 +23,6 @@ from pyspark.sql.types import StructType
 
 from headwater.core.errors import DataError, Problem
 from headwater.core.instant import span
-from headwater.definitions.expression import columns
 from headwater.definitions.stream import Stream
 from headwater.definitions.view import FeatureView
 from headwater.engine.asking import missing_from_spine, missing_streams, shared_names
@@ -35,7 +34,7 @@ from headwater.scale.spark.worker import answer
 
 _LARGE = "spark.sql.execution.arrow.useLargeVarTypes"
 _PARTITIONS = "spark.sql.shuffle.partitions"
-_TASKS = 4  # for each core, so that one that is slow is not waited for
+_TASKS = 8  # for each core, so that one that is slow is not waited for
 
 
 def asof(
@@ -95,11 +94,10 @@ def asof(
     conf = spine.sparkSession.conf
     count = buckets if buckets is not None else int(str(conf.get(_PARTITIONS)))
     large = str(conf.get(_LARGE)).lower() == "true"
-    names, whole = spine.columns, spine
+    names, sight = spine.columns, Sight.of(spine, time, known)
     for group in _passes(asked):
         pruned, schema = _pruned(group), StructType([*spine.schema.fields, *features_of(group)])
         taken = {*events[pruned.name].columns, *schema.names}
-        sight = Sight(whole, time, known)
         part = Asked(
             views=tuple(group),
             stream=pruned,
@@ -126,7 +124,7 @@ def _passes(views: Iterable[FeatureView]) -> list[list[FeatureView]]:
 def _pruned(views: Sequence[FeatureView]) -> Stream:
     """The stream with the columns that these views need: the others are never read from disk."""
     stream = views[0].stream
-    read = columns(*(expr for view in views for a in view.features.values() for expr in (a.column, a.where)))
+    read = {name for view in views for name in view.reads}
     needed = {views[0].key, stream.time, *read, *([stream.id] if stream.id else [])}
     schema = {name: dtype for name, dtype in stream.schema.items() if name in needed}
     personal = [name for name in stream.personal if name in schema]

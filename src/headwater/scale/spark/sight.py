@@ -34,21 +34,34 @@ class Sight:
     """What the rows of a spine may see together.
 
     Attributes:
-        spine: as it was given.
-        time, known: its columns, as ``asof`` takes them.
+        time, known: the spine's columns, as ``asof`` takes them.
+        first, last: its first and last time, in microseconds, each a subquery.
+        late: when the last of its rows was asked.
     """
 
-    spine: DataFrame
     time: str
     known: str | None
+    first: Column
+    last: Column
+    late: Column
+
+    @classmethod
+    def of(cls, spine: DataFrame, time: str, known: str | None) -> Sight:
+        """Of a spine as it was given. Each subquery is laid out once, and read by every pass."""
+        moment = micros(spine, time)
+        first, last = (spine.select(end(moment)).scalar() for end in (sf.min, sf.max))
+        late = last if known is None else spine.select(sf.max(_asked(spine, time, known))).scalar()
+        return cls(time, known, first, last, late)
 
     def held(self, rows: DataFrame, name: str) -> DataFrame:
         """The rows, with a column that says whether each lies between the first and the last.
 
         A row without a time does: it is the worker that refuses it.
         """
-        time, known = micros(rows, self.time), self._known(rows)
-        inside = (time >= self._first) & (time <= self._last) & (known <= self._late)
+        time = micros(rows, self.time)
+        inside = (time >= self.first) & (time <= self.last)
+        if self.known is not None:
+            inside &= _asked(rows, self.time, self.known) <= self.late
         return rows.withColumn(name, sf.coalesce(inside, sf.lit(True)))
 
     def seen(self, events: DataFrame, asked: Asked) -> DataFrame:
@@ -59,32 +72,21 @@ class Sight:
             asked: what is asked of them.
         """
         reach, stream = Reach.of(asked.views), asked.stream
-        inside = _before(events, stream.time, self._last - sf.lit(min(reach.near, _MOST)))
+        inside = _before(events, stream.time, self.last - sf.lit(min(reach.near, _MOST)))
         if reach.far is not None:
-            inside &= _after(events, stream.time, self._first - sf.lit(min(reach.far, _MOST)))
+            inside &= _after(events, stream.time, self.first - sf.lit(min(reach.far, _MOST)))
         must = [stream.time, asked.views[0].key]
         if asked.arrival is not None:
-            inside &= _before(events, asked.arrival, self._late)
+            inside &= _before(events, asked.arrival, self.late)
             must.append(asked.arrival)
         for name in must:
             inside |= events[_quoted(name)].isNull()
         return events.where(inside)
 
-    def _known(self, rows: DataFrame) -> Column:
-        time = micros(rows, self.time)
-        return time if self.known is None else sf.greatest(time, micros(rows, self.known))
 
-    @property
-    def _first(self) -> Column:
-        return self.spine.select(sf.min(micros(self.spine, self.time))).scalar()
-
-    @property
-    def _last(self) -> Column:
-        return self.spine.select(sf.max(micros(self.spine, self.time))).scalar()
-
-    @property
-    def _late(self) -> Column:
-        return self.spine.select(sf.max(self._known(self.spine))).scalar()
+def _asked(rows: DataFrame, time: str, known: str) -> Column:
+    """When each row was asked: never before its time."""
+    return sf.greatest(micros(rows, time), micros(rows, known))
 
 
 def _before(events: DataFrame, name: str, moment: Column) -> Column:
