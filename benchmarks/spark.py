@@ -4,7 +4,7 @@ Ten million card payments, made up in the shape of a public data set; a row for 
 size ``spark.every=0``, for those of a week), with the twelve features of the measure ``training_set``. Each
 contender starts Spark, makes the set once, then small sets until Java has compiled what it needs, then the
 whole set three times more; start, first run and settling are told apart, and what is behind them compared.
-Not among the measures that run when none is named: it needs Java, and ten minutes.
+Not among the measures that run when none is named: it needs Java, and thirteen minutes.
 """
 
 from __future__ import annotations
@@ -16,10 +16,13 @@ from benchmarks.contenders.spark.sides import DRIVER, JAVA, TASKS, WORKERS
 from benchmarks.harness import Contender, Entry, Setting, once, race
 from benchmarks.report import Measured, Promise, times
 
-SIZES = ("spark.events", "spark.every", "spark.times")
+SIZES = ("spark.events", "spark.every", "spark.times", "spark.small", "spark.parts")
 EVENTS, EVERY = 10_000_000, 25
 LATER = 3  # runs of a session that has settled
 SMALL = 20  # sets of a hundredth, by which it settles: Java compiles what plans, hands out and moves
+PART = 100  # a small set has every so many-th event and row
+PARTS = 8  # of a shuffle
+LIMIT = 900.0  # seconds for a contender
 ROUNDS = 2  # a new session in each
 SLOW = 40.0  # seconds of a run: whoever takes longer has one round
 _AT = "benchmarks.contenders"
@@ -33,18 +36,23 @@ events and rows, in which Java goes on with that. Seconds: the median of the run
 session. Processor: of such a run, by Java's tasks, the rest of Java (compilers and memory), and Python."""
 
 
-def contenders(every: int = EVERY, later: int = LATER, small: int = SMALL) -> list[Contender]:
+def contenders(
+    every: int = EVERY, later: int = LATER, small: int = SMALL, parts: int = PARTS
+) -> list[Contender]:
     """Who runs; for the rows of a week also window functions that get only the events that these rows see."""
     ours, own = f"{_AT}.spark.headwater", f"{_AT}.spark.windows"
     found = [
-        Contender("headwater, local[2]", ours, {"cores": 2, "small": small}, times=later),
-        Contender("headwater, local[1]", ours, {"cores": 1, "small": small}, times=later),
-        Contender("pyspark window functions, local[2]", own, {"cores": 2, "small": small}, times=later),
+        ("headwater, local[2]", ours, {"cores": 2}),
+        ("headwater, local[1]", ours, {"cores": 1}),
+        ("pyspark window functions, local[2]", own, {"cores": 2}),
     ]
     if not every:
-        options = {"cores": 2, "small": small, "cut": True}
-        found.append(Contender("pyspark window functions, cut by hand, local[2]", own, options, times=later))
-    return found
+        found.append(("pyspark window functions, cut by hand, local[2]", own, {"cores": 2, "cut": True}))
+    more = {"small": small, "parts": parts}
+    return [
+        Contender(name, module, {**options, **more}, times=later, limit=LIMIT)
+        for name, module, options in found
+    ]
 
 
 def measure(setting: Setting) -> Measured:
@@ -54,12 +62,13 @@ def measure(setting: Setting) -> Measured:
     events = int(setting.size("spark.events", EVENTS, EVENTS / 500))
     every = int(setting.size("spark.every", EVERY, EVERY))
     later = max(1, int(setting.size("spark.times", LATER, 1)))
-    options = {"source": "", "events": events, "rows": events, "every": every}
+    small = int(setting.size("spark.small", SMALL, 1))
+    options = {"source": "", "events": events, "rows": events, "every": every, "part": PART}
     size = once(setting, Contender("data", f"{_AT}.training_set.data", options), folder).figures
     setting.tell(f"  {size['events']:,} events, {size['rows']:,} rows; a contender takes a minute or three")
     rounds = replace(setting, rounds=min(setting.rounds, ROUNDS))
-    small = SMALL if not setting.quick else 1
-    entries = race(rounds, contenders(every, later, small), folder, slow=SLOW)
+    parts = int(setting.size("spark.parts", PARTS, PARTS))
+    entries = race(rounds, contenders(every, later, small, parts), folder, slow=SLOW)
     wrong = compare(setting, entries, folder) + _lost(entries, int(size["rows"]))
     two, one, own, *_ = entries
     return Measured(
@@ -72,8 +81,8 @@ def measure(setting: Setting) -> Measured:
         ],
         rows=[_row(entry, two, events) for entry in entries if entry.samples],
         promises=[
-            _promise("two cores against one", 1.6, one, two, full=not setting.quick),
-            _promise("against PySpark's window functions", 3.0, own, two, full=not setting.quick),
+            _promise("two cores against one, settled", 1.6, one, two, full=not setting.quick),
+            _promise("against PySpark's window functions, settled", 3.0, own, two, full=not setting.quick),
         ],
         notes=[f"{size['events']:,} events, made up; {size['rows']:,} rows"]
         + _firsts(one, own, two)

@@ -24,7 +24,6 @@ from benchmarks.contenders.training_set.frame import answer as named
 from benchmarks.work import Work
 
 _FILES = ("events.parquet", "spine.parquet")
-PART = 100  # a small set has every hundredth event and row
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def runs(work: Work, make: Callable[[DataFrame, DataFrame], DataFrame]) -> Calla
     """Start Spark, make the set a first time, settle, and give back what makes it as often as it is called.
 
     Args:
-        work: what is asked; its option ``small`` says how many small ones.
+        work: what is asked; its option ``small`` says by how many small sets.
         make: the rows with their features, and ``row``, from events and spine.
     """
     start = time.perf_counter()
@@ -83,21 +82,10 @@ def runs(work: Work, make: Callable[[DataFrame, DataFrame], DataFrame]) -> Calla
     once()
     facts |= {"first": time.perf_counter() - start, "first_cpu": processor_seconds() - before}
     start = time.perf_counter()
-    small = _part(work.data)
     for _ in range(int(work.options["small"])):
-        once(small)
+        once(work.data / "part")
     facts["settling"] = time.perf_counter() - start
     return run
-
-
-def _part(data: Path) -> Path:
-    """A folder with every so many-th event and row."""
-    folder = data / "part"
-    if not folder.exists():
-        folder.mkdir()
-        for name in _FILES:
-            pl.read_parquet(data / name).gather_every(PART).write_parquet(folder / name)
-    return folder
 
 
 def answer(result: Ran) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Makes the input: events and spine as Parquet, from the public data set or from a seed.
 
-The spine is the payments of a week or, with the option ``every``, each so many-th of all payments.
+The spine is the payments of a week or, with the option ``every``, each so many-th of all payments. With the
+option ``part``, a folder of that name has each so many-th event and row of these.
 """
 
 from __future__ import annotations
@@ -37,8 +38,11 @@ def _make(work: Work) -> dict[str, int]:
         .head(rows)
         .select("customer_id", "terminal_id", pl.col("event_at").alias("time"))
     )
-    events.write_parquet(work.data / "events.parquet")
-    spine.write_parquet(work.data / "spine.parquet")
+    for name, frame in (("events", events), ("spine", spine)):
+        frame.write_parquet(work.data / f"{name}.parquet")
+        if part := int(work.options.get("part", 0)):
+            (work.data / "part").mkdir(exist_ok=True)
+            frame.gather_every(part).write_parquet(work.data / "part" / f"{name}.parquet")
     return {"events": events.height, "rows": spine.height}
 
 

@@ -91,7 +91,16 @@ class FeatureView(Definition):
 
     @property
     def reads(self) -> list[str]:
-        """The columns of the stream that its features read, each once; the key only if one does."""
+        """The columns of the stream that its features read, each once; the key only if one does.
+
+        Example:
+            >>> import polars as pl
+            >>> import headwater as hw
+            >>> schema = {"user": pl.Int64, "time": pl.Datetime("us", "UTC"), "cost": pl.Float64}
+            >>> features = {"n": hw.count(), "paid": hw.sum("cost")}
+            >>> FeatureView("activity", hw.Stream("visits", schema), key="user", features=features).reads
+            ['cost']
+        """
         return list(dict.fromkeys(name for aggregate in self.features.values() for name in aggregate.reads))
 
     @property

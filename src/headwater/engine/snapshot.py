@@ -69,7 +69,7 @@ def load(views: Sequence[FeatureView], found: Sections) -> tuple[dict[str, ViewS
             blocks["heap"] = found.arrays[at["heap"]]  # does not grow
             memory.restore(blocks, len(found.arrays[at["ints"]]))
         if found.roomy:
-            state.lies_in_a_file()
+            state.begin_alone()
         states[view.name] = state
     return states, found.facts["offset"]
 

@@ -59,8 +59,8 @@ class ViewState:
 
     # --- events -----------------------------------------------------------------------------------
 
-    def lies_in_a_file(self) -> None:
-        """One thread takes in the first events: the arrays are pages of a file that are copied when written.
+    def begin_alone(self) -> None:
+        """Have one thread take in the first events: the arrays are pages of a file, copied when written.
 
         Each copy interrupts every processor that runs the process; a longer tail finds most of them copied.
         """

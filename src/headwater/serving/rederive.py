@@ -286,9 +286,8 @@ def _keys(column: str, stream: Stream, asked: Sequence[Asked]) -> pl.Series:
 
 def _reading(views: Sequence[FeatureView]) -> list[str]:
     """The columns that the views read, keys included."""
-    return list(
-        dict.fromkeys([*(view.key for view in views), *(name for view in views for name in view.reads)])
-    )
+    read = (name for view in views for name in view.reads)
+    return list(dict.fromkeys([*(view.key for view in views), *read]))
 
 
 def _by_offset(stream: Stream, parts: Iterable[Batch], read: Sequence[str]) -> Batch:

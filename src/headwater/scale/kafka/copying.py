@@ -28,9 +28,10 @@ from confluent_kafka.admin._resource import ResourceType
 from headwater.core.errors import LogError
 from headwater.scale.kafka.cluster import Cluster, Topics, make_topics, unreachable
 from headwater.scale.kafka.producer import through
-from headwater.scale.kafka.sending import offer, producing
+from headwater.scale.kafka.sending import sending
 
 _PATIENCE = 30.0
+_FLUSH = 60.0  # seconds for the brokers to take what is left at the end
 _SOME = 5_000  # records that are taken at once
 _AHEAD = 20_000  # records of a partition that are read before the others have caught up
 _STAMPED = "message.timestamp.type"
@@ -64,15 +65,18 @@ def _copy(cluster: Cluster, source: str, target: str) -> int:
     _empty(cluster, target)
     count = 0
     how = {"linger_ms": 20, "compression_type": "lz4", "partitioner": "murmur2_random"}
-    with producing(cluster, enable_idempotence=True, **how) as producer:
+    with sending(cluster, enable_idempotence=True, **how) as records:
         for message in _in_order(cluster, source):
             more = {"timestamp": message.timestamp()[1], "headers": message.headers()}
-            offer(producer, target, message.value(), message.key(), **more)
+            records.offer(target, message.value(), message.key(), **more)
             count += 1
-        left = producer.flush(60)
+        left = len(records.end(_FLUSH))
     if left:
         raise _not_so(
-            "not all events were copied", f"{count} events", f"{left} unconfirmed after 60 s", target
+            "not all events were copied",
+            f"{count} events",
+            f"{left} that were not: {records.why or f'no answer in {_FLUSH:g} s'}",
+            target,
         )
     return count
 

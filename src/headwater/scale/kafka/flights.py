@@ -135,7 +135,9 @@ class Flights:
 
     def close(self) -> None:
         """Wait, and let go of the threads and of what did not come through."""
-        self.left()
-        self._pool.shutdown()
-        for teller in self._tellers:
-            teller.close()
+        try:
+            self.left()
+        finally:
+            self._pool.shutdown()
+            for teller in self._tellers:
+                teller.close()

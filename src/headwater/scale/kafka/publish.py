@@ -22,10 +22,11 @@ from headwater.scale.kafka.cluster import Cluster, Topics, unreachable
 from headwater.scale.kafka.payloads import arrow, avro
 from headwater.scale.kafka.payloads.reading import ARROW, AVRO, CONTENT_TYPE
 from headwater.scale.kafka.payloads.registry import MAGIC, Registry
-from headwater.scale.kafka.sending import offer, producing
+from headwater.scale.kafka.sending import sending
 
 Payload = Literal["json", "avro", "arrow"]
 
+_PATIENCE = 60.0  # seconds for the brokers to take what is left at the end
 _SOME = 10_000  # rows that are made Python values at once
 
 
@@ -69,17 +70,17 @@ def publish(
     write = writer(stream, payload, cluster.registry, topic)
     how = {"linger_ms": 5, "compression_type": "lz4", "partitioner": "murmur2_random"}
     try:
-        with producing(cluster, enable_idempotence=True, **how) as producer:
+        with sending(cluster, enable_idempotence=True, **how) as records:
             for name, value in messages(checked.accepted, key, write):
-                offer(producer, topic, value, name, headers=write.headers)
-            left = producer.flush(60)
+                records.offer(topic, value, name, headers=write.headers)
+            left = len(records.end(_PATIENCE))
     except KafkaException as error:
         raise unreachable(cluster, error) from error
     if left:
         raise LogError.of(
             "not all events were taken",
             expected=f"{checked.accepted.height} events on the brokers",
-            got=f"{left} unconfirmed after 60 s",
+            got=f"{left} that were not: {records.why or f'no answer in {_PATIENCE:g} s'}",
             where=f"{topic} at {cluster.brokers}",
             do="see that the brokers run, and send the same again: events with an id count once",
         )

@@ -18,12 +18,10 @@ from collections.abc import Callable, Collection, Iterable
 from threading import Lock
 from typing import Any
 
-from confluent_kafka import KafkaError
-
 from headwater.core.errors import OnlineError
 from headwater.definitions.project import Project
-from headwater.scale.kafka.cluster import Cluster, Topics, make_topic, told
-from headwater.scale.kafka.sending import producing
+from headwater.scale.kafka.cluster import Cluster, Topics, make_topic
+from headwater.scale.kafka.sending import sending
 from headwater.scale.redis import names
 from headwater.scale.redis.connection import asking
 from headwater.scale.redis.parts import Part
@@ -55,7 +53,8 @@ class Calling:
         on_fault: Callable[[str, BaseException], None],
     ) -> None:
         self._to, self._project, self._cluster = publishing, project, cluster
-        self._tell, self._told = on_fault, ""
+        self._tell = on_fault
+        self._told: str | None = None  # why the last calls were not taken; None if they were
         self._topic = Topics(project).calls
         self._address = publishing.address()
         self._lock = Lock()
@@ -121,24 +120,16 @@ class Calling:
 
     def _call(self, parts: Collection[int]) -> None:
         """Send calls; those that the brokers do not take are sent again."""
-        left, refused = set(parts), ""
-
-        def taken(error: KafkaError | None, message: Any) -> None:
-            nonlocal refused
-            if error is None:
-                left.discard(int(message.key()))
-            else:
-                refused = told(error)
-
-        with producing(self._cluster) as producer:
+        with sending(self._cluster) as calls:
             for number in parts:
-                producer.produce(self._topic, b"call", str(number).encode(), on_delivery=taken)
+                calls.offer(self._topic, b"call", str(number).encode())
                 self._called[number] = self._to.stopwatch()
-            producer.flush(_FLUSH)
-            self.missed(left)
-            if left and refused != self._told:
-                self._tell("online", self._refused(refused))
-            self._told = refused
+            left = {int(key) for key in calls.end(_FLUSH)}
+        self.missed(left)
+        why = calls.why if left else None
+        if why is not None and why != self._told:
+            self._tell("online", self._refused(why))
+        self._told = why
 
     def _refused(self, why: str) -> OnlineError:
         """The letter for calls that the brokers do not take."""

@@ -139,8 +139,8 @@ class Outlet:
 
     def close(self) -> None:
         """Let go of the group, and of what did not go out."""
-        self._consumer.close()
         self._teller.close()
+        self._consumer.close()
 
     def _ask(self, places: list[Place]) -> None:
         if not places:
