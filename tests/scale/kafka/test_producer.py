@@ -16,7 +16,7 @@ from headwater.core.errors import LogError
 from headwater.scale.kafka import publish as publishing
 from headwater.scale.kafka.cluster import Cluster, Topics
 from headwater.scale.kafka.producer import Teller
-from headwater.scale.kafka.sending import sending
+from headwater.scale.kafka.sending import Sending
 from tests.scale.kafka.cases import Bank, payments
 from tests.serving import bank
 
@@ -50,7 +50,7 @@ def test_a_transaction_that_was_fenced_is_let_go_of(
 
 def test_all_that_is_taken_is_taken(services: Mapping[str, str], tmp_path: Path) -> None:
     own = Bank(services["HEADWATER_KAFKA"], tmp_path)
-    with sending(own.cluster) as records:
+    with Sending(own.cluster) as records:
         for key in KEYS:
             records.offer(own.topics.dead_letters, b"{}", key)
         assert records.end(30) == []
@@ -61,7 +61,7 @@ def test_all_that_is_taken_is_taken(services: Mapping[str, str], tmp_path: Path)
 def test_what_the_brokers_refuse_is_not_taken_for_sent(services: Mapping[str, str], tmp_path: Path) -> None:
     """The client has nothing left to send then: it says that all is done."""
     own = Bank(services["HEADWATER_KAFKA"], tmp_path)
-    with sending(own.cluster, message_max_bytes=4_000_000) as records:
+    with Sending(own.cluster, message_max_bytes=4_000_000) as records:
         records.offer(own.topics.dead_letters, b"x" * 3_000_000, b"large")
         records.offer(own.topics.dead_letters, b"{}", b"small")
         assert records.end(30) == [b"large"]
@@ -70,7 +70,7 @@ def test_what_the_brokers_refuse_is_not_taken_for_sent(services: Mapping[str, st
 
 
 def test_what_expires_is_not_taken_for_sent() -> None:
-    with sending(AWAY, message_timeout_ms=300) as records:
+    with Sending(AWAY, message_timeout_ms=300) as records:
         for key in KEYS:
             records.offer("t", b"{}", key)
         assert sorted(records.end(10), key=int) == KEYS
@@ -100,7 +100,7 @@ def by_ctrl_c() -> None:
 def test_what_no_broker_takes_is_let_go_of(
     leave: Callable[[], None], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with suppress(KeyboardInterrupt), sending(AWAY) as records:
+    with suppress(KeyboardInterrupt), Sending(AWAY) as records:
         for key in KEYS:
             records.offer("t", b"{}", key)
         leave()

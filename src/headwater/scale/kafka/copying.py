@@ -28,7 +28,7 @@ from confluent_kafka.admin._resource import ResourceType
 from headwater.core.errors import LogError
 from headwater.scale.kafka.cluster import Cluster, Topics, make_topics, unreachable
 from headwater.scale.kafka.producer import through
-from headwater.scale.kafka.sending import sending
+from headwater.scale.kafka.sending import EVENTS, Sending
 
 _PATIENCE = 30.0
 _FLUSH = 60.0  # seconds for the brokers to take what is left at the end
@@ -64,8 +64,7 @@ def copy_events(cluster: Cluster, source: Topics, target: Topics, partitions: in
 def _copy(cluster: Cluster, source: str, target: str) -> int:
     _empty(cluster, target)
     count = 0
-    how = {"linger_ms": 20, "compression_type": "lz4", "partitioner": "murmur2_random"}
-    with sending(cluster, enable_idempotence=True, **how) as records:
+    with Sending(cluster, linger_ms=20, **EVENTS) as records:
         for message in _in_order(cluster, source):
             more = {"timestamp": message.timestamp()[1], "headers": message.headers()}
             records.offer(target, message.value(), message.key(), **more)
@@ -75,7 +74,7 @@ def _copy(cluster: Cluster, source: str, target: str) -> int:
         raise _not_so(
             "not all events were copied",
             f"{count} events",
-            f"{left} that were not: {records.why or f'no answer in {_FLUSH:g} s'}",
+            f"{left} that were not: {records.why}",
             target,
         )
     return count

@@ -22,7 +22,7 @@ from headwater.scale.kafka.cluster import Cluster, Topics, unreachable
 from headwater.scale.kafka.payloads import arrow, avro
 from headwater.scale.kafka.payloads.reading import ARROW, AVRO, CONTENT_TYPE
 from headwater.scale.kafka.payloads.registry import MAGIC, Registry
-from headwater.scale.kafka.sending import sending
+from headwater.scale.kafka.sending import EVENTS, Sending
 
 Payload = Literal["json", "avro", "arrow"]
 
@@ -68,9 +68,8 @@ def publish(
     )
     topic = topics.of(stream.name)
     write = writer(stream, payload, cluster.registry, topic)
-    how = {"linger_ms": 5, "compression_type": "lz4", "partitioner": "murmur2_random"}
     try:
-        with sending(cluster, enable_idempotence=True, **how) as records:
+        with Sending(cluster, linger_ms=5, **EVENTS) as records:
             for name, value in messages(checked.accepted, key, write):
                 records.offer(topic, value, name, headers=write.headers)
             left = len(records.end(_PATIENCE))
@@ -80,7 +79,7 @@ def publish(
         raise LogError.of(
             "not all events were taken",
             expected=f"{checked.accepted.height} events on the brokers",
-            got=f"{left} that were not: {records.why or f'no answer in {_PATIENCE:g} s'}",
+            got=f"{left} that were not: {records.why}",
             where=f"{topic} at {cluster.brokers}",
             do="see that the brokers run, and send the same again: events with an id count once",
         )

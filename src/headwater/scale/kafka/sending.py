@@ -7,30 +7,45 @@ that was written. So what was refused is kept here, and nobody who sends takes i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import Any
+from contextlib import suppress
+from typing import Any, Self
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from headwater.scale.kafka.cluster import Cluster, told
 
+EVENTS = {"enable_idempotence": True, "compression_type": "lz4", "partitioner": "murmur2_random"}
 _PURGED = (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT)  # noqa: SLF001 - the library's own names
 _ROOM = 0.1  # seconds, for the client's queue to have room again
 
 
 class Sending:
-    """Records on their way; made by :func:`sending`.
+    """A way to send records, for as long as a ``with`` block lasts; what has not gone by then is dropped.
+
+    Args:
+        cluster: where.
+        settings: of the client, by librdkafka's names with ``_`` for ``.``.
 
     Attributes:
-        why: what the brokers, or the client, said of the first record that was refused; empty without one.
+        why: what the brokers, or the client, said of the first record that was missed, if one was.
+
+    Example:
+        >>> with Sending(cluster, linger_ms=5) as records:  # doctest: +SKIP
+        ...     records.offer("lender.payments", b"{}", b"7")
+        ...     assert records.end(60) == []
     """
 
-    def __init__(self, cluster: Cluster, settings: dict[str, Any]) -> None:
+    def __init__(self, cluster: Cluster, **settings: Any) -> None:
         self.why = ""
         self._missed: list[bytes] = []
         reports = {"on_delivery": self._reported, "delivery_report_only_error": True}
         self._producer = Producer(cluster.settings(**settings, **reports))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        forget(self._producer)
 
     def offer(self, topic: str, value: bytes, key: bytes, **more: Any) -> None:
         """Have a record sent; waits where the brokers are slower than we are.
@@ -48,7 +63,8 @@ class Sending:
 
     def end(self, seconds: float) -> list[bytes]:
         """Wait until the brokers have all; the keys of the records that they have not, which are dropped."""
-        self._producer.flush(seconds)
+        if self._producer.flush(seconds):
+            self.why = self.why or f"no answer in {seconds:g} s"
         forget(self._producer)
         return self._missed
 
@@ -56,26 +72,6 @@ class Sending:
         self._missed.append(message.key())
         if not self.why and error.code() not in _PURGED:
             self.why = told(error)
-
-
-@contextmanager
-def sending(cluster: Cluster, **settings: Any) -> Iterator[Sending]:
-    """A way to send records, for as long as the block lasts; what has not gone by then is dropped.
-
-    Args:
-        cluster: where.
-        settings: of the client, by librdkafka's names with ``_`` for ``.``.
-
-    Example:
-        >>> with sending(cluster, linger_ms=5) as records:  # doctest: +SKIP
-        ...     records.offer("lender.payments", b"{}", b"7")
-        ...     assert records.end(60) == []
-    """
-    records = Sending(cluster, settings)
-    try:
-        yield records
-    finally:
-        records.end(0)
 
 
 def forget(producer: Producer) -> None:

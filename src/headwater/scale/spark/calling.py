@@ -21,7 +21,7 @@ from typing import Any
 from headwater.core.errors import OnlineError
 from headwater.definitions.project import Project
 from headwater.scale.kafka.cluster import Cluster, Topics, make_topic
-from headwater.scale.kafka.sending import sending
+from headwater.scale.kafka.sending import Sending
 from headwater.scale.redis import names
 from headwater.scale.redis.connection import asking
 from headwater.scale.redis.parts import Part
@@ -53,8 +53,7 @@ class Calling:
         on_fault: Callable[[str, BaseException], None],
     ) -> None:
         self._to, self._project, self._cluster = publishing, project, cluster
-        self._tell = on_fault
-        self._told: str | None = None  # why the last calls were not taken; None if they were
+        self._tell, self._told = on_fault, ""
         self._topic = Topics(project).calls
         self._address = publishing.address()
         self._lock = Lock()
@@ -120,23 +119,22 @@ class Calling:
 
     def _call(self, parts: Collection[int]) -> None:
         """Send calls; those that the brokers do not take are sent again."""
-        with sending(self._cluster) as calls:
+        with Sending(self._cluster) as calls:
             for number in parts:
                 calls.offer(self._topic, b"call", str(number).encode())
                 self._called[number] = self._to.stopwatch()
             left = {int(key) for key in calls.end(_FLUSH)}
         self.missed(left)
-        why = calls.why if left else None
-        if why is not None and why != self._told:
-            self._tell("online", self._refused(why))
-        self._told = why
+        if calls.why not in ("", self._told):
+            self._tell("online", self._refused(calls.why))
+        self._told = calls.why
 
     def _refused(self, why: str) -> OnlineError:
         """The letter for calls that the brokers do not take."""
         return OnlineError.of(
             "parts of the online store cannot be called for",
             expected=f"brokers that take records of {self._topic}",
-            got=why or f"no answer in {_FLUSH:g} s",
+            got=why,
             where=self._cluster.brokers,
             do="let this client write there; a part that Redis lost is filled with its next record, too",
         )
